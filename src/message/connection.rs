@@ -1,1 +1,123 @@
-//! Not yet.
+//! Fields that end at the next hop (RFC 9110 section 7.6.1).
+
+use hyper::HeaderMap;
+use hyper::header::{self, HeaderName};
+
+/// Fields that a Connection field cannot name away: without them the message
+/// would be another one, for another host, of another length or another user.
+const NEVER_NAMED_AWAY: [HeaderName; 5] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::AUTHORIZATION,
+    header::COOKIE,
+];
+
+/// Fields that end here whether or not a Connection field names them.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Removes the fields that the message's own Connection field names. Done
+/// once, on the message as received, before anything reads or adds a field.
+pub fn remove_named(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::CONNECTION) || names_nothing(headers) {
+        return;
+    }
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(super::field::trim(name)).ok())
+        .filter(|name| *name != header::CONNECTION && !NEVER_NAMED_AWAY.contains(name))
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+/// Removes every hop-by-hop field; what Connection names must be gone already.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// The common case: `keep-alive` or `close`, which are no fields.
+fn names_nothing(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONNECTION).iter().all(|line| {
+        let line = line.as_bytes();
+        line.eq_ignore_ascii_case(b"keep-alive") && !headers.contains_key("keep-alive")
+            || line.eq_ignore_ascii_case(b"close")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        headers
+    }
+
+    #[test]
+    fn named_fields_go_but_not_those_that_make_the_message() {
+        let mut headers = map(&[
+            ("connection", "close, X-Secret,referer"),
+            ("connection", "Host, Cookie, authorization, content-length, nonsense name"),
+            ("x-secret", "1"),
+            ("referer", "https://a/"),
+            ("host", "a"),
+            ("cookie", "b"),
+            ("authorization", "c"),
+            ("content-length", "3"),
+        ]);
+        remove_named(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["authorization", "connection", "content-length", "cookie", "host"]);
+    }
+
+    proptest! {
+        #[test]
+        fn removal_is_idempotent(
+            named in "[a-zA-Z, -]{0,40}",
+            fields in proptest::collection::vec(("[a-z-]{1,12}", "[ -~]{0,12}"), 0..8),
+        ) {
+            let mut headers = HeaderMap::new();
+            headers.insert("connection", HeaderValue::from_str(&named).unwrap());
+            for (name, value) in &fields {
+                if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+                    headers.append(name, HeaderValue::from_str(value).unwrap());
+                }
+            }
+            remove_named(&mut headers);
+            let once = headers.clone();
+            remove_named(&mut headers);
+            prop_assert_eq!(&once, &headers);
+            remove_hop_by_hop(&mut headers);
+            let once = headers.clone();
+            remove_named(&mut headers);
+            remove_hop_by_hop(&mut headers);
+            prop_assert_eq!(&once, &headers);
+        }
+    }
+}

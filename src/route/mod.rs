@@ -1,1 +1,13 @@
-//! Not yet.
+//! Host and path: read once, normalised once, and matched (section 5).
+
+pub mod host;
+pub mod path;
+pub mod pattern;
+mod table;
+mod target;
+
+pub use host::HostPattern;
+pub use path::{NormalPath, PathError};
+pub use pattern::PathPattern;
+pub use table::{RouteMatcher, RouteMatcherBuilder};
+pub use target::{Target, TargetError};

@@ -1,0 +1,339 @@
+//! One spelling for a path, so that no other spelling of it meets another rule.
+
+use std::borrow::Cow;
+
+/// Why a path is answered 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// A `%` that two hexadecimal digits do not follow.
+    #[error("a % in the path is not followed by two hexadecimal digits")]
+    BadEscape,
+    /// A control character, raw or encoded.
+    #[error("the path has a control character")]
+    Control,
+    /// More `..` than segments before them, in the path or in its plain reading.
+    #[error("the path climbs above the root")]
+    ClimbsAboveRoot,
+    /// An origin that decodes once more would see another route or exempt path.
+    #[error("the path reads differently when decoded once more, and would then meet other rules")]
+    Ambiguous,
+}
+
+/// A path in its one normal form, with the two readings that are matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NormalPath<'a> {
+    path: Cow<'a, str>,
+    /// With sub-delims, `:` and `@` decoded; `None`: as `path`.
+    matched: Option<Vec<u8>>,
+    /// What an origin that decodes once more may see; `None`: as `path`.
+    plain: Option<Vec<u8>>,
+}
+
+impl<'a> NormalPath<'a> {
+    /// Normalises `raw`, an absolute path without query, as section 5 says.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`], each of which is a 400.
+    pub fn new(raw: &'a str, merge_slashes: bool) -> Result<Self, PathError> {
+        if is_plain(raw.as_bytes()) {
+            return Ok(Self { path: raw.into(), matched: None, plain: None });
+        }
+        let decoded = decode_unreserved(raw.as_bytes())?;
+        let path = remove_dot_segments(&decoded, merge_slashes)?;
+        let path = String::from_utf8(path).expect("what is not ASCII was percent-encoded");
+        let plain = plain_reading(path.as_bytes())?;
+        Ok(Self {
+            matched: path.contains('%').then(|| decode_delimiters(path.as_bytes())),
+            plain: (plain != path.as_bytes()).then_some(plain),
+            path: path.into(),
+        })
+    }
+
+    /// The path as it is keyed and sent to the origin.
+    pub fn as_str(&self) -> &str {
+        &self.path
+    }
+
+    /// The bytes that patterns are matched against.
+    pub fn matched(&self) -> &[u8] {
+        self.matched.as_deref().unwrap_or(self.path.as_bytes())
+    }
+
+    /// What an origin that decodes once more may see, if that is another path.
+    pub fn plain(&self) -> Option<&[u8]> {
+        self.plain.as_deref()
+    }
+
+    /// What follows the last `.` of the last segment.
+    pub fn extension(&self) -> Option<&str> {
+        let last = self.path.rsplit('/').next()?;
+        last.rsplit_once('.').map(|(_, extension)| extension)
+    }
+}
+
+/// Whether a path is its own normal form, seen in one pass: nothing to
+/// decode, encode, cut or merge. Most paths are.
+fn is_plain(path: &[u8]) -> bool {
+    let mut previous = 0;
+    for &byte in path {
+        let fits = match byte {
+            b'/' => previous != b'/',
+            b'.' => previous != b'/',
+            b';' => false,
+            _ => is_path_byte(byte),
+        };
+        if !fits {
+            return false;
+        }
+        previous = byte;
+    }
+    path.first() == Some(&b'/')
+}
+
+/// unreserved, sub-delims, `:`, `@` and `/` (RFC 3986 section 3.3).
+fn is_path_byte(byte: u8) -> bool {
+    is_unreserved(byte) || is_delimiter(byte) || byte == b'/'
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// sub-delims, `:` and `@`: allowed raw in a segment, without a meaning to us.
+fn is_delimiter(byte: u8) -> bool {
+    b"!$&'()*+,;=:@".contains(&byte)
+}
+
+/// Decodes unreserved characters, writes other escapes in upper case, and
+/// encodes what RFC 3986 does not allow raw.
+pub(super) fn decode_unreserved(raw: &[u8]) -> Result<Vec<u8>, PathError> {
+    let mut out = Vec::with_capacity(raw.len() + 8);
+    let mut rest = raw;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        if *byte == b'%' {
+            let value = hex_pair(tail).ok_or(PathError::BadEscape)?;
+            rest = &tail[2..];
+            push_decoded(&mut out, value)?;
+        } else if is_control(*byte) {
+            return Err(PathError::Control);
+        } else if is_path_byte(*byte) {
+            out.push(*byte);
+        } else {
+            push_escape(&mut out, *byte);
+        }
+    }
+    Ok(out)
+}
+
+fn push_decoded(out: &mut Vec<u8>, value: u8) -> Result<(), PathError> {
+    if is_control(value) {
+        return Err(PathError::Control);
+    }
+    if is_unreserved(value) {
+        out.push(value);
+    } else {
+        push_escape(out, value);
+    }
+    Ok(())
+}
+
+fn push_escape(out: &mut Vec<u8>, value: u8) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend([b'%', HEX[usize::from(value >> 4)], HEX[usize::from(value & 15)]]);
+}
+
+fn is_control(byte: u8) -> bool {
+    byte < 0x20 || byte == 0x7f
+}
+
+/// The value of two hexadecimal digits at the start of `text`.
+fn hex_pair(text: &[u8]) -> Option<u8> {
+    let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
+    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+}
+
+/// Removes `.` and `..` segments (RFC 3986 section 5.2.4) and, if wanted,
+/// empty ones.
+fn remove_dot_segments(path: &[u8], merge_slashes: bool) -> Result<Vec<u8>, PathError> {
+    let mut out: Vec<u8> = Vec::with_capacity(path.len());
+    let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            b"." => {}
+            b".." => {
+                let parent = out.iter().rposition(|byte| *byte == b'/');
+                out.truncate(parent.ok_or(PathError::ClimbsAboveRoot)?);
+            }
+            b"" if merge_slashes && !last => continue,
+            _ => {
+                out.push(b'/');
+                out.extend(segment);
+                continue;
+            }
+        }
+        // A dot segment at the end leaves the folder's slash.
+        if last {
+            out.push(b'/');
+        }
+    }
+    if out.is_empty() {
+        out.push(b'/');
+    }
+    Ok(out)
+}
+
+/// Decodes sub-delims, `:` and `@`, so that patterns match either spelling.
+pub(super) fn decode_delimiters(path: &[u8]) -> Vec<u8> {
+    decode_where(path, is_delimiter)
+}
+
+/// Decodes every escape, once; what is no escape stays as it is.
+pub(super) fn decode_all(path: &[u8]) -> Vec<u8> {
+    decode_where(path, |_| true)
+}
+
+fn decode_where(path: &[u8], wanted: fn(u8) -> bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [byte, tail @ ..] = rest {
+        match hex_pair(tail).filter(|value| *byte == b'%' && wanted(*value)) {
+            Some(value) => {
+                out.push(value);
+                rest = &tail[2..];
+            }
+            None => {
+                out.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+/// The plain reading of section 5: decoded twice, `\` as `/`, parameters cut
+/// from each segment, slashes merged, dot segments removed.
+fn plain_reading(path: &[u8]) -> Result<Vec<u8>, PathError> {
+    let mut decoded = decode_all(&decode_all(path));
+    for byte in &mut decoded {
+        if *byte == b'\\' {
+            *byte = b'/';
+        }
+    }
+    let mut cut = Vec::with_capacity(decoded.len());
+    for segment in decoded.split(|byte| *byte == b'/').skip(1) {
+        let end = segment.iter().position(|byte| *byte == b';');
+        cut.push(b'/');
+        cut.extend(&segment[..end.unwrap_or(segment.len())]);
+    }
+    remove_dot_segments(&cut, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn normal(raw: &str) -> Result<String, PathError> {
+        NormalPath::new(raw, true).map(|path| path.as_str().to_owned())
+    }
+
+    #[test]
+    fn one_spelling() {
+        for (raw, expected) in [
+            ("/", "/"),
+            ("/a/b.jpg", "/a/b.jpg"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/%61%2D%7e", "/a-~"),
+            ("//a///b//", "/a/b/"),
+            ("/a/./b/../c", "/a/c"),
+            ("/a/..", "/"),
+            ("/a/b/..", "/a/"),
+            ("/a/.", "/a/"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/a/%2e/b", "/a/b"),
+            ("/a\\b", "/a%5Cb"),
+            ("/{x}|^[y]", "/%7Bx%7D%7C%5E%5By%5D"),
+            ("/m\u{fc}", "/m%C3%BC"),
+            ("/a,b%2Cc;d", "/a,b%2Cc;d"),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/a/...", "/a/..."),
+            ("/%2525", "/%2525"),
+        ] {
+            assert_eq!(normal(raw).as_deref(), Ok(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for (raw, error) in [
+            ("/%", PathError::BadEscape),
+            ("/%4", PathError::BadEscape),
+            ("/%zz", PathError::BadEscape),
+            ("/%00", PathError::Control),
+            ("/%1F", PathError::Control),
+            ("/%7f", PathError::Control),
+            ("/a\u{7f}", PathError::Control),
+            ("/..", PathError::ClimbsAboveRoot),
+            ("/a/../..", PathError::ClimbsAboveRoot),
+            ("/a/..%2f..%2f..", PathError::ClimbsAboveRoot),
+            ("/a/..%5c..%5c..", PathError::ClimbsAboveRoot),
+            ("/a/%252e%252e/%252e%252e/", PathError::ClimbsAboveRoot),
+            ("/..;/x", PathError::ClimbsAboveRoot),
+        ] {
+            assert_eq!(normal(raw), Err(error), "{raw}");
+        }
+    }
+
+    #[test]
+    fn slashes_stay_if_so_configured() {
+        let path = NormalPath::new("//a//b/", false).unwrap();
+        assert_eq!(path.as_str(), "//a//b/");
+        assert_eq!(path.plain(), Some(&b"/a/b/"[..]));
+    }
+
+    #[test]
+    fn readings() {
+        let path = NormalPath::new("/a%2Cb/c;v=1/%252fd", true).unwrap();
+        assert_eq!(path.as_str(), "/a%2Cb/c;v=1/%252fd");
+        assert_eq!(path.matched(), b"/a,b/c;v=1/%252fd");
+        assert_eq!(path.plain(), Some(&b"/a,b/c/d"[..]));
+        let path = NormalPath::new("/a/b", true).unwrap();
+        assert_eq!(path.plain(), None);
+        assert_eq!(path.matched(), b"/a/b");
+    }
+
+    #[test]
+    fn extensions() {
+        let extension = |raw: &str| {
+            NormalPath::new(raw, true).unwrap().extension().map(str::to_owned)
+        };
+        assert_eq!(extension("/a.tar.gz").as_deref(), Some("gz"));
+        assert_eq!(extension("/a.jp%67").as_deref(), Some("jpg"));
+        assert_eq!(extension("/a.b/c"), None);
+        assert_eq!(extension("/a."), Some(String::new()));
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_is_idempotent_and_never_panics(raw in "/[a/.%25ceEf;\\\\ü ]{0,24}", merge: bool) {
+            if let Ok(once) = NormalPath::new(&raw, merge) {
+                let again = NormalPath::new(once.as_str(), merge);
+                prop_assert_eq!(again.as_ref().map(NormalPath::as_str), Ok(once.as_str()));
+                prop_assert!(once.as_str().is_ascii());
+            }
+        }
+
+        #[test]
+        fn the_short_way_is_the_long_way(raw in "/[a/.;:@-]{0,24}") {
+            let long = decode_unreserved(raw.as_bytes()).and_then(|p| remove_dot_segments(&p, true));
+            if is_plain(raw.as_bytes()) {
+                prop_assert_eq!(long, Ok(raw.clone().into_bytes()));
+                prop_assert_eq!(plain_reading(raw.as_bytes()), Ok(raw.into_bytes()));
+            }
+        }
+    }
+}

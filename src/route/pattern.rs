@@ -1,0 +1,236 @@
+//! Path patterns: `*` within a segment, `**` as the last one.
+
+use super::path::{decode_all, decode_delimiters, decode_unreserved};
+
+/// A compiled path pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPattern {
+    /// For [`super::NormalPath::matched`].
+    normal: Glob,
+    /// For [`super::NormalPath::plain`].
+    plain: Glob,
+    text: String,
+}
+
+/// Why a path pattern is a configuration error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathPatternError {
+    /// It does not start with a slash.
+    #[error("a path pattern starts with `/`")]
+    NoSlash,
+    /// `**` somewhere but as the last segment.
+    #[error("`**` stands only as the last segment, as in `/premium/**`")]
+    DoubleStar,
+    /// One of `? [ ] { } \`.
+    #[error("`{0}` has no meaning in a path pattern; only `*` and a last `/**` have")]
+    Character(char),
+    /// A bad escape, a control character, or dot segments.
+    #[error("no path matches it: {0}")]
+    NeverMatches(&'static str),
+}
+
+impl PathPattern {
+    /// Reads a pattern such as `/premium/**` or `/img/*.jpg`.
+    ///
+    /// # Errors
+    ///
+    /// [`PathPatternError`] with what is wrong.
+    pub fn parse(text: &str) -> Result<Self, PathPatternError> {
+        if !text.starts_with('/') {
+            return Err(PathPatternError::NoSlash);
+        }
+        if let Some(bad) = text.chars().find(|c| "?[]{}\\".contains(*c)) {
+            return Err(PathPatternError::Character(bad));
+        }
+        let (head, tail) = match text.strip_suffix("/**") {
+            Some(head) => (head, true),
+            None => (text, false),
+        };
+        if head.contains("**") {
+            return Err(PathPatternError::DoubleStar);
+        }
+        if head.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(PathPatternError::NeverMatches("paths have no dot segments"));
+        }
+        let parts = |decode: fn(&[u8]) -> Vec<u8>| -> Result<Glob, PathPatternError> {
+            let parts = head.split('*').map(|part| {
+                let part = decode_unreserved(part.as_bytes())
+                    .map_err(|_| PathPatternError::NeverMatches("it has a bad escape or a control character"))?;
+                Ok(decode(&part))
+            });
+            Ok(Glob { parts: parts.collect::<Result<_, _>>()?, tail })
+        };
+        Ok(Self {
+            normal: parts(decode_delimiters)?,
+            plain: parts(|part| decode_all(&decode_all(part)))?,
+            text: text.to_owned(),
+        })
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a path's [`super::NormalPath::matched`] bytes fit.
+    pub fn matches(&self, path: &[u8]) -> bool {
+        self.normal.matches(path)
+    }
+
+    /// Whether a path's [`super::NormalPath::plain`] bytes fit.
+    pub fn matches_plain(&self, path: &[u8]) -> bool {
+        self.plain.matches(path)
+    }
+}
+
+/// Literal parts with a `*` between each two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Glob {
+    parts: Vec<Vec<u8>>,
+    /// Whether `/**` follows.
+    tail: bool,
+}
+
+impl Glob {
+    fn matches(&self, path: &[u8]) -> bool {
+        if !self.tail {
+            return matches_parts(&self.parts, path);
+        }
+        // The head has to fit the path up to as many slashes as it has; what
+        // is below belongs to `/**`.
+        let slashes: usize = self.parts.iter().map(|part| count_slashes(part)).sum();
+        let below = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').nth(slashes);
+        let end = below.map_or(path.len(), |(at, _)| at);
+        matches_parts(&self.parts, &path[..end])
+    }
+}
+
+fn count_slashes(part: &[u8]) -> usize {
+    part.iter().filter(|byte| **byte == b'/').count()
+}
+
+/// Whether `path` is the parts in order with runs without `/` between them.
+/// Taking the earliest place for each inner part is enough: a later one
+/// leaves less room, and no run may cross a slash.
+fn matches_parts(parts: &[Vec<u8>], path: &[u8]) -> bool {
+    let [first, inner @ .., last] = parts else {
+        return parts.first().is_some_and(|only| only == path);
+    };
+    let Some(mut rest) = path.strip_prefix(first.as_slice()) else {
+        return false;
+    };
+    for part in inner {
+        let Some(at) = find_before_slash(rest, part) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+    }
+    rest.strip_suffix(last.as_slice()).is_some_and(|run| !run.contains(&b'/'))
+}
+
+/// The first place of `part` in `text` that no slash stands before.
+fn find_before_slash(text: &[u8], part: &[u8]) -> Option<usize> {
+    let reach = text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
+    (0..=reach).find(|at| text[*at..].starts_with(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn examples() {
+        for (pattern, path, expected) in [
+            ("/premium/**", "/premium", true),
+            ("/premium/**", "/premium/", true),
+            ("/premium/**", "/premium/a/b.jpg", true),
+            ("/premium/**", "/premiumx", false),
+            ("/premium/**", "/", false),
+            ("/**", "/", true),
+            ("/**", "/a/b", true),
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/a", "/A", false),
+            ("/img/*.jpg", "/img/a.jpg", true),
+            ("/img/*.jpg", "/img/.jpg", true),
+            ("/img/*.jpg", "/img/x/a.jpg", false),
+            ("/*/a*b*c", "/x/abc", true),
+            ("/*/a*b*c", "/x/a-b-b-c", true),
+            ("/*/a*b*c", "/x/a-b/c", false),
+            ("/a*/b/**", "/axy/b/c", true),
+            ("/a*/b/**", "/axy/c", false),
+            ("/u*/**", "/user", true),
+            ("/a%20b/**", "/a%20b/c", true),
+            ("/a%2Cb", "/a,b", true),
+            ("/m\u{fc}/*", "/m%C3%BC/x", true),
+        ] {
+            let parsed = PathPattern::parse(pattern).unwrap();
+            assert_eq!(parsed.matches(path.as_bytes()), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn plain_readings_meet_plain_patterns() {
+        let pattern = PathPattern::parse("/my%20files/**").unwrap();
+        assert!(pattern.matches_plain(b"/my files/a"));
+        assert!(!pattern.matches_plain(b"/my%20files/a"));
+    }
+
+    #[test]
+    fn refused() {
+        for (pattern, error) in [
+            ("premium", PathPatternError::NoSlash),
+            ("", PathPatternError::NoSlash),
+            ("/a/**/b", PathPatternError::DoubleStar),
+            ("/a**", PathPatternError::DoubleStar),
+            ("/***", PathPatternError::DoubleStar),
+            ("/a?", PathPatternError::Character('?')),
+            ("/[a]", PathPatternError::Character('[')),
+            ("/{a,b}", PathPatternError::Character('{')),
+            ("/a\\b", PathPatternError::Character('\\')),
+            ("/a/../b", PathPatternError::NeverMatches("paths have no dot segments")),
+            ("/%zz", PathPatternError::NeverMatches("it has a bad escape or a control character")),
+        ] {
+            assert_eq!(PathPattern::parse(pattern), Err(error), "{pattern}");
+        }
+    }
+
+    /// A matcher that tries everything.
+    fn naive(pattern: &[u8], path: &[u8]) -> bool {
+        match (pattern, path) {
+            (b"/**", []) => true,
+            (b"/**", [b'/', ..]) => true,
+            ([], []) => true,
+            ([b'*', rest @ ..], _) => (0..=path.len())
+                .take_while(|taken| !path[..*taken].contains(&b'/'))
+                .any(|taken| naive(rest, &path[taken..])),
+            ([a, pattern @ ..], [b, path @ ..]) => a == b && naive(pattern, path),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equals_a_naive_matcher(
+            head in "/[ab/*]{0,8}", tail: bool, path in "/[ab/]{0,10}"
+        ) {
+            let pattern = if tail { format!("{head}/**") } else { head };
+            if let Ok(parsed) = PathPattern::parse(&pattern) {
+                prop_assert_eq!(
+                    parsed.matches(path.as_bytes()),
+                    naive(pattern.as_bytes(), path.as_bytes()),
+                    "{} {}", pattern, path
+                );
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,20}", path in "\\PC{0,20}") {
+            if let Ok(pattern) = PathPattern::parse(&text) {
+                let _ = (pattern.matches(path.as_bytes()), pattern.matches_plain(path.as_bytes()));
+            }
+        }
+    }
+}
