@@ -1,52 +1,20 @@
 //! Addresses and sets of networks.
+//!
+//! Everything that compares addresses compares their [`canonical`] form, and
+//! everything that lists networks holds them in that form too
+//! ([`parse_network`]), so that a [`NetworkSet`] is asked one question only.
 
-use std::net::IpAddr;
+mod address;
+mod error;
+pub mod list;
+mod search_v4;
+mod search_v6;
+mod set;
+mod written;
 
-use ipnet::IpNet;
+pub use self::address::{canonical, is_local, parse_address};
+pub use self::error::NetworkError;
+pub use self::set::NetworkSet;
+pub use self::written::{WrittenNetwork, parse_network};
 
-/// An immutable set of networks; one lookup costs the same for a hundred
-/// entries as for a million.
-#[derive(Clone, Debug, Default)]
-pub struct NetworkSet {}
-
-impl NetworkSet {
-    /// Whether `address`, which must be [`canonical`], is in one of the networks.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let _ = address;
-        unimplemented!()
-    }
-
-    /// Whether no address is in it.
-    pub fn is_empty(&self) -> bool {
-        unimplemented!()
-    }
-}
-
-impl FromIterator<IpNet> for NetworkSet {
-    fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
-        let _ = networks;
-        unimplemented!()
-    }
-}
-
-/// The one form of an address that everything compares (section 4).
-pub fn canonical(address: IpAddr) -> IpAddr {
-    let _ = address;
-    unimplemented!()
-}
-
-/// Reads an address as written in a field or list; no zone id, no leading
-/// zeros. Not yet canonical.
-pub fn parse_address(text: &[u8]) -> Option<IpAddr> {
-    let _ = text;
-    unimplemented!()
-}
-
-/// A network as written in a configuration or list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WrittenNetwork {
-    /// The canonical network, host bits cut off.
-    pub network: IpNet,
-    /// Whether host bits were set (a warning).
-    pub host_bits: bool,
-}
+pub(crate) use self::address::{LOCAL_V4, LOCAL_V6};

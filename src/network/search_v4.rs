@@ -1,0 +1,104 @@
+//! The boundaries of a set of IPv4 addresses, laid out for searching.
+
+/// Up to this many boundaries a binary search over one sorted list is as quick
+/// as the index, which would take 256 KiB.
+const MAX_FLAT: usize = 256;
+
+/// Up to this many boundaries in a /16, counting all of them (without a branch,
+/// several at a time) is quicker than a binary search.
+const MAX_COUNTED: usize = 64;
+
+/// An address is in the set if an odd number of boundaries stand at or below it.
+#[derive(Clone, Debug)]
+pub(super) enum SearchV4 {
+    /// One sorted list.
+    Flat(Box<[u32]>),
+    /// Sorted lists of low halves, one a /16: a million single addresses take
+    /// 4 MB, and a lookup touches one place of the index and one of the lists.
+    Indexed {
+        /// Where the list of each /16 begins; one more for where the last ends.
+        index: Box<[u32]>,
+        /// Within a /16 the count starts anew: one that is full is `[0]`.
+        low_halves: Box<[u16]>,
+        /// How many boundaries there were.
+        boundaries: usize,
+    },
+}
+
+impl SearchV4 {
+    /// `boundaries` must be sorted, each once.
+    pub(super) fn new(boundaries: Vec<u32>) -> Self {
+        if boundaries.len() <= MAX_FLAT {
+            return Self::Flat(boundaries.into());
+        }
+        let (index, low_halves) = split(&boundaries);
+        Self::Indexed {
+            index: index.into(),
+            low_halves: low_halves.into(),
+            boundaries: boundaries.len(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, address: u32) -> bool {
+        let passed = match self {
+            Self::Flat(sorted) => sorted.partition_point(|boundary| *boundary <= address),
+            Self::Indexed {
+                index, low_halves, ..
+            } => {
+                let bucket = (address >> 16) as usize;
+                let list = &low_halves[index[bucket] as usize..index[bucket + 1] as usize];
+                count_to(list, address as u16)
+            }
+        };
+        passed % 2 == 1
+    }
+
+    pub(super) fn boundaries(&self) -> usize {
+        match self {
+            Self::Flat(sorted) => sorted.len(),
+            Self::Indexed { boundaries, .. } => *boundaries,
+        }
+    }
+}
+
+impl Default for SearchV4 {
+    fn default() -> Self {
+        Self::Flat(Box::default())
+    }
+}
+
+/// How many of `sorted` stand at or below `low`.
+#[inline]
+fn count_to(sorted: &[u16], low: u16) -> usize {
+    if sorted.len() > MAX_COUNTED {
+        return sorted.partition_point(|boundary| *boundary <= low);
+    }
+    let count: u16 = sorted.iter().map(|b| u16::from(*b <= low)).sum();
+    usize::from(count)
+}
+
+/// The index and the low halves.
+fn split(boundaries: &[u32]) -> (Vec<u32>, Vec<u16>) {
+    let mut index = Vec::with_capacity(0x1_0001);
+    let mut low_halves = Vec::with_capacity(boundaries.len());
+    let mut passed = 0;
+    for bucket in 0..=0xffff_u32 {
+        let start = low_halves.len() as u32; // at most 65,536 in each of 65,536
+        index.push(start);
+        let inside = passed % 2 == 1;
+        let first = boundaries.get(passed).copied();
+        if inside && first != Some(bucket << 16) {
+            low_halves.push(0);
+        }
+        while let Some(boundary) = boundaries.get(passed).filter(|b| **b >> 16 == bucket) {
+            let ends_before = inside && *boundary == bucket << 16;
+            if !ends_before {
+                low_halves.push(*boundary as u16);
+            }
+            passed += 1;
+        }
+    }
+    index.push(low_halves.len() as u32);
+    (index, low_halves)
+}
