@@ -1,6 +1,7 @@
 //! What is wrong, or risky, in a configuration: each with its place, the full
 //! key, what was found, what is allowed and the likely fix.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -144,10 +145,16 @@ impl Finding {
         &self.place.source.path
     }
 
-    /// The line, from 1, if it has one.
+    /// The line, from 1; `None` where the whole file is concerned.
     pub fn line(&self) -> Option<usize> {
         let span = self.place.span.as_ref()?;
         Some(self.place.source.line_number(span.start))
+    }
+
+    /// Whether it is about `key` or about an entry of it.
+    pub(super) fn concerns(&self, key: &str) -> bool {
+        let rest = self.key.strip_prefix(key);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 
     /// What to order findings by: the configuration file's own first.
@@ -166,7 +173,7 @@ impl fmt::Display for Finding {
         let path = self.place.source.path.to_string_lossy();
         let group = Group::with_title(tone.primary_title(self.summary()));
         let group = match &self.place.span {
-            None => group.element(Origin::path(path)),
+            None => group.element(self.place.origin(path)),
             Some(span) => group.element(self.place.snippet(span, &self.label).path(path)),
         };
         let notes = self.notes.iter();
@@ -192,12 +199,28 @@ impl Place {
         }
     }
 
-    /// A whole file whose text says nothing, for instance because there is
-    /// none.
+    /// A whole file that has no text to show, for instance because it is
+    /// not there.
     pub(super) fn file(path: &Path) -> Self {
         Self {
             source: Source::new(path, ""),
             span: None,
+        }
+    }
+
+    /// A whole file that lacks something: no line of it is to blame.
+    pub(super) fn whole(source: &Arc<Source>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            span: None,
+        }
+    }
+
+    fn origin<'a>(&self, path: Cow<'a, str>) -> Origin<'a> {
+        let origin = Origin::path(path);
+        match self.source.text.as_str() {
+            "" => origin,
+            _ => origin.line(self.source.line_number(0)).char_column(1),
         }
     }
 
@@ -239,6 +262,15 @@ impl Spot {
 
     pub(super) fn warning(&self, message: impl Into<String>) -> Finding {
         self.error(message).warning()
+    }
+
+    /// The same place, for what is missing there: `key` of this table.
+    pub(super) fn lacking(&self, key: &str) -> Self {
+        let key = format!("{}.{key}", self.key);
+        Self {
+            key,
+            ..self.clone()
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::error::{Finding, Spot, quoted};
+use crate::access::Missing;
 
 mod list;
 
@@ -93,6 +94,7 @@ pub(super) struct Origin {
 
 #[derive(Clone, Debug)]
 pub(super) struct Ip {
+    pub(super) spot: Spot,
     pub(super) block: Option<List>,
     pub(super) block_files: Option<List>,
     pub(super) exempt: Option<List>,
@@ -101,6 +103,7 @@ pub(super) struct Ip {
 
 #[derive(Clone, Debug)]
 pub(super) struct UserAgent {
+    pub(super) spot: Spot,
     pub(super) block: Option<List>,
     pub(super) shadow: Maybe<bool>,
 }
@@ -111,14 +114,6 @@ pub(super) enum Mode {
     Off,
     Block,
     Allow,
-}
-
-/// What a rule does about a field that is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
-    Allow,
-    Block,
-    Infer,
 }
 
 /// What the geo rule does about an address without a country.
@@ -140,6 +135,7 @@ pub(super) struct Geo {
 
 #[derive(Clone, Debug)]
 pub(super) struct Origins {
+    pub(super) spot: Spot,
     pub(super) patterns: Option<List>,
     pub(super) missing: Maybe<Missing>,
     pub(super) shadow: Maybe<bool>,
@@ -178,6 +174,7 @@ pub(super) enum Query {
 
 #[derive(Clone, Debug)]
 pub(super) struct CacheKey {
+    pub(super) spot: Spot,
     pub(super) query: Maybe<Query>,
     pub(super) drop: Option<List>,
     pub(super) only: Option<List>,

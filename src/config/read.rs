@@ -3,10 +3,11 @@
 use super::error::Spot;
 use super::file::{
     CacheKey, Client, ClientAddress, ConfigFile, Format, Geo, ImageClient, Images, Ip, Limits, Log,
-    Missing, Mode, Origin, Origins, Policy, Query, Referrer, Request, Route, Server, Severity,
+    Mode, Origin, Origins, Policy, Query, Referrer, Request, Route, Server, Severity,
     Test, Unknown, UserAgent,
 };
 use super::reader::Table;
+use crate::access::Missing;
 
 /// No list needs more; a number with more digits is a mistake.
 const LARGEST_LIMIT: usize = 10_000_000;
@@ -146,6 +147,7 @@ fn origin(table: &Table<'_>) -> Origin {
 
 fn ip(table: &Table<'_>) -> Ip {
     Ip {
+        spot: table.spot(),
         block: table.list("block"),
         block_files: table.list("block_files"),
         exempt: table.list("exempt"),
@@ -155,6 +157,7 @@ fn ip(table: &Table<'_>) -> Ip {
 
 fn user_agent(table: &Table<'_>) -> UserAgent {
     UserAgent {
+        spot: table.spot(),
         block: table.list("block"),
         shadow: table.flag("shadow"),
     }
@@ -173,6 +176,7 @@ fn geo(table: &Table<'_>) -> Geo {
 
 fn direction(table: &Table<'_>) -> Origins {
     Origins {
+        spot: table.spot(),
         patterns: table.list("patterns"),
         missing: table.choice("missing", MISSING),
         shadow: table.flag("shadow"),
@@ -208,6 +212,7 @@ fn image_client(table: &Table<'_>) -> ImageClient {
 
 fn cache_key(table: &Table<'_>) -> CacheKey {
     CacheKey {
+        spot: table.spot(),
         query: table.choice("query", QUERIES),
         drop: table.list("drop"),
         only: table.list("only"),

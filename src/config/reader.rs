@@ -11,7 +11,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Finding, Spot, quoted};
+use super::error::{Finding, Level, Spot, quoted};
 use super::file::{List, Written};
 use super::schema::{self, Section};
 use super::source::Source;
@@ -24,6 +24,20 @@ pub(super) struct Findings(RefCell<Vec<Finding>>);
 impl Findings {
     pub(super) fn add(&self, finding: Finding) {
         self.0.borrow_mut().push(finding);
+    }
+
+    /// Adds what would follow from another finding about the same key, unless
+    /// there is one.
+    pub(super) fn add_first(&self, finding: Finding) {
+        let known = |other: &Finding| other.concerns(finding.key());
+        if !self.0.borrow().iter().any(known) {
+            self.add(finding);
+        }
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        let error = |finding: &Finding| finding.level() == Level::Error;
+        self.0.borrow().iter().any(error)
     }
 
     pub(super) fn into_inner(self) -> Vec<Finding> {
