@@ -1,0 +1,103 @@
+//! The `Origin` field (RFC 6454 section 7).
+
+use std::borrow::Cow;
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, ORIGIN};
+
+use crate::message::Scheme;
+use crate::message::authority::Authority;
+use crate::message::field::{Single, single};
+
+static ORIGIN_FIELD: HeaderName = ORIGIN;
+
+/// The longest `Origin` that is read (section 6).
+const MAX_FIELD: usize = 8 * 1024;
+
+/// An `Origin` field, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum OriginField<'a> {
+    /// Not sent, or empty.
+    Missing,
+    /// Several lines, or no `scheme://host[:port]`.
+    NotUnderstood,
+    /// `null`: an origin that the browser does not tell.
+    Null,
+    /// An `http` or `https` origin; without a port its scheme's.
+    Web {
+        /// The host, normalised.
+        host: Cow<'a, str>,
+        /// The port.
+        port: u16,
+    },
+    /// An origin of another scheme, whole.
+    App(&'a str),
+}
+
+/// Reads the `Origin` field of `headers`.
+pub(super) fn read(headers: &HeaderMap) -> OriginField<'_> {
+    match single(headers, &ORIGIN_FIELD) {
+        Single::Missing => OriginField::Missing,
+        Single::Several => OriginField::NotUnderstood,
+        Single::One(b"null") => OriginField::Null,
+        Single::One(value) if value.len() > MAX_FIELD => OriginField::NotUnderstood,
+        Single::One(value) => parse(value).unwrap_or(OriginField::NotUnderstood),
+    }
+}
+
+fn parse(value: &[u8]) -> Option<OriginField<'_>> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (scheme, rest) = text.split_once("://")?;
+    match Scheme::parse(scheme.as_bytes()) {
+        Some(scheme) if !rest.ends_with(':') => {
+            let authority = Authority::parse(rest.as_bytes(), scheme)?;
+            Some(OriginField::Web {
+                port: authority.effective_port(scheme),
+                host: authority.host,
+            })
+        }
+        Some(_) => None,
+        None => is_app_origin(scheme, rest).then_some(OriginField::App(text)),
+    }
+}
+
+/// A scheme (RFC 3986 section 3.1) and a host with nothing after it.
+fn is_app_origin(scheme: &str, rest: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(letter)
+        && !rest.is_empty()
+        && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"/\\?#@".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads() {
+        let web = |host: &'static str, port| Some(OriginField::Web { host: host.into(), port });
+        for (value, expected) in [
+            ("https://a.com", web("a.com", 443)),
+            ("HTTP://A.com.", web("a.com", 80)),
+            ("http://a.com:8080", web("a.com", 8080)),
+            ("https://[::1]:8443", web("[::1]", 8443)),
+            ("capacitor://localhost", Some(OriginField::App("capacitor://localhost"))),
+            ("https://a.com/", None),
+            ("https://a.com/x", None),
+            ("https://u@a.com", None),
+            ("https://a.com:", None),
+            ("https://a.com:99999", None),
+            ("https://", None),
+            ("https://a.com https://b.com", None),
+            ("https://a.com, https://b.com", None),
+            ("https://m\u{fc}nchen.de", None),
+            ("a.com", None),
+            ("//a.com", None),
+            ("1x://a", None),
+            ("app://", None),
+        ] {
+            assert_eq!(parse(value.as_bytes()), expected, "{value}");
+        }
+    }
+}

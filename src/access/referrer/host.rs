@@ -1,0 +1,216 @@
+//! The host of a page's URL, as browsers parse URLs.
+
+use smallvec::SmallVec;
+use url::{Host, Url};
+
+use crate::message::authority::{MAX_HOST, ends_in_a_number, parse_port};
+
+/// The host of a page and the port its URL writes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PageHost {
+    host: SmallVec<[u8; 64]>,
+    /// The port as written; `None` without one.
+    pub(crate) port: Option<u16>,
+    /// Whether the scheme is `https`, which decides the port without one.
+    pub(crate) https: bool,
+}
+
+impl PageHost {
+    /// The host: lower case, A-labels, one trailing dot removed.
+    pub(crate) fn host(&self) -> &str {
+        // Only ASCII and what `Url` gives is ever put in.
+        std::str::from_utf8(&self.host).unwrap_or_default()
+    }
+
+    fn new(host: &str, port: Option<u16>, https: bool) -> Option<Self> {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        if host.is_empty() || host.len() > MAX_HOST {
+            return None;
+        }
+        let mut host = SmallVec::from_slice(host.as_bytes());
+        host.make_ascii_lowercase();
+        Some(Self { host, port, https })
+    }
+}
+
+/// The host of `url`; `None` if it is not UTF-8, relative, or has no host.
+pub(crate) fn page_host(url: &[u8]) -> Option<PageHost> {
+    let url = std::str::from_utf8(url).ok()?;
+    plain_host(url).or_else(|| parsed_host(url))
+}
+
+/// The usual case without a parser: `http(s)://` and a host of plain ASCII
+/// letters that ends where every parser agrees it ends. `None`: ask `Url`.
+fn plain_host(url: &str) -> Option<PageHost> {
+    let (https, rest) = match url.as_bytes() {
+        [b'h', b't', b't', b'p', b':', b'/', b'/', ..] => (false, &url[7..]),
+        [b'h', b't', b't', b'p', b's', b':', b'/', b'/', ..] => (true, &url[8..]),
+        _ => return None,
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let end = rest.bytes().position(|byte| !plain(byte)).unwrap_or(rest.len());
+    let (host, after) = rest.split_at(end);
+    let port = match after.as_bytes() {
+        [] | [b'/' | b'?' | b'#', ..] => None,
+        [b':', port @ ..] => {
+            let end = port.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(port.len());
+            if !matches!(port.get(end), None | Some(b'/' | b'?' | b'#')) {
+                return None;
+            }
+            Some(parse_port(&after[1..=end])?)
+        }
+        _ => return None,
+    };
+    // Numbers may be addresses in disguise, A-labels must be checked, and a
+    // host with empty labels is for `Url` to judge.
+    if host.is_empty() || host.starts_with('.') || host.contains("..") || has_a_label(host) {
+        return None;
+    }
+    if ends_in_a_number(host.strip_suffix('.').unwrap_or(host)) {
+        return None;
+    }
+    PageHost::new(host, port, https)
+}
+
+/// Whether any label starts like an A-label (`xn--`), in any case.
+fn has_a_label(host: &str) -> bool {
+    host.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"xn--"))
+}
+
+/// The host by the WHATWG URL Standard.
+fn parsed_host(text: &str) -> Option<PageHost> {
+    let url = Url::parse(text).ok()?;
+    // `Url` drops a port that is its scheme's default, which comes to the same.
+    PageHost::new(url.host_str()?, url.port(), url.scheme() == "https")
+}
+
+/// Why an entry of `access.referrer.urls` is a configuration error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReferrerUrlError {
+    /// `example.com`.
+    #[error("a URL with its scheme is needed; write `https://{0}`")]
+    NoScheme(String),
+    /// `https://*.example.com`.
+    #[error("wildcards are not allowed in a referrer's host; list each host")]
+    Wildcard,
+    /// `https:///path`.
+    #[error("the URL has no host")]
+    NoHost,
+    /// Not a URL.
+    #[error("this is not a URL: {0}")]
+    NotAUrl(#[from] url::ParseError),
+}
+
+/// The host that an entry of `access.referrer.urls` stands for.
+///
+/// # Errors
+///
+/// [`ReferrerUrlError`] with what is wrong.
+pub fn listed_host(entry: &str) -> Result<String, ReferrerUrlError> {
+    let no_scheme = || ReferrerUrlError::NoScheme(entry.trim_start_matches('/').to_owned());
+    let (_, rest) = entry.split_once("://").ok_or_else(no_scheme)?;
+    let host_end = rest.find(['/', '\\', '#']).unwrap_or(rest.len());
+    if rest[..host_end].contains(['*', '?']) {
+        return Err(ReferrerUrlError::Wildcard);
+    }
+    let url = Url::parse(entry).map_err(|error| match error {
+        url::ParseError::EmptyHost => ReferrerUrlError::NoHost,
+        url::ParseError::RelativeUrlWithoutBase => no_scheme(),
+        other => ReferrerUrlError::NotAUrl(other),
+    })?;
+    match url.host() {
+        None | Some(Host::Domain("")) => Err(ReferrerUrlError::NoHost),
+        Some(_) => parsed_host(entry)
+            .map(|page| page.host().to_owned())
+            .ok_or(ReferrerUrlError::NoHost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn host(url: &str) -> Option<String> {
+        page_host(url.as_bytes()).map(|page| page.host().to_owned())
+    }
+
+    #[test]
+    fn as_browsers_read_them() {
+        for (url, expected) in [
+            ("https://good.com/a", Some("good.com")),
+            ("https://good.com@evil.com/", Some("evil.com")),
+            ("https://evil.com\\@good.com/", Some("evil.com")),
+            ("https:\\\\evil.com\\good.com", Some("evil.com")),
+            ("https:evil.com", Some("evil.com")),
+            ("HTTPS://GOOD.com.:8443/x", Some("good.com")),
+            ("https://g%6fod.com/", Some("good.com")),
+            ("https://go\tod.com/", Some("good.com")),
+            ("https://m\u{fc}nchen.de/", Some("xn--mnchen-3ya.de")),
+            ("https://M\u{dc}NCHEN.de/", Some("xn--mnchen-3ya.de")),
+            ("https://good\u{3002}com/", Some("good.com")),
+            ("http://0x7f.1/", Some("127.0.0.1")),
+            ("http://[::1]:80/", Some("[::1]")),
+            ("android-app://Com.Example.App/", Some("com.example.app")),
+            ("https://user:pass@good.com:1/", Some("good.com")),
+            ("https://good.com?x", Some("good.com")),
+            ("https://good.com#x", Some("good.com")),
+            ("//good.com/", None),
+            ("/relative", None),
+            ("good.com", None),
+            ("about:srcdoc", None),
+            ("data:text/html,x", None),
+            ("file:///etc/passwd", None),
+            ("https://", None),
+            ("https://a b/", None),
+            ("http://good.com:99999/", None),
+            ("https://xn--/", None),
+        ] {
+            assert_eq!(host(url).as_deref(), expected, "{url}");
+        }
+        assert_eq!(page_host(b"https://good.com/\xff"), None);
+        assert_eq!(host(&format!("https://{}com/", "a.".repeat(126))), None);
+    }
+
+    #[test]
+    fn listed() {
+        assert_eq!(listed_host("https://ik.imagekit.io").as_deref(), Ok("ik.imagekit.io"));
+        assert_eq!(
+            listed_host("https://developer.mozilla.org/en-US/search?q=URL").as_deref(),
+            Ok("developer.mozilla.org")
+        );
+        assert_eq!(listed_host("http://M\u{fc}nchen.de:81/").as_deref(), Ok("xn--mnchen-3ya.de"));
+        assert!(listed_host("ik.imagekit.io").unwrap_err().to_string().contains("scheme"));
+        assert!(listed_host("//ik.imagekit.io").unwrap_err().to_string().contains("scheme"));
+        assert_eq!(listed_host("https://*.example.com/"), Err(ReferrerUrlError::Wildcard));
+        assert_eq!(listed_host("https://exampl?.com/"), Err(ReferrerUrlError::Wildcard));
+        assert_eq!(listed_host("https://"), Err(ReferrerUrlError::NoHost));
+        assert_eq!(listed_host("file:///x"), Err(ReferrerUrlError::NoHost));
+        assert!(matches!(listed_host("https://a b/"), Err(ReferrerUrlError::NotAUrl(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_is_the_parsers(
+            url in "https?:/{1,3}[aAxn1.\\-_@%2e:\\\\8 ]{0,12}(:[0-9]{0,6})?[/?#]?[ -~]{0,6}"
+        ) {
+            if let Some(plain) = plain_host(&url) {
+                let parsed = parsed_host(&url);
+                prop_assert!(parsed.is_some(), "{}", url);
+                let parsed = parsed.unwrap();
+                prop_assert_eq!(plain.host(), parsed.host());
+                let default = if plain.https { 443 } else { 80 };
+                prop_assert_eq!(plain.port.unwrap_or(default), parsed.port.unwrap_or(default));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(url in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = page_host(&url);
+            if let Ok(text) = std::str::from_utf8(&url) {
+                let _ = listed_host(text);
+            }
+        }
+    }
+}
