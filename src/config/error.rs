@@ -264,6 +264,11 @@ impl Spot {
         self.error(message).warning()
     }
 
+    /// The line it stands on, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.source.line_number(self.span.start)
+    }
+
     /// The same place, for what is missing there: `key` of this table.
     pub(super) fn lacking(&self, key: &str) -> Self {
         let key = format!("{}.{key}", self.key);

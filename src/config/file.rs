@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::error::{Finding, Spot, quoted};
 use crate::access::Missing;
+use crate::cache::key::QueryMode;
+use crate::log::{ClientAddressMode, Level, LogFormat};
 
 mod list;
 
@@ -94,7 +96,6 @@ pub(super) struct Origin {
 
 #[derive(Clone, Debug)]
 pub(super) struct Ip {
-    pub(super) spot: Spot,
     pub(super) block: Option<List>,
     pub(super) block_files: Option<List>,
     pub(super) exempt: Option<List>,
@@ -103,7 +104,6 @@ pub(super) struct Ip {
 
 #[derive(Clone, Debug)]
 pub(super) struct UserAgent {
-    pub(super) spot: Spot,
     pub(super) block: Option<List>,
     pub(super) shadow: Maybe<bool>,
 }
@@ -152,6 +152,7 @@ pub(super) struct Referrer {
 
 #[derive(Clone, Debug)]
 pub(super) struct Images {
+    pub(super) spot: Spot,
     pub(super) extensions: Option<List>,
     pub(super) formats: Option<List>,
     pub(super) clients: Vec<ImageClient>,
@@ -164,18 +165,9 @@ pub(super) struct ImageClient {
     pub(super) accept: Maybe<String>,
 }
 
-/// What a cache key keeps of the query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Query {
-    Keep,
-    Sort,
-    Drop,
-}
-
 #[derive(Clone, Debug)]
 pub(super) struct CacheKey {
-    pub(super) spot: Spot,
-    pub(super) query: Maybe<Query>,
+    pub(super) query: Maybe<QueryMode>,
     pub(super) drop: Option<List>,
     pub(super) only: Option<List>,
     pub(super) field: Maybe<String>,
@@ -183,32 +175,10 @@ pub(super) struct CacheKey {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
-    pub(super) level: Maybe<Severity>,
-    pub(super) format: Maybe<Format>,
+    pub(super) level: Maybe<Level>,
+    pub(super) format: Maybe<LogFormat>,
     pub(super) access: Maybe<String>,
-    pub(super) client_address: Maybe<ClientAddress>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Text,
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ClientAddress {
-    Full,
-    Prefix,
-    None,
+    pub(super) client_address: Maybe<ClientAddressMode>,
 }
 
 #[derive(Clone, Debug)]

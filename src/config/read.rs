@@ -2,12 +2,14 @@
 
 use super::error::Spot;
 use super::file::{
-    CacheKey, Client, ClientAddress, ConfigFile, Format, Geo, ImageClient, Images, Ip, Limits, Log,
-    Mode, Origin, Origins, Policy, Query, Referrer, Request, Route, Server, Severity,
+    CacheKey, Client, ConfigFile, Geo, ImageClient, Images, Ip, Limits, Log,
+    Mode, Origin, Origins, Policy, Referrer, Request, Route, Server,
     Test, Unknown, UserAgent,
 };
 use super::reader::Table;
 use crate::access::Missing;
+use crate::cache::key::QueryMode;
+use crate::log::{ClientAddressMode, Level, LogFormat};
 
 /// No list needs more; a number with more digits is a mistake.
 const LARGEST_LIMIT: usize = 10_000_000;
@@ -29,26 +31,26 @@ const MISSING: &[(&str, Missing)] = &[
 
 const UNKNOWN: &[(&str, Unknown)] = &[("allow", Unknown::Allow), ("block", Unknown::Block)];
 
-const QUERIES: &[(&str, Query)] = &[
-    ("keep", Query::Keep),
-    ("sort", Query::Sort),
-    ("drop", Query::Drop),
+const QUERIES: &[(&str, QueryMode)] = &[
+    ("keep", QueryMode::Keep),
+    ("sort", QueryMode::Sort),
+    ("drop", QueryMode::Drop),
 ];
 
-const SEVERITIES: &[(&str, Severity)] = &[
-    ("error", Severity::Error),
-    ("warn", Severity::Warn),
-    ("info", Severity::Info),
-    ("debug", Severity::Debug),
-    ("trace", Severity::Trace),
+const LEVELS: &[(&str, Level)] = &[
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("trace", Level::Trace),
 ];
 
-const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
-const CLIENT_ADDRESSES: &[(&str, ClientAddress)] = &[
-    ("full", ClientAddress::Full),
-    ("prefix", ClientAddress::Prefix),
-    ("none", ClientAddress::None),
+const CLIENT_ADDRESSES: &[(&str, ClientAddressMode)] = &[
+    ("full", ClientAddressMode::Full),
+    ("prefix", ClientAddressMode::Prefix),
+    ("none", ClientAddressMode::None),
 ];
 
 /// Reads the whole file.
@@ -147,7 +149,6 @@ fn origin(table: &Table<'_>) -> Origin {
 
 fn ip(table: &Table<'_>) -> Ip {
     Ip {
-        spot: table.spot(),
         block: table.list("block"),
         block_files: table.list("block_files"),
         exempt: table.list("exempt"),
@@ -157,7 +158,6 @@ fn ip(table: &Table<'_>) -> Ip {
 
 fn user_agent(table: &Table<'_>) -> UserAgent {
     UserAgent {
-        spot: table.spot(),
         block: table.list("block"),
         shadow: table.flag("shadow"),
     }
@@ -196,6 +196,7 @@ fn referrer(table: &Table<'_>) -> Referrer {
 fn images(table: &Table<'_>) -> Images {
     let clients = table.tables("clients", "images.clients");
     Images {
+        spot: table.spot(),
         extensions: table.list("extensions"),
         formats: table.list("formats"),
         clients: clients.iter().map(image_client).collect(),
@@ -212,7 +213,6 @@ fn image_client(table: &Table<'_>) -> ImageClient {
 
 fn cache_key(table: &Table<'_>) -> CacheKey {
     CacheKey {
-        spot: table.spot(),
         query: table.choice("query", QUERIES),
         drop: table.list("drop"),
         only: table.list("only"),
@@ -222,7 +222,7 @@ fn cache_key(table: &Table<'_>) -> CacheKey {
 
 fn log(table: &Table<'_>) -> Log {
     Log {
-        level: table.choice("level", SEVERITIES),
+        level: table.choice("level", LEVELS),
         format: table.choice("format", FORMATS),
         access: table.text("access"),
         client_address: table.choice("client_address", CLIENT_ADDRESSES),

@@ -6,9 +6,6 @@ use std::time::Duration;
 pub(super) const DURATIONS: &str =
     r#"a whole number and a unit: "250ms", "10s", "5m", "1h", "365d" at most"#;
 
-/// What a size may look like, for messages.
-pub(super) const SIZES: &str = r#"a whole number and a unit: "512 KiB", "64 MiB", "1 GiB", or "0""#;
-
 /// A timer further away than this is a mistake, and could not be set.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 

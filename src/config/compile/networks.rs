@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Compiler;
+use super::rule::is_on;
 use crate::access::ip::IpRule;
 use crate::config::error::{Finding, Place, quoted};
 use crate::config::file::{Entry, Ip, List};
@@ -28,12 +29,12 @@ impl Compiler<'_> {
         if let Some(list) = &raw.exempt {
             self.limits.ip_entries.check(list, self.findings);
         }
-        let is_on = !files.is_empty() || !block.is_empty();
+        let listed = !files.is_empty() || !block.is_empty();
         IpRule {
-            block: is_on.then(|| block.into_iter().collect()),
+            block: listed.then(|| block.into_iter().collect()),
             exempt: raw.exempt.iter().flat_map(|list| self.networks(list)).collect(),
             never_exempt: Arc::clone(&self.trusted),
-            shadow: raw.shadow.as_ref().is_some_and(|shadow| shadow.value),
+            shadow: is_on(raw.shadow.as_ref()),
         }
     }
 
@@ -61,8 +62,7 @@ impl Compiler<'_> {
 
     /// The networks of one of `access.ip.block_files`.
     fn list_file(&mut self, entry: Entry<'_>) -> Vec<IpNet> {
-        let path = self.base.join(entry.text);
-        self.sources.lists.insert(path.clone());
+        let path = self.source(entry.text);
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(error) => {

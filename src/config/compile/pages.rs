@@ -1,7 +1,7 @@
 //! Which pages may upload and embed: `access.origins` and `access.referrer`.
 
 use super::Compiler;
-use super::rule::{must_be_written, nothing_listed};
+use super::rule::{is_on, must_be_written, nothing_listed};
 use crate::access::Missing;
 use crate::access::origins::{OriginPattern, OriginPatterns, OriginsRule};
 use crate::access::referrer::{ReferrerRule, ReferrerUrlError, listed_host};
@@ -35,7 +35,7 @@ impl Compiler<'_> {
         Some(OriginsRule {
             patterns,
             missing: raw.missing.as_ref().map_or(Missing::Allow, |missing| missing.value),
-            shadow: raw.shadow.as_ref().is_some_and(|shadow| shadow.value),
+            shadow: is_on(raw.shadow.as_ref()),
         })
     }
 
@@ -79,7 +79,7 @@ impl Compiler<'_> {
         self.limits.referrers.check(list, self.findings);
         let hosts = list.iter().filter_map(|entry| self.listed_host(entry)).collect();
         let missing = raw.missing.as_ref().map_or(Missing::Allow, |missing| missing.value);
-        let shadow = raw.shadow.as_ref().is_some_and(|shadow| shadow.value);
+        let shadow = is_on(raw.shadow.as_ref());
         Some(ReferrerRule::new(allow, hosts, missing, shadow))
     }
 

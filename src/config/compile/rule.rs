@@ -82,3 +82,8 @@ pub(super) fn nothing_listed(mode: &Written<Mode>, table: &Spot, key: &str) -> F
     let message = format!("nothing is listed, and mode = \"{mode}\": {meaning}");
     spot.error(message).label(format!("`{key}` is empty"))
 }
+
+/// Whether a switch that is off by default is on.
+pub(super) fn is_on(written: Option<&Written<bool>>) -> bool {
+    written.is_some_and(|written| written.value)
+}

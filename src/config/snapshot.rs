@@ -1,0 +1,76 @@
+//! One whole configuration, compiled: what a request is handled by.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::PolicyTest;
+use crate::access::Ruleset;
+use crate::cache::key::KeyRules;
+use crate::client::ClientRules;
+use crate::images::Images;
+use crate::log::LogSettings;
+use crate::origin::OriginSettings;
+use crate::route::{HostPattern, RouteMatcher};
+
+/// The compiled form of one configuration file; never changed, only swapped.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// How many configurations were in force before this one, plus one.
+    pub generation: u64,
+    /// `[server]`.
+    pub server: ServerSettings,
+    /// `[client]`.
+    pub client: ClientRules,
+    /// `access.disclose`.
+    pub disclose: bool,
+    /// The routes in the order of the file; the last is the catch-all, `default`.
+    pub routes: Vec<Route>,
+    /// Finds a route by its place in [`Self::routes`]; none: the catch-all.
+    pub matcher: RouteMatcher,
+    /// `[log]`.
+    pub log: LogSettings,
+    /// `[[test]]`.
+    pub tests: Vec<PolicyTest>,
+    /// The files this was made from: the configuration, lists, databases.
+    pub sources: Vec<PathBuf>,
+}
+
+/// The `[server]` table, compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// `listen`.
+    pub listen: Vec<SocketAddr>,
+    /// `hosts`; empty: any.
+    pub hosts: Vec<HostPattern>,
+    /// `workers`; 0: one a core.
+    pub workers: usize,
+    /// `merge_slashes`.
+    pub merge_slashes: bool,
+    /// `drain_timeout`.
+    pub drain_timeout: Duration,
+}
+
+/// A route with everything that applies to it, inherited or its own.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// `name`; the catch-all is `default`.
+    pub name: String,
+    /// Its access rules.
+    pub rules: Ruleset,
+    /// Its origin.
+    pub origin: Arc<OriginSettings>,
+    /// Its image variants.
+    pub images: Arc<Images>,
+    /// Its cache key.
+    pub key: Arc<KeyRules>,
+}
+
+impl Snapshot {
+    /// The route at `index`, or the catch-all.
+    pub fn route(&self, index: Option<usize>) -> &Route {
+        let last = self.routes.len() - 1;
+        &self.routes[index.unwrap_or(last)]
+    }
+}
