@@ -1,1 +1,169 @@
-//! Not yet.
+//! All that is known before a byte goes to the origin, as a pure function of
+//! the request head, the peer and a snapshot. The proxy, `explain` and the
+//! `[[test]]`s call this one function, so they cannot disagree.
+
+mod explain;
+mod policy_test;
+mod question;
+mod reject;
+
+pub use explain::{Explanation, field_text};
+pub use policy_test::{TestFailure, run_tests};
+pub use question::{Question, QuestionError};
+pub use reject::Reject;
+
+use hyper::header::HeaderValue;
+use hyper::{HeaderMap, Method, Uri};
+
+use crate::access::{Judgement, RequestHead};
+use crate::client::{Client, ClientAddr, ClientFrom, PeerAddr};
+use crate::config::{Route, Snapshot};
+use crate::images::Choice;
+use crate::message::authority::Authority;
+use crate::message::{Scheme, connection};
+use crate::origin::HostMode;
+use crate::route::Target;
+
+/// A request head as received, without the fields that Connection names.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The method.
+    pub method: Method,
+    /// The request target.
+    pub uri: Uri,
+    /// The fields that are left.
+    pub headers: HeaderMap,
+}
+
+impl Received {
+    /// Takes a head as parsed; the fields named by Connection go first of
+    /// all, so that nothing reads them.
+    pub fn new(method: Method, uri: Uri, mut headers: HeaderMap) -> Self {
+        connection::remove_named(&mut headers);
+        Self { method, uri, headers }
+    }
+}
+
+/// How a request reached us.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The connection's scheme.
+    pub scheme: Scheme,
+    /// The TCP peer.
+    pub peer: PeerAddr,
+    /// The client, if somebody names it instead of the request.
+    pub given: Option<ClientAddr>,
+    /// The host of a request that may name none (HTTP/1.0).
+    pub fallback: Option<Authority<'static>>,
+}
+
+/// What is to be done with a request.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// Who it comes from.
+    pub client: Client,
+    /// What it asks for.
+    pub target: Target<'a>,
+    /// The route it is on.
+    pub route: &'a Route,
+    /// Whether it may pass.
+    pub judgement: Judgement,
+    received: &'a Received,
+}
+
+impl<'a> Plan<'a> {
+    /// Plans a request: client, host and path, route, decision.
+    ///
+    /// # Errors
+    ///
+    /// [`Reject`] for what no rule gets to see.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        received: &'a Received,
+        arrival: &Arrival,
+    ) -> Result<Self, Reject> {
+        let Received { method, uri, headers } = received;
+        if matches!(*method, Method::TRACE | Method::CONNECT) {
+            return Err(Reject::Method);
+        }
+        let client = match arrival.given {
+            Some(client) => snapshot.client.given(client, arrival.peer),
+            None => snapshot.client.find(arrival.peer, headers)?,
+        };
+        let scheme = snapshot.client.scheme(&client, headers, arrival.scheme);
+        let merge_slashes = snapshot.server.merge_slashes;
+        let fallback = arrival.fallback.clone();
+        let target = Target::read(uri, headers, scheme, fallback, merge_slashes)?;
+        let host = &*target.authority.host;
+        let hosts = &snapshot.server.hosts;
+        if !hosts.is_empty() && !hosts.iter().any(|pattern| pattern.matches(host)) {
+            return Err(Reject::Misdirected);
+        }
+        if target.is_asterisk() {
+            return Err(if *method == Method::OPTIONS { Reject::Asterisk } else { Reject::NoPath });
+        }
+        let route = snapshot.route(snapshot.matcher.find(host, &target.path)?);
+        if !route.origin.methods.contains(method) {
+            return Err(Reject::Method);
+        }
+        let head = RequestHead {
+            method,
+            headers,
+            scheme,
+            authority: &target.authority,
+            path: &target.path,
+        };
+        let judgement = route.rules.decide(&head, client.address)?;
+        Ok(Self { client, target, route, judgement, received })
+    }
+
+    /// The head that access rules see.
+    pub fn head(&self) -> RequestHead<'_> {
+        RequestHead {
+            method: &self.received.method,
+            headers: &self.received.headers,
+            scheme: self.target.scheme,
+            authority: &self.target.authority,
+            path: &self.target.path,
+        }
+    }
+
+    /// The variant and the canonical `Accept`.
+    pub fn choice(&self) -> Choice<'a> {
+        let extension = self.target.path.extension();
+        self.route.images.choose(&self.received.method, extension, &self.received.headers)
+    }
+
+    /// The cache key for that choice.
+    pub fn cache_key(&self, choice: &Choice<'_>) -> String {
+        self.route.key.key(&self.target, choice.variant)
+    }
+
+    /// What the origin is asked for: its own prefix, the path, the query.
+    pub fn origin_target(&self) -> String {
+        format!("{}{}", self.route.origin.url.prefix, self.route.key.target(&self.target))
+    }
+
+    /// The Host field for the origin.
+    pub fn origin_host(&self) -> HeaderValue {
+        let text = match &self.route.origin.host {
+            HostMode::Preserve => self.target.authority.to_string(),
+            HostMode::Origin => self.route.origin.url.authority(),
+            HostMode::Literal(value) => return value.clone(),
+        };
+        HeaderValue::from_str(&text).expect("a normalised host is ASCII without controls")
+    }
+
+    /// `X-Forwarded-For` for the origin: the client, the hops to its right,
+    /// and the peer. What stood left of the client was written by strangers.
+    pub fn forwarded_for(&self, peer: PeerAddr) -> HeaderValue {
+        let mut text = self.client.address.to_string();
+        for hop in &self.client.hops {
+            text.push_str(&format!(", {hop}"));
+        }
+        if self.client.from != ClientFrom::Peer {
+            text.push_str(&format!(", {}", peer.ip()));
+        }
+        HeaderValue::from_str(&text).expect("addresses are ASCII")
+    }
+}

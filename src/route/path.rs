@@ -30,13 +30,14 @@ pub struct NormalPath<'a> {
 }
 
 impl<'a> NormalPath<'a> {
-    /// Normalises `raw`, an absolute path without query, as section 5 says.
+    /// Normalises `raw`, an absolute path without query or the `*` of
+    /// `OPTIONS *`, as section 5 says.
     ///
     /// # Errors
     ///
     /// [`PathError`], each of which is a 400.
     pub fn new(raw: &'a str, merge_slashes: bool) -> Result<Self, PathError> {
-        if is_plain(raw.as_bytes()) {
+        if is_plain(raw.as_bytes()) || raw == "*" {
             return Ok(Self { path: raw.into(), matched: None, plain: None });
         }
         let decoded = decode_unreserved(raw.as_bytes())?;

@@ -62,6 +62,11 @@ impl<'a> Target<'a> {
             query: uri.query(),
         })
     }
+
+    /// Whether the target is `*`, which is about the server and no path.
+    pub fn is_asterisk(&self) -> bool {
+        self.path.as_str() == "*"
+    }
 }
 
 /// The one host of a request: the target's, else the Host field's.

@@ -1,0 +1,73 @@
+//! Running the `[[test]]`s of a configuration.
+
+use super::{Explanation, Question};
+use crate::config::{Expect, PolicyTest, Snapshot};
+
+/// A promise that the policy does not keep.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: test \"{name}\" failed: expected {expected}, found {found}")]
+pub struct TestFailure {
+    /// Its name.
+    pub name: String,
+    /// Where it starts.
+    pub line: usize,
+    /// What was expected, in the words of the file.
+    pub expected: String,
+    /// What would happen, and why.
+    pub found: String,
+}
+
+/// Runs every test of `snapshot`; the failures, in order.
+pub fn run_tests(snapshot: &Snapshot) -> Vec<TestFailure> {
+    snapshot.tests.iter().filter_map(|test| run(snapshot, test).err()).collect()
+}
+
+fn run(snapshot: &Snapshot, test: &PolicyTest) -> Result<(), TestFailure> {
+    let fail = |found: String| TestFailure {
+        name: test.name.clone(),
+        line: test.line,
+        expected: told(test.expect),
+        found,
+    };
+    let question = Question::new(&test.request).map_err(|error| fail(error.to_string()))?;
+    let answer = question.answer(snapshot);
+    if fits(test.expect, &answer) { Ok(()) } else { Err(fail(found(&answer))) }
+}
+
+fn fits(expect: Expect, answer: &Explanation) -> bool {
+    match (expect, answer) {
+        // OPTIONS * is answered here, but with a success.
+        (Expect::Reject, Explanation::Rejected { status, .. }) => *status >= 400,
+        (_, Explanation::Rejected { .. }) | (Expect::Reject, Explanation::Decided(_)) => false,
+        (Expect::Forward(variant), Explanation::Decided(told)) => {
+            told.verdict == "forward" && variant.is_none_or(|v| v.as_str() == told.variant)
+        }
+        (Expect::Deny(rule), Explanation::Decided(told)) => {
+            told.verdict == "deny" && rule.is_none_or(|r| Some(r.as_str()) == told.rule)
+        }
+    }
+}
+
+fn told(expect: Expect) -> String {
+    match expect {
+        Expect::Forward(None) => "forward".to_owned(),
+        Expect::Forward(Some(variant)) => format!("forward:{variant}"),
+        Expect::Deny(None) => "deny".to_owned(),
+        Expect::Deny(Some(rule)) => format!("deny:{rule}"),
+        Expect::Reject => "reject".to_owned(),
+    }
+}
+
+fn found(answer: &Explanation) -> String {
+    match answer {
+        Explanation::Rejected { status, error, .. } => format!("reject ({status}: {error})"),
+        Explanation::Decided(told) => match told.rule {
+            None => format!("forward:{} on route {}", told.variant, told.route),
+            Some(rule) => {
+                let why = told.rules.iter().find(|report| report.rule == rule);
+                let why = why.map_or("", |report| report.why.as_str());
+                format!("deny:{rule} on route {} ({why})", told.route)
+            }
+        },
+    }
+}
