@@ -1,7 +1,25 @@
-//! The configuration file, from text to [`Snapshot`].
+//! The configuration: one TOML file to one [`Snapshot`], or every error in it.
+//!
+//! [`parse`] makes a text into [`file::ConfigFile`], which is what is written
+//! and where ([`reader`] reads tables, [`schema`] knows their keys);
+//! [`compile`] makes that into what requests are handled by, [`warn`] looks
+//! for what is allowed and risky. What is wrong is an [`error::Finding`].
 
+mod compile;
+mod error;
+mod file;
+mod load;
+mod parse;
 mod policy_test;
+mod read;
+mod reader;
+mod schema;
 mod snapshot;
+mod source;
+mod spelling;
+mod units;
 
+pub use error::{ConfigErrors, Finding, Level, Warnings};
+pub use load::load;
 pub use policy_test::{Expect, PolicyTest, TestRequest};
 pub use snapshot::{Route, ServerSettings, Snapshot};

@@ -1,0 +1,86 @@
+//! `access.geo`.
+
+use std::sync::Arc;
+
+use super::Compiler;
+use super::rule::{is_on, must_be_written, nothing_listed};
+use crate::access::country::{CountryCode, CountryDatabase};
+use crate::access::geo::{GeoPolicy, GeoRule};
+use crate::config::error::{Spot, quoted};
+use crate::config::file::{Entry, Geo, Mode, Unknown};
+
+const DATABASE: &str = "country.mmdb";
+
+impl Compiler<'_> {
+    /// `access.geo`; `None` when its mode is off.
+    pub(super) fn geo(&mut self, raw: &Geo) -> Option<GeoRule> {
+        let countries = raw.countries.iter().flat_map(|list| list.iter());
+        let countries: Vec<_> = countries.filter_map(|entry| self.country(entry)).collect();
+        let mode = raw.mode.as_ref().filter(|mode| mode.value != Mode::Off)?;
+        let allow = mode.value == Mode::Allow;
+        if allow && raw.unknown.is_none() {
+            let finding = must_be_written(&mode.spot, &raw.spot, "unknown", "mode = \"allow\"");
+            self.findings.add_first(finding.allowed("\"allow\" or \"block\"").help(
+                "`unknown = \"block\"` also denies private addresses, and those that the \
+                 database does not know",
+            ));
+        }
+        if raw.countries.as_ref().is_none_or(|list| list.is_empty()) {
+            let finding = nothing_listed(mode, &raw.spot, "countries");
+            self.findings.add_first(finding.help("write `countries = [\"DE\", \"FR\"]`"));
+        }
+        let unknown = raw.unknown.as_ref().map_or(Unknown::Allow, |unknown| unknown.value);
+        let policy = GeoPolicy {
+            allow,
+            countries,
+            deny_unknown: unknown == Unknown::Block,
+            shadow: is_on(raw.shadow.as_ref()),
+        };
+        let database = match &raw.database {
+            Some(written) => self.database(&written.value, &written.spot),
+            None => {
+                let spot = Spot {
+                    span: mode.spot.span.clone(),
+                    ..raw.spot.lacking("database")
+                };
+                self.database(DATABASE, &spot)
+            }
+        };
+        Some(GeoRule::new(&policy, database?))
+    }
+
+    fn country(&self, entry: Entry<'_>) -> Option<CountryCode> {
+        match CountryCode::parse(entry.text) {
+            Ok(code) => Some(code),
+            Err(error) => {
+                let finding = entry.error(format!("{}: {error}", quoted(entry.text)));
+                let finding = finding.label("not a country code");
+                self.findings.add(finding.allowed("ISO 3166-1 alpha-2 codes, in any case: \"DE\""));
+                None
+            }
+        }
+    }
+
+    /// The database at `written`, which stands at `spot` or is the default.
+    fn database(&mut self, written: &str, spot: &Spot) -> Option<Arc<CountryDatabase>> {
+        let path = self.source(written);
+        if let Some(known) = self.databases.get(&path) {
+            return known.clone();
+        }
+        let database = match CountryDatabase::open(&path) {
+            Ok(database) => Some(Arc::new(database)),
+            Err(error) => {
+                let message = format!("cannot use {}: {error}", path.display());
+                let finding = spot.error(message).label("this database");
+                self.findings.add(
+                    finding
+                        .allowed("a MaxMind DB with countries, such as GeoLite2-Country.mmdb")
+                        .help("a relative path starts at the folder of the configuration file"),
+                );
+                None
+            }
+        };
+        self.databases.insert(path, database.clone());
+        database
+    }
+}

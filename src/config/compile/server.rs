@@ -1,0 +1,114 @@
+//! What is the same for all routes: `[server]`, `[client]` and `[log]`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::HeaderName;
+
+use super::Compiler;
+use super::written_or;
+use crate::client::{AddressField, ClientRules};
+use crate::config::ServerSettings;
+use crate::config::error::{Finding, quoted};
+use crate::config::file::{Client, Entry, Log, Server, Written};
+use crate::log::{AccessTarget, ClientAddressMode, Level, LogFormat, LogSettings};
+
+const LISTEN: &str = "127.0.0.1:8080";
+
+impl Compiler<'_> {
+    /// `[server]`.
+    pub(super) fn server(&self, raw: &Server) -> ServerSettings {
+        let listen = match &raw.listen {
+            None => LISTEN.parse().into_iter().collect(),
+            Some(list) => list.iter().filter_map(|entry| self.listener(entry)).collect(),
+        };
+        if let Some(list) = raw.listen.as_ref().filter(|list| list.is_empty()) {
+            let finding = list.spot.error("no address is listed").label("empty");
+            self.findings.add_first(finding.help(format!("write `listen = [\"{LISTEN}\"]`")));
+        }
+        ServerSettings {
+            listen,
+            hosts: self.hosts(raw.hosts.as_ref()),
+            workers: written_or(&raw.workers, 0),
+            merge_slashes: written_or(&raw.merge_slashes, true),
+            drain_timeout: written_or(&raw.drain_timeout, Duration::from_secs(30)),
+        }
+    }
+
+    fn listener(&self, entry: Entry<'_>) -> Option<SocketAddr> {
+        match entry.text.parse() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                self.findings.add(bad_listener(entry));
+                None
+            }
+        }
+    }
+
+    /// `[client]`.
+    pub(super) fn client(&self, raw: &Client) -> ClientRules {
+        let field = raw.header.as_ref().and_then(|header| self.address_field(header));
+        ClientRules {
+            trusted_proxies: Arc::clone(&self.trusted),
+            field: field.unwrap_or(AddressField::XForwardedFor),
+        }
+    }
+
+    fn address_field(&self, header: &Written<String>) -> Option<AddressField> {
+        match HeaderName::from_bytes(header.value.as_bytes()) {
+            Ok(name) => Some(AddressField::new(name)),
+            Err(_) => {
+                let message = format!("{} is not a field name", quoted(&header.value));
+                let finding = header.spot.error(message).label("not a field name");
+                self.findings.add(finding.allowed(
+                    "\"x-forwarded-for\", \"forwarded\", or a field that holds one address, \
+                     such as \"cf-connecting-ip\"",
+                ));
+                None
+            }
+        }
+    }
+
+    /// `[log]`.
+    pub(super) fn log(&self, raw: &Log) -> LogSettings {
+        LogSettings {
+            level: written_or(&raw.level, Level::Info),
+            format: written_or(&raw.format, LogFormat::Text),
+            access: match &raw.access {
+                None => AccessTarget::Stdout,
+                Some(written) => self.access_target(written),
+            },
+            client_address: written_or(&raw.client_address, ClientAddressMode::Full),
+        }
+    }
+
+    fn access_target(&self, written: &Written<String>) -> AccessTarget {
+        match written.value.as_str() {
+            "off" => AccessTarget::Off,
+            "stdout" => AccessTarget::Stdout,
+            "" => {
+                let finding = written.spot.error("this is empty").label("empty");
+                self.findings.add(finding.allowed("\"off\", \"stdout\" or a file"));
+                AccessTarget::Off
+            }
+            path => AccessTarget::File(self.base.join(path)),
+        }
+    }
+}
+
+fn bad_listener(entry: Entry<'_>) -> Finding {
+    let text = entry.text;
+    let finding = entry.error(format!("{} is not an address and port", quoted(text)));
+    let finding = finding.label("not an address and port");
+    let finding = finding.allowed("\"127.0.0.1:8080\", \"0.0.0.0:80\" for all of IPv4, \"[::]:80\"");
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let is_port = port.parse::<u16>().is_ok();
+    finding.help(match host {
+        "" | "*" if is_port => format!("write `\"0.0.0.0:{port}\"` for every address of this machine"),
+        "localhost" if is_port => format!("write `\"127.0.0.1:{port}\"`"),
+        _ if text.parse::<std::net::Ipv4Addr>().is_ok() => format!("add the port: `\"{text}:8080\"`"),
+        _ if text.parse::<std::net::Ipv6Addr>().is_ok() => format!("add the port: `\"[{text}]:8080\"`"),
+        _ => String::new(),
+    })
+}

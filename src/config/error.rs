@@ -1,0 +1,303 @@
+//! What is wrong, or risky, in a configuration: each with its place, the full
+//! key, what was found, what is allowed and the likely fix.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level as Tone, Origin, Renderer, Snippet};
+
+use super::source::Source;
+
+/// Why a configuration was refused: every error in it, in order of position.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", render_all(.0))]
+pub struct ConfigErrors(pub(super) Vec<Finding>);
+
+impl ConfigErrors {
+    /// The errors, in order of position; never empty.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter()
+    }
+}
+
+/// What is risky in a configuration that is in force all the same.
+#[derive(Debug, Default)]
+pub struct Warnings(pub(super) Vec<Finding>);
+
+impl Warnings {
+    /// Whether there is nothing to warn of.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The warnings, in order of position.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&render_all(&self.0))
+    }
+}
+
+/// Whether a finding refuses the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The configuration is refused.
+    Error,
+    /// It is accepted; someone should look.
+    Warning,
+}
+
+/// One thing that is wrong or risky; `Display` shows the line it stands on.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    level: Level,
+    place: Place,
+    key: String,
+    message: String,
+    label: String,
+    notes: Vec<Note>,
+}
+
+#[derive(Clone, Debug)]
+struct Note {
+    name: &'static str,
+    text: String,
+}
+
+impl Finding {
+    /// An error at `place`; `key` is the full key, or empty where none is
+    /// concerned.
+    pub(super) fn error(place: Place, key: &str, message: impl Into<String>) -> Self {
+        Self {
+            level: Level::Error,
+            place,
+            key: key.to_owned(),
+            message: message.into(),
+            label: String::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The same as a warning.
+    pub(super) fn warning(self) -> Self {
+        Self {
+            level: Level::Warning,
+            ..self
+        }
+    }
+
+    /// What stands beside the carets.
+    pub(super) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// What may stand there.
+    pub(super) fn allowed(self, text: impl Into<String>) -> Self {
+        self.noted("allowed", text)
+    }
+
+    /// The likely fix.
+    pub(super) fn help(self, text: impl Into<String>) -> Self {
+        self.noted("help", text)
+    }
+
+    /// Why it matters.
+    pub(super) fn note(self, text: impl Into<String>) -> Self {
+        self.noted("note", text)
+    }
+
+    fn noted(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        if !text.is_empty() {
+            self.notes.push(Note { name, text });
+        }
+        self
+    }
+
+    /// Whether it refuses the configuration.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The full key concerned, such as `route[1].access.geo.countries[2]`.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The full key and what is the matter with it, on one line.
+    pub fn summary(&self) -> String {
+        match self.key.as_str() {
+            "" => self.message.clone(),
+            key => format!("{key}: {}", self.message),
+        }
+    }
+
+    /// The file it stands in, as the operator wrote its path.
+    pub fn path(&self) -> &Path {
+        &self.place.source.path
+    }
+
+    /// The line, from 1; `None` where the whole file is concerned.
+    pub fn line(&self) -> Option<usize> {
+        let span = self.place.span.as_ref()?;
+        Some(self.place.source.line_number(span.start))
+    }
+
+    /// Whether it is about `key` or about an entry of it.
+    pub(super) fn concerns(&self, key: &str) -> bool {
+        let rest = self.key.strip_prefix(key);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
+
+    /// What to order findings by: the configuration file's own first.
+    pub(super) fn position(&self, main: &Path) -> (bool, &Path, Option<usize>, usize) {
+        let start = self.place.span.as_ref().map_or(0, |span| span.start);
+        (self.path() != main, self.path(), self.line(), start)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tone = match self.level {
+            Level::Error => Tone::ERROR,
+            Level::Warning => Tone::WARNING,
+        };
+        let path = self.place.source.path.to_string_lossy();
+        let group = Group::with_title(tone.primary_title(self.summary()));
+        let group = match &self.place.span {
+            None => group.element(self.place.origin(path)),
+            Some(span) => group.element(self.place.snippet(span, &self.label).path(path)),
+        };
+        let notes = self.notes.iter();
+        let notes = notes.map(|note| Tone::NOTE.with_name(note.name).message(&*note.text));
+        let rendered = Renderer::plain().render(&[group.elements(notes)]);
+        f.write_str(&without_trailing_blanks(&rendered))
+    }
+}
+
+/// Where something stands: a file, and bytes of it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    source: Arc<Source>,
+    span: Option<Range<usize>>,
+}
+
+impl Place {
+    pub(super) fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
+        let end = span.end.min(source.text.len());
+        Self {
+            source: Arc::clone(source),
+            span: Some(span.start.min(end)..end),
+        }
+    }
+
+    /// A whole file that has no text to show, for instance because it is
+    /// not there.
+    pub(super) fn file(path: &Path) -> Self {
+        Self {
+            source: Source::new(path, ""),
+            span: None,
+        }
+    }
+
+    /// A whole file that lacks something: no line of it is to blame.
+    pub(super) fn whole(source: &Arc<Source>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            span: None,
+        }
+    }
+
+    fn origin<'a>(&self, path: Cow<'a, str>) -> Origin<'a> {
+        let origin = Origin::path(path);
+        match self.source.text.as_str() {
+            "" => origin,
+            _ => origin.line(self.source.line_number(0)).char_column(1),
+        }
+    }
+
+    /// The span's first line, with carets under what of the span is on it:
+    /// a list of a thousand lines is not quoted back.
+    fn snippet<'a>(
+        &'a self,
+        span: &Range<usize>,
+        label: &'a str,
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        let line = self.source.line_span(span.start);
+        let text = self.source.text[line.clone()].trim_end_matches('\r');
+        let start = (span.start - line.start).min(text.len());
+        let end = span.end.min(line.start + text.len()) - line.start;
+        let carets = AnnotationKind::Primary.span(start..end.max(start));
+        let carets = match label {
+            "" => carets,
+            label => carets.label(label),
+        };
+        Snippet::source(text)
+            .line_start(self.source.line_number(span.start))
+            .annotation(carets)
+    }
+}
+
+/// Something written in a configuration: its full key and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    pub(super) source: Arc<Source>,
+    pub(super) key: String,
+    pub(super) span: Range<usize>,
+}
+
+impl Spot {
+    pub(super) fn error(&self, message: impl Into<String>) -> Finding {
+        let place = Place::new(&self.source, self.span.clone());
+        Finding::error(place, &self.key, message)
+    }
+
+    pub(super) fn warning(&self, message: impl Into<String>) -> Finding {
+        self.error(message).warning()
+    }
+
+    /// The line it stands on, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.source.line_number(self.span.start)
+    }
+
+    /// The same place, for what is missing there: `key` of this table.
+    pub(super) fn lacking(&self, key: &str) -> Self {
+        let key = format!("{}.{key}", self.key);
+        Self {
+            key,
+            ..self.clone()
+        }
+    }
+}
+
+/// `text` as it is quoted in a message: on one line, and not longer than a
+/// line.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let shown: String = text.chars().take(LONGEST).collect();
+    let dots = if shown.len() < text.len() { "..." } else { "" };
+    let shown = shown.escape_debug().to_string();
+    let shown = shown.replace("\\\"", "\"").replace("\\'", "'");
+    format!("`{shown}{dots}`")
+}
+
+fn render_all(findings: &[Finding]) -> String {
+    let texts: Vec<String> = findings.iter().map(Finding::to_string).collect();
+    texts.join("\n\n")
+}
+
+/// Trailing blanks would be lost in editors and mails, and then a comparison
+/// of the texts would fail.
+fn without_trailing_blanks(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n")
+}

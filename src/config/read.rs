@@ -1,0 +1,263 @@
+//! The parsed TOML read into [`ConfigFile`], table by table.
+
+use super::error::Spot;
+use super::file::{
+    CacheKey, Client, ConfigFile, Geo, ImageClient, Images, Ip, Limits, Log,
+    Mode, Origin, Origins, Policy, Referrer, Request, Route, Server,
+    Test, Unknown, UserAgent,
+};
+use super::reader::Table;
+use crate::access::Missing;
+use crate::cache::key::QueryMode;
+use crate::log::{ClientAddressMode, Level, LogFormat};
+
+/// No list needs more; a number with more digits is a mistake.
+const LARGEST_LIMIT: usize = 10_000_000;
+const MOST_WORKERS: usize = 1024;
+const MOST_CONNECTIONS: usize = 1_000_000;
+const MOST_RETRIES: usize = 10;
+
+const MODES: &[(&str, Mode)] = &[
+    ("off", Mode::Off),
+    ("block", Mode::Block),
+    ("allow", Mode::Allow),
+];
+
+const MISSING: &[(&str, Missing)] = &[
+    ("allow", Missing::Allow),
+    ("block", Missing::Block),
+    ("infer", Missing::Infer),
+];
+
+const UNKNOWN: &[(&str, Unknown)] = &[("allow", Unknown::Allow), ("block", Unknown::Block)];
+
+const QUERIES: &[(&str, QueryMode)] = &[
+    ("keep", QueryMode::Keep),
+    ("sort", QueryMode::Sort),
+    ("drop", QueryMode::Drop),
+];
+
+const LEVELS: &[(&str, Level)] = &[
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("trace", Level::Trace),
+];
+
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+const CLIENT_ADDRESSES: &[(&str, ClientAddressMode)] = &[
+    ("full", ClientAddressMode::Full),
+    ("prefix", ClientAddressMode::Prefix),
+    ("none", ClientAddressMode::None),
+];
+
+/// Reads the whole file.
+pub(super) fn file(top: &Table<'_>) -> ConfigFile {
+    let access = top.table("access", "access");
+    // Nothing in these works yet; opening them reports what is in them.
+    for name in ["cache", "response", "admin"] {
+        let _ = top.table(name, name);
+    }
+    ConfigFile {
+        server: top
+            .table("server", "server")
+            .map_or_else(Server::default, |t| server(&t)),
+        client: top
+            .table("client", "client")
+            .map_or_else(Client::default, |t| client(&t)),
+        limits: top
+            .table("limits", "limits")
+            .map_or_else(Limits::default, |t| limits(&t)),
+        disclose: access.as_ref().and_then(|access| access.flag("disclose")),
+        policy: policy(top, access.as_ref()),
+        log: top
+            .table("log", "log")
+            .map_or_else(Log::default, |t| log(&t)),
+        routes: top.tables("route", "route").iter().map(route).collect(),
+        tests: top.tables("test", "test").iter().map(test).collect(),
+        spot: Spot {
+            span: 0..0,
+            ..top.spot()
+        },
+    }
+}
+
+fn server(table: &Table<'_>) -> Server {
+    Server {
+        listen: table.list("listen"),
+        hosts: table.list("hosts"),
+        workers: table.integer("workers", 0..=MOST_WORKERS),
+        merge_slashes: table.flag("merge_slashes"),
+        drain_timeout: table.duration("drain_timeout"),
+    }
+}
+
+fn client(table: &Table<'_>) -> Client {
+    Client {
+        trusted_proxies: table.list("trusted_proxies"),
+        header: table.text("header"),
+    }
+}
+
+fn limits(table: &Table<'_>) -> Limits {
+    let limit = |name| table.integer(name, 0..=LARGEST_LIMIT);
+    Limits {
+        ip_entries: limit("ip_entries"),
+        referrers: limit("referrers"),
+        origin_patterns: limit("origin_patterns"),
+        user_agents: limit("user_agents"),
+    }
+}
+
+/// The units that stand in `table`, which is the top level or a route.
+fn policy(table: &Table<'_>, access: Option<&Table<'_>>) -> Policy {
+    let origins = access.and_then(|access| access.table("origins", "access.origins"));
+    let origins = origins.as_ref();
+    let unit = |name, section| access.and_then(|access| access.table(name, section));
+    Policy {
+        origin: table.table("origin", "origin").map(|t| origin(&t)),
+        exempt_paths: access.and_then(|access| access.list("exempt_paths")),
+        ip: unit("ip", "access.ip").map(|t| ip(&t)),
+        user_agent: unit("user_agent", "access.user_agent").map(|t| user_agent(&t)),
+        geo: unit("geo", "access.geo").map(|t| geo(&t)),
+        upload: origins
+            .and_then(|t| t.table("upload", "access.origins.upload"))
+            .map(|t| direction(&t)),
+        delivery: origins
+            .and_then(|t| t.table("delivery", "access.origins.delivery"))
+            .map(|t| direction(&t)),
+        referrer: unit("referrer", "access.referrer").map(|t| referrer(&t)),
+        images: table.table("images", "images").map(|t| images(&t)),
+        cache_key: table.table("cache_key", "cache_key").map(|t| cache_key(&t)),
+    }
+}
+
+fn origin(table: &Table<'_>) -> Origin {
+    Origin {
+        spot: table.spot(),
+        url: table.text("url"),
+        host: table.text("host"),
+        methods: table.list("methods"),
+        connect_timeout: table.duration("connect_timeout"),
+        response_timeout: table.duration("response_timeout"),
+        max_connections: table.integer("max_connections", 1..=MOST_CONNECTIONS),
+        retries: table.integer("retries", 0..=MOST_RETRIES),
+    }
+}
+
+fn ip(table: &Table<'_>) -> Ip {
+    Ip {
+        block: table.list("block"),
+        block_files: table.list("block_files"),
+        exempt: table.list("exempt"),
+        shadow: table.flag("shadow"),
+    }
+}
+
+fn user_agent(table: &Table<'_>) -> UserAgent {
+    UserAgent {
+        block: table.list("block"),
+        shadow: table.flag("shadow"),
+    }
+}
+
+fn geo(table: &Table<'_>) -> Geo {
+    Geo {
+        spot: table.spot(),
+        mode: table.choice("mode", MODES),
+        countries: table.list("countries"),
+        database: table.text("database"),
+        unknown: table.choice("unknown", UNKNOWN),
+        shadow: table.flag("shadow"),
+    }
+}
+
+fn direction(table: &Table<'_>) -> Origins {
+    Origins {
+        spot: table.spot(),
+        patterns: table.list("patterns"),
+        missing: table.choice("missing", MISSING),
+        shadow: table.flag("shadow"),
+    }
+}
+
+fn referrer(table: &Table<'_>) -> Referrer {
+    Referrer {
+        spot: table.spot(),
+        mode: table.choice("mode", MODES),
+        urls: table.list("urls"),
+        missing: table.choice("missing", MISSING),
+        shadow: table.flag("shadow"),
+    }
+}
+
+fn images(table: &Table<'_>) -> Images {
+    let clients = table.tables("clients", "images.clients");
+    Images {
+        spot: table.spot(),
+        extensions: table.list("extensions"),
+        formats: table.list("formats"),
+        clients: clients.iter().map(image_client).collect(),
+    }
+}
+
+fn image_client(table: &Table<'_>) -> ImageClient {
+    ImageClient {
+        spot: table.spot(),
+        user_agents: table.list("user_agents"),
+        accept: table.text("accept"),
+    }
+}
+
+fn cache_key(table: &Table<'_>) -> CacheKey {
+    CacheKey {
+        query: table.choice("query", QUERIES),
+        drop: table.list("drop"),
+        only: table.list("only"),
+        field: table.text("field"),
+    }
+}
+
+fn log(table: &Table<'_>) -> Log {
+    Log {
+        level: table.choice("level", LEVELS),
+        format: table.choice("format", FORMATS),
+        access: table.text("access"),
+        client_address: table.choice("client_address", CLIENT_ADDRESSES),
+    }
+}
+
+fn route(table: &Table<'_>) -> Route {
+    let access = table.table("access", "route.access");
+    let _ = table.table("cache", "route.cache");
+    let _ = table.table("response", "response");
+    Route {
+        spot: table.spot(),
+        name: table.text("name"),
+        hosts: table.list("hosts"),
+        paths: table.list("paths"),
+        policy: policy(table, access.as_ref()),
+    }
+}
+
+fn test(table: &Table<'_>) -> Test {
+    Test {
+        spot: table.spot(),
+        name: table.text("name"),
+        request: table.table("request", "test.request").map(|t| request(&t)),
+        expect: table.text("expect"),
+    }
+}
+
+fn request(table: &Table<'_>) -> Request {
+    Request {
+        spot: table.spot(),
+        url: table.text("url"),
+        method: table.text("method"),
+        client: table.text("client"),
+        peer: table.text("peer"),
+        headers: table.free_table("headers"),
+    }
+}

@@ -1,0 +1,158 @@
+//! Which keys stand in which table, and which of them do not work yet.
+
+use super::units;
+
+/// A table of the configuration: its name, without the route it may stand
+/// in, and its keys. `[route.access]` and `[route.cache]` hold less than the
+/// top level's.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    pub(super) keys: &'static [&'static str],
+}
+
+/// All tables, in the order of `config/portcullis.toml`.
+#[rustfmt::skip]
+pub(super) const SECTIONS: &[Section] = &[
+    Section { name: "", keys: &["server", "client", "limits", "origin", "access", "images", "cache_key", "cache", "response", "admin", "log", "route", "test"] },
+    Section { name: "server", keys: &["listen", "hosts", "workers", "max_connections", "header_timeout", "idle_timeout", "stall_timeout", "max_header_bytes", "max_body", "merge_slashes", "drain_timeout"] },
+    Section { name: "client", keys: &["trusted_proxies", "header", "proxy_protocol"] },
+    Section { name: "limits", keys: &["ip_entries", "referrers", "origin_patterns", "user_agents"] },
+    Section { name: "origin", keys: &["url", "host", "methods", "ca_file", "connect_timeout", "response_timeout", "max_connections", "retries"] },
+    Section { name: "access", keys: &["exempt_paths", "disclose", "downstream", "ip", "user_agent", "geo", "origins", "referrer"] },
+    Section { name: "access.ip", keys: &["block", "block_files", "exempt", "shadow"] },
+    Section { name: "access.user_agent", keys: &["block", "shadow"] },
+    Section { name: "access.geo", keys: &["mode", "countries", "database", "unknown", "shadow"] },
+    Section { name: "access.origins", keys: &["upload", "delivery"] },
+    Section { name: "access.origins.upload", keys: &["patterns", "missing", "shadow"] },
+    Section { name: "access.origins.delivery", keys: &["patterns", "missing", "shadow"] },
+    Section { name: "access.referrer", keys: &["mode", "urls", "missing", "shadow"] },
+    Section { name: "images", keys: &["extensions", "formats", "clients"] },
+    Section { name: "images.clients", keys: &["user_agents", "accept"] },
+    Section { name: "cache_key", keys: &["query", "drop", "only", "field"] },
+    Section { name: "cache", keys: &["memory", "disk", "disk_size", "max_object", "default_ttl", "stale_while_revalidate", "stale_if_error", "set_cookie"] },
+    Section { name: "response", keys: &["set", "remove"] },
+    Section { name: "admin", keys: &["listen", "token_file", "hosts"] },
+    Section { name: "log", keys: &["level", "format", "access", "client_address"] },
+    Section { name: "route", keys: &["name", "hosts", "paths", "origin", "access", "images", "cache_key", "cache", "response"] },
+    Section { name: "route.access", keys: &["exempt_paths", "ip", "user_agent", "geo", "origins", "referrer"] },
+    Section { name: "route.cache", keys: &["enabled", "max_object", "default_ttl", "stale_while_revalidate", "stale_if_error", "set_cookie"] },
+    Section { name: "test", keys: &["name", "request", "expect"] },
+    Section { name: "test.request", keys: &["url", "method", "client", "peer", "headers"] },
+];
+
+/// What a key that does not work yet accepts: the value that turns it off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Off {
+    /// There is no such value.
+    Never,
+    False,
+    EmptyList,
+    EmptyTable,
+    Text(&'static str),
+    ZeroDuration,
+    ZeroSize,
+}
+
+/// The keys that do not work yet. The change that makes one work deletes its
+/// line, and reads it.
+const UNSUPPORTED: &[(&str, Off)] = &[
+    ("server.max_connections", Off::Never),
+    ("server.header_timeout", Off::Never),
+    ("server.idle_timeout", Off::Never),
+    ("server.stall_timeout", Off::Never),
+    ("server.max_header_bytes", Off::Never),
+    ("server.max_body", Off::Never),
+    ("client.proxy_protocol", Off::False),
+    ("origin.ca_file", Off::Text("")),
+    ("access.downstream", Off::Text("public")),
+    ("cache.memory", Off::ZeroSize),
+    ("cache.disk", Off::Text("")),
+    ("cache.disk_size", Off::Never),
+    ("cache.max_object", Off::Never),
+    ("cache.default_ttl", Off::ZeroDuration),
+    ("cache.stale_while_revalidate", Off::ZeroDuration),
+    ("cache.stale_if_error", Off::ZeroDuration),
+    ("cache.set_cookie", Off::Never),
+    ("route.cache.enabled", Off::False),
+    ("route.cache.max_object", Off::Never),
+    ("route.cache.default_ttl", Off::ZeroDuration),
+    ("route.cache.stale_while_revalidate", Off::ZeroDuration),
+    ("route.cache.stale_if_error", Off::ZeroDuration),
+    ("route.cache.set_cookie", Off::Never),
+    ("response.set", Off::EmptyTable),
+    ("response.remove", Off::EmptyList),
+    ("admin.listen", Off::Text("")),
+    ("admin.token_file", Off::Text("")),
+    ("admin.hosts", Off::EmptyList),
+];
+
+/// The table of that name, which must be one of [`SECTIONS`].
+pub(super) fn section(name: &str) -> &'static Section {
+    let found = SECTIONS.iter().find(|section| section.name == name);
+    found.expect("readers name tables that are in SECTIONS")
+}
+
+/// What `key` of the table `section` accepts while it does not work; `None`
+/// if it works.
+pub(super) fn unsupported(section: &Section, key: &str) -> Option<Off> {
+    let matches = |name: &str| name.strip_prefix(section.name) == Some(&format!(".{key}"));
+    let found = UNSUPPORTED.iter().find(|(name, _)| matches(name));
+    found.map(|(_, off)| *off)
+}
+
+impl Off {
+    /// Whether `value` is the one that turns the key off.
+    pub(super) fn accepts(self, value: &toml::de::DeValue<'_>) -> bool {
+        let text = value.as_str();
+        match self {
+            Self::Never => false,
+            Self::False => value.as_bool() == Some(false),
+            Self::EmptyList => value.as_array().is_some_and(|list| list.is_empty()),
+            Self::EmptyTable => value.as_table().is_some_and(|table| table.is_empty()),
+            Self::Text(off) => text == Some(off),
+            Self::ZeroDuration => text.and_then(units::duration).is_some_and(|d| d.is_zero()),
+            Self::ZeroSize => text.and_then(units::size) == Some(0),
+        }
+    }
+
+    /// The accepted value as it is written, if there is one.
+    pub(super) fn as_written(self) -> Option<String> {
+        let written = match self {
+            Self::Never => return None,
+            Self::False => "false",
+            Self::EmptyList => "[]",
+            Self::EmptyTable => "{}",
+            Self::Text(off) => return Some(format!("\"{off}\"")),
+            Self::ZeroDuration => "\"0s\"",
+            Self::ZeroSize => "\"0\"",
+        };
+        Some(written.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_work_yet_is_a_key() {
+        for (name, _) in UNSUPPORTED {
+            let (table, key) = name.rsplit_once('.').unwrap();
+            assert!(section(table).keys.contains(&key), "{name}");
+            assert!(unsupported(section(table), key).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_section_is_a_key_of_its_parent() {
+        for section in SECTIONS.iter().filter(|section| !section.name.is_empty()) {
+            let (parent, key) = section.name.rsplit_once('.').unwrap_or(("", section.name));
+            assert!(
+                super::section(parent).keys.contains(&key),
+                "{}",
+                section.name
+            );
+        }
+    }
+}

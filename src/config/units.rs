@@ -1,0 +1,98 @@
+//! Durations and sizes: strings with a unit.
+
+use std::time::Duration;
+
+/// What a duration may look like, for messages.
+pub(super) const DURATIONS: &str =
+    r#"a whole number and a unit: "250ms", "10s", "5m", "1h", "365d" at most"#;
+
+/// A timer further away than this is a mistake, and could not be set.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Reads `"10s"`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
+        _ => return None,
+    };
+    let duration = Duration::from_millis(number.checked_mul(milliseconds)?);
+    (duration <= LONGEST).then_some(duration)
+}
+
+/// Reads `"64 MiB"`, in bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    let shift = match unit {
+        "" if number == 0 => 0,
+        "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+/// What was probably meant by a duration that cannot be read.
+pub(super) fn nearest_duration(text: &str) -> String {
+    let Some((number, unit)) = split(text) else {
+        return String::new();
+    };
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "msec" | "millis" | "milliseconds" => "ms",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hr" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        _ => return String::new(),
+    };
+    format!("write `\"{number}{unit}\"`")
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit.trim_start_matches(' ')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_durations() {
+        assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(duration("10s"), Some(Duration::from_secs(10)));
+        assert_eq!(duration("5m"), Some(Duration::from_secs(300)));
+        assert_eq!(duration("1h"), Some(Duration::from_secs(3600)));
+        assert_eq!(duration("365d"), Some(LONGEST));
+        for bad in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "366d",
+            "10S",
+            "99999999999999999999s",
+        ] {
+            assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_sizes() {
+        assert_eq!(size("0"), Some(0));
+        assert_eq!(size("64 MiB"), Some(64 << 20));
+        assert_eq!(size("1GiB"), Some(1 << 30));
+        for bad in ["", "10", "64 MB", "MiB", "-1 KiB", "16777216 TiB"] {
+            assert_eq!(size(bad), None, "{bad}");
+        }
+    }
+}
