@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
@@ -95,7 +96,7 @@ impl CountryDatabase {
             source,
         };
         let reader = Reader::from_source(bytes).map_err(damaged)?;
-        reader.verify().map_err(damaged)?;
+        verify(&reader).map_err(damaged)?;
         let countries = countries(&reader).map_err(damaged)?;
         let countries = countries.ok_or_else(|| DatabaseError::NoCountries {
             path: path.to_owned(),
@@ -123,7 +124,7 @@ impl CountryDatabase {
         if is_local(address) || (self.is_ipv4_only() && address.is_ipv6()) {
             return None;
         }
-        // `verify` has been everywhere, so that there is no error to see here
+        // `open` has been everywhere, so that there is no error to see here
         let found = self.reader.lookup(address).ok()?;
         self.countries.get(&found.offset()?).copied()
     }
@@ -204,6 +205,17 @@ impl Ranges {
     }
 }
 
+/// The reader's own check. It refuses good databases that do not describe
+/// themselves (those of ip-location-db); for them there is only our own walk,
+/// which reads the whole tree and every record too.
+fn verify(reader: &Reader<Vec<u8>>) -> Result<(), MaxMindDbError> {
+    let metadata = reader.metadata();
+    if metadata.description.is_empty() || metadata.database_type.is_empty() {
+        return Ok(());
+    }
+    reader.verify()
+}
+
 /// Every network of the tree, with those that have no record, and with each
 /// alias of IPv4 as often as a lookup can see it.
 fn walk(
@@ -228,8 +240,11 @@ fn countries(
             let message = "its search tree shows the same networks again and again";
             return Err(MaxMindDbError::invalid_database(message));
         }
-        if let Some(offset) = network.offset() {
-            found.entry(offset).or_insert_with(|| country(&network));
+        if let Some(offset) = network.offset()
+            && let Entry::Vacant(place) = found.entry(offset)
+        {
+            network.decode::<IgnoredAny>()?; // all of the record can be read
+            place.insert(country(&network));
         }
     }
     let any = found.values().any(Option::is_some);

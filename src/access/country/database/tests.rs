@@ -27,7 +27,7 @@ fn country_of(database: &CountryDatabase, address: &str) -> Option<String> {
 
 #[rstest]
 fn both_shapes_know_the_same_countries(
-    #[values("country.mmdb", "country-code.mmdb")] name: &str,
+    #[values("country.mmdb", "country-code.mmdb", "undescribed.mmdb")] name: &str,
     #[values(
         ("192.0.2.1", Some("DE")),
         ("192.0.2.65", Some("FR")),
@@ -115,32 +115,40 @@ fn unusable(#[case] name: &str, #[case] message: &str, #[case] cause: &str) {
     );
 }
 
-#[test]
-fn every_cut_of_a_database_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("cut.mmdb");
-    let whole = fs::read(fixture("country.mmdb")).expect("a file");
+#[rstest]
+fn every_cut_of_a_database_is_refused(#[values("country.mmdb", "undescribed.mmdb")] name: &str) {
+    let whole = fs::read(fixture(name)).expect("a file");
     for length in (0..whole.len()).step_by(37) {
-        fs::write(&path, &whole[..length]).expect("written");
-        assert!(CountryDatabase::open(&path).is_err(), "{length} bytes");
+        assert!(open_bytes(&whole[..length]).is_err(), "{length} bytes");
     }
 }
 
+#[rstest]
+fn damaged_records_are_refused(#[values("country.mmdb", "undescribed.mmdb")] name: &str) {
+    let mut bytes = fs::read(fixture(name)).expect("a file");
+    let key = b"country_code".as_slice();
+    let key = if name == "country.mmdb" {
+        b"iso_code"
+    } else {
+        key
+    };
+    let record = bytes.windows(key.len()).position(|window| window == key);
+    let record = record.expect("a record");
+    bytes[record - 8..record + 32].fill(0xff);
+    let error = open_bytes(&bytes).expect_err("damaged");
+    assert!(matches!(error, DatabaseError::Damaged { .. }), "{error}");
+}
+
 /// Whatever byte is wrong, opening ends, and what opens answers consistently.
-#[test]
-fn a_changed_byte_never_panics() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("changed.mmdb");
-    let whole = fs::read(fixture("country.mmdb")).expect("a file");
+#[rstest]
+fn a_changed_byte_never_panics(#[values("country.mmdb", "undescribed.mmdb")] name: &str) {
+    let whole = fs::read(fixture(name)).expect("a file");
+    let flips = [0xff, 0x01, 0x80].iter().cycle();
     let mut opened = 0;
-    for (position, flip) in (0..whole.len())
-        .step_by(7)
-        .zip([0xff, 0x01, 0x80].iter().cycle())
-    {
+    for (position, flip) in (0..whole.len()).step_by(7).zip(flips) {
         let mut changed = whole.clone();
         changed[position] ^= flip;
-        fs::write(&path, &changed).expect("written");
-        if let Ok(database) = CountryDatabase::open(&path) {
+        if let Ok(database) = open_bytes(&changed) {
             agree(&database, 16);
             opened += 1;
         }
@@ -148,9 +156,22 @@ fn a_changed_byte_never_panics() {
     assert!(opened > 0, "texts may be changed");
 }
 
+fn open_bytes(bytes: &[u8]) -> Result<CountryDatabase, DatabaseError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("country.mmdb");
+    fs::write(&path, bytes).expect("written");
+    CountryDatabase::open(&path)
+}
+
 #[rstest]
 fn the_compiled_set_is_the_lookup(
-    #[values("country.mmdb", "country-code.mmdb", "ipv4-only.mmdb")] name: &str,
+    #[values(
+        "country.mmdb",
+        "country-code.mmdb",
+        "undescribed.mmdb",
+        "ipv4-only.mmdb"
+    )]
+    name: &str,
 ) {
     agree(&open(name), 2000);
 }
