@@ -41,7 +41,9 @@ pub(super) struct Arguments {
 }
 
 fn parse_field(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("a field is written `Name: value`")?;
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("a field is written `Name: value`")?;
     Ok((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()))
 }
 
@@ -84,7 +86,9 @@ pub(super) fn to_json(answer: &Explanation) -> String {
 
 fn to_text(answer: &Explanation) -> String {
     match answer {
-        Explanation::Rejected { status, error, .. } => format!("reject: {status}, {}", plain(error)),
+        Explanation::Rejected { status, error, .. } => {
+            format!("reject: {status}, {}", plain(error))
+        }
         Explanation::Decided(told) => decided_text(told),
     }
 }
@@ -110,7 +114,13 @@ fn decided_text(told: &Decided) -> String {
     }
     text.push_str("rules\n");
     for rule in &told.rules {
-        let _ = writeln!(text, "  {:<18}{:<11}{}", rule.rule, rule.outcome, plain(&rule.why));
+        let _ = writeln!(
+            text,
+            "  {:<18}{:<11}{}",
+            rule.rule,
+            rule.outcome,
+            plain(&rule.why)
+        );
     }
     text.truncate(text.trim_end().len());
     text
@@ -118,6 +128,12 @@ fn decided_text(told: &Decided) -> String {
 
 /// Text that a request brought along, without what a terminal would obey.
 fn plain(text: &str) -> String {
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let escape = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
     text.chars().map(escape).collect()
 }

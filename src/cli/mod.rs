@@ -72,7 +72,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliErr
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
-            return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
+            return Ok(if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            });
         }
     };
     match arguments.command {

@@ -58,7 +58,9 @@ impl<'de> Deserialize<'de> for Fields {
                     match values {
                         Values::One(value) => fields.0.push((name, value)),
                         Values::Several(values) => {
-                            fields.0.extend(values.into_iter().map(|value| (name.clone(), value)));
+                            fields
+                                .0
+                                .extend(values.into_iter().map(|value| (name.clone(), value)));
                         }
                     }
                 }
@@ -93,7 +95,11 @@ pub(super) fn run(snapshot: &Snapshot) -> Result<Exit, CliError> {
             Ok(json) => writeln!(output, "{json}"),
             Err(error) => {
                 exit = Exit::Failure;
-                writeln!(output, "{}", serde_json::json!({ "line": number, "error": error }))
+                writeln!(
+                    output,
+                    "{}",
+                    serde_json::json!({ "line": number, "error": error })
+                )
             }
         };
         written.map_err(cannot_write)?;

@@ -31,5 +31,7 @@ pub fn load(path: &Path) -> Result<(Snapshot, Warnings), ConfigErrors> {
 fn in_order(findings: Findings, path: &Path) -> (Vec<Finding>, Vec<Finding>) {
     let mut findings = findings.into_inner();
     findings.sort_by(|a, b| a.position(path).cmp(&b.position(path)));
-    findings.into_iter().partition(|finding| finding.level() == Level::Error)
+    findings
+        .into_iter()
+        .partition(|finding| finding.level() == Level::Error)
 }

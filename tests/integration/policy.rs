@@ -6,7 +6,7 @@ use portcullis::config::{Snapshot, TestRequest, load};
 use portcullis::plan::{Decided, Explanation, Question};
 
 /// A policy compiled from `toml`, with an origin where it names none.
-pub fn policy(toml: &str) -> Snapshot {
+pub(crate) fn policy(toml: &str) -> Snapshot {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("portcullis.toml");
     std::fs::write(&path, with_origin(toml)).unwrap();
@@ -17,7 +17,7 @@ pub fn policy(toml: &str) -> Snapshot {
 }
 
 /// The errors of a configuration that is refused.
-pub fn refused(toml: &str) -> String {
+pub(crate) fn refused(toml: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("portcullis.toml");
     std::fs::write(&path, with_origin(toml)).unwrap();
@@ -32,46 +32,54 @@ fn with_origin(toml: &str) -> String {
 }
 
 /// The committed country database.
-pub fn country_database() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/country/country.mmdb"].iter().collect()
+pub(crate) fn country_database() -> PathBuf {
+    [
+        env!("CARGO_MANIFEST_DIR"),
+        "tests/fixtures/country/country.mmdb",
+    ]
+    .iter()
+    .collect()
 }
 
 /// A request, built up.
 #[derive(Clone, Debug, Default)]
-pub struct Ask(TestRequest);
+pub(crate) struct Ask(TestRequest);
 
 /// A GET of `url`.
-pub fn get(url: &str) -> Ask {
-    Ask(TestRequest { url: url.to_owned(), ..TestRequest::default() })
+pub(crate) fn get(url: &str) -> Ask {
+    Ask(TestRequest {
+        url: url.to_owned(),
+        ..TestRequest::default()
+    })
 }
 
 impl Ask {
-    pub fn method(mut self, method: &str) -> Self {
+    pub(crate) fn method(mut self, method: &str) -> Self {
         self.0.method = Some(method.to_owned());
         self
     }
 
-    pub fn client(mut self, address: &str) -> Self {
+    pub(crate) fn client(mut self, address: &str) -> Self {
         self.0.client = Some(address.parse().unwrap());
         self
     }
 
-    pub fn peer(mut self, address: &str) -> Self {
+    pub(crate) fn peer(mut self, address: &str) -> Self {
         self.0.peer = Some(address.parse().unwrap());
         self
     }
 
-    pub fn field(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
         self.0.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn answer(&self, snapshot: &Snapshot) -> Explanation {
+    pub(crate) fn answer(&self, snapshot: &Snapshot) -> Explanation {
         Question::new(&self.0).unwrap().answer(snapshot)
     }
 
     /// The explanation of a request that rules decide.
-    pub fn decided(&self, snapshot: &Snapshot) -> Decided {
+    pub(crate) fn decided(&self, snapshot: &Snapshot) -> Decided {
         match self.answer(snapshot) {
             Explanation::Decided(told) => *told,
             rejected => panic!("{self:?}: {rejected:?}"),
@@ -79,7 +87,7 @@ impl Ask {
     }
 
     /// `forward`, `deny:<rule>`, or `reject:<status>`.
-    pub fn verdict(&self, snapshot: &Snapshot) -> String {
+    pub(crate) fn verdict(&self, snapshot: &Snapshot) -> String {
         match self.answer(snapshot) {
             Explanation::Rejected { status, .. } => format!("reject:{status}"),
             Explanation::Decided(told) => match told.rule {
@@ -90,8 +98,12 @@ impl Ask {
     }
 
     /// The outcome of one rule.
-    pub fn outcome(&self, snapshot: &Snapshot, rule: &str) -> &'static str {
+    pub(crate) fn outcome(&self, snapshot: &Snapshot, rule: &str) -> &'static str {
         let told = self.decided(snapshot);
-        told.rules.iter().find(|report| report.rule == rule).unwrap().outcome
+        told.rules
+            .iter()
+            .find(|report| report.rule == rule)
+            .unwrap()
+            .outcome
     }
 }

@@ -32,10 +32,16 @@ fn at_most_100_ips() {
         let entries: Vec<String> = (0..count).map(|n| format!("\"192.0.2.{n}\"")).collect();
         format!("[access.ip]\nblock = [{}]\n", entries.join(", "))
     };
-    assert_eq!(get(A).client("192.0.2.99").verdict(&policy(&list(100))), "deny:ip.block");
+    assert_eq!(
+        get(A).client("192.0.2.99").verdict(&policy(&list(100))),
+        "deny:ip.block"
+    );
     assert!(refused(&list(101)).contains("limits.ip_entries"));
     let raised = format!("[limits]\nip_entries = 101\n{}", list(101));
-    assert_eq!(get(A).client("192.0.2.100").verdict(&policy(&raised)), "deny:ip.block");
+    assert_eq!(
+        get(A).client("192.0.2.100").verdict(&policy(&raised)),
+        "deny:ip.block"
+    );
 }
 
 /// "Blocklist, Allowlist, No restriction. By default, no geographic
@@ -69,7 +75,11 @@ fn german_and_french() -> (String, String) {
         (0..=255_u8)
             .flat_map(|low| [[192, 0, 2, low], [198, 51, 100, low], [203, 0, 113, low]])
             .map(std::net::IpAddr::from)
-            .find(|address| database.lookup(*address).is_some_and(|c| c.to_string() == wanted))
+            .find(|address| {
+                database
+                    .lookup(*address)
+                    .is_some_and(|c| c.to_string() == wanted)
+            })
             .unwrap_or_else(|| panic!("no address of {wanted} in the database"))
             .to_string()
     };
@@ -89,9 +99,16 @@ fn referrer_allowlist() {
         ("http://ik.imagekit.io:8080/", "forward"),
         ("https://imagekit.io/", "deny:referrer.allow"),
         ("https://www.ik.imagekit.io/", "deny:referrer.allow"),
-        ("https://ik.imagekit.io.evil.example/", "deny:referrer.allow"),
+        (
+            "https://ik.imagekit.io.evil.example/",
+            "deny:referrer.allow",
+        ),
     ] {
-        assert_eq!(get(A).field("referer", referer).verdict(&policy), expected, "{referer}");
+        assert_eq!(
+            get(A).field("referer", referer).verdict(&policy),
+            expected,
+            "{referer}"
+        );
     }
 }
 
@@ -105,11 +122,18 @@ fn referrer_blocklist() {
     );
     for (referer, expected) in [
         ("https://developer.mozilla.org/", "deny:referrer.block"),
-        ("https://developer.mozilla.org/en-US/docs/Web", "deny:referrer.block"),
+        (
+            "https://developer.mozilla.org/en-US/docs/Web",
+            "deny:referrer.block",
+        ),
         ("https://mozilla.org/", "forward"),
         ("https://en.developer.mozilla.org/", "forward"),
     ] {
-        assert_eq!(get(A).field("referer", referer).verdict(&policy), expected, "{referer}");
+        assert_eq!(
+            get(A).field("referer", referer).verdict(&policy),
+            expected,
+            "{referer}"
+        );
     }
     assert_eq!(get(A).verdict(&policy), "forward");
 }
@@ -124,12 +148,23 @@ fn referrer_lists() {
     assert!(refused(&list("\"ik.imagekit.io\"")).contains("scheme"));
     assert!(refused(&list("\"https://*.imagekit.io\"")).contains("ildcard"));
     let many = |count: usize| {
-        (0..count).map(|n| format!("\"https://a{n}.com\"")).collect::<Vec<_>>().join(",")
+        (0..count)
+            .map(|n| format!("\"https://a{n}.com\""))
+            .collect::<Vec<_>>()
+            .join(",")
     };
     let thirty = policy(&list(&many(30)));
-    assert_eq!(get(A).field("referer", "https://a29.com/").verdict(&thirty), "forward");
+    assert_eq!(
+        get(A).field("referer", "https://a29.com/").verdict(&thirty),
+        "forward"
+    );
     assert!(refused(&list(&many(31))).contains("limits.referrers"));
-    assert_eq!(get(A).field("referer", "https://a.com/").verdict(&policy("")), "forward");
+    assert_eq!(
+        get(A)
+            .field("referer", "https://a.com/")
+            .verdict(&policy("")),
+        "forward"
+    );
 }
 
 /// "Improved caching and WebP image delivery for some mobile apps"
@@ -140,7 +175,10 @@ fn webp_and_improved_caching_for_mobile_apps() {
     );
     let told = get(A).field("user-agent", "okhttp/4.12.0").decided(&policy);
     assert_eq!(told.variant, "webp");
-    assert_eq!(told.accept.as_deref(), Some("image/webp,image/apng,*/*;q=0.8"));
+    assert_eq!(
+        told.accept.as_deref(),
+        Some("image/webp,image/apng,*/*;q=0.8")
+    );
     assert_eq!(told.cache_key, format!("{A} webp"));
     // However browsers spell what they accept, there are as many keys as variants.
     let keys: std::collections::HashSet<String> = [
@@ -188,12 +226,18 @@ fn domain_whitelists() {
             let method = if table == "upload" { "POST" } else { "GET" };
             // "Protocol is ignored http:// = https://."
             for scheme in ["https", "http"] {
-                let ask = get(A).method(method).field("origin", &format!("{scheme}://{fixture}"));
+                let ask = get(A)
+                    .method(method)
+                    .field("origin", &format!("{scheme}://{fixture}"));
                 let verdict = match expected {
                     true => "forward".to_owned(),
                     false => format!("deny:origins.{table}"),
                 };
-                assert_eq!(ask.verdict(&policy), verdict, "{pattern} {scheme}://{fixture}");
+                assert_eq!(
+                    ask.verdict(&policy),
+                    verdict,
+                    "{pattern} {scheme}://{fixture}"
+                );
             }
         }
     }
@@ -212,10 +256,22 @@ fn domain_whitelist_format() {
     assert_eq!(ask.verdict(&with_protocol), "forward");
     assert!(refused(&list("upload", "\"my(domain).com\"")).contains('('));
     let many = |count: usize| {
-        (0..count).map(|n| format!("\"a{n}.com\"")).collect::<Vec<_>>().join(",")
+        (0..count)
+            .map(|n| format!("\"a{n}.com\""))
+            .collect::<Vec<_>>()
+            .join(",")
     };
-    let both = format!("{}{}", list("upload", &many(20)), list("delivery", &many(20)));
-    assert_eq!(get(A).field("origin", "https://a19.com").verdict(&policy(&both)), "forward");
+    let both = format!(
+        "{}{}",
+        list("upload", &many(20)),
+        list("delivery", &many(20))
+    );
+    assert_eq!(
+        get(A)
+            .field("origin", "https://a19.com")
+            .verdict(&policy(&both)),
+        "forward"
+    );
     for table in ["upload", "delivery"] {
         assert!(refused(&list(table, &many(21))).contains("limits.origin_patterns"));
     }
