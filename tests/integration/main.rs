@@ -3,6 +3,11 @@
 mod support;
 
 mod answer;
+mod forward;
+mod log;
+mod origin;
 mod policy;
+mod reload;
 mod rules;
 mod seeds;
+mod server;
