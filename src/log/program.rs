@@ -36,7 +36,10 @@ impl ProgramLog {
     pub fn start(settings: &LogSettings) -> Result<Self, TryInitError> {
         let (format_layer, format) = reload::Layer::new(format(settings.format));
         let (level_layer, level) = reload::Layer::new(filter(settings.level));
-        tracing_subscriber::registry().with(format_layer).with(level_layer).try_init()?;
+        tracing_subscriber::registry()
+            .with(format_layer)
+            .with(level_layer)
+            .try_init()?;
         Ok(Self { format, level })
     }
 
@@ -51,7 +54,12 @@ impl ProgramLog {
 fn format(format: LogFormat) -> Format {
     match format {
         LogFormat::Text => Box::new(fmt::layer().with_writer(io::stderr).with_target(false)),
-        LogFormat::Json => Box::new(fmt::layer().json().flatten_event(true).with_writer(io::stderr)),
+        LogFormat::Json => Box::new(
+            fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_writer(io::stderr),
+        ),
     }
 }
 

@@ -14,7 +14,10 @@ pub fn merge(headers: &mut HeaderMap, ours: &HeaderValue) {
     }
     let mut merged: Vec<&[u8]> = Vec::new();
     let lines = headers.get_all(VARY).iter().chain([ours]);
-    for name in lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(trim) {
+    for name in lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(trim)
+    {
         if name == b"*" {
             return;
         }
@@ -34,8 +37,14 @@ mod tests {
     fn merges() {
         for (theirs, expected) in [
             (&[][..], &["Accept, User-Agent"][..]),
-            (&["accept-encoding"], &["accept-encoding, Accept, User-Agent"]),
-            (&["Origin, accept", "USER-AGENT ,"], &["Origin, accept, USER-AGENT"]),
+            (
+                &["accept-encoding"],
+                &["accept-encoding, Accept, User-Agent"],
+            ),
+            (
+                &["Origin, accept", "USER-AGENT ,"],
+                &["Origin, accept, USER-AGENT"],
+            ),
             (&["*"], &["*"]),
             (&["Origin", "a, *"], &["Origin", "a, *"]),
             (&[""], &["Accept, User-Agent"]),
@@ -44,7 +53,10 @@ mod tests {
             for line in theirs {
                 headers.append(VARY, HeaderValue::from_static(line));
             }
-            merge(&mut headers, &HeaderValue::from_static("Accept, User-Agent"));
+            merge(
+                &mut headers,
+                &HeaderValue::from_static("Accept, User-Agent"),
+            );
             let found: Vec<_> = headers.get_all(VARY).iter().collect();
             assert_eq!(found, expected, "{theirs:?}");
         }

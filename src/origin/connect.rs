@@ -45,7 +45,9 @@ async fn addresses(url: &OriginUrl) -> Result<Vec<SocketAddr>, OriginError> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, url.port)]);
     }
-    let found = lookup_host((host, url.port)).await.map_err(OriginError::Dns)?;
+    let found = lookup_host((host, url.port))
+        .await
+        .map_err(OriginError::Dns)?;
     Ok(found.collect())
 }
 

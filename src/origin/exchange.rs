@@ -62,7 +62,15 @@ impl Origins {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(OriginError::Upgraded);
                 }
-                Ok(response) => return Ok(Reply { response, lease: Lease { connection, endpoint } }),
+                Ok(response) => {
+                    return Ok(Reply {
+                        response,
+                        lease: Lease {
+                            connection,
+                            endpoint,
+                        },
+                    });
+                }
                 Err(Failure::Stale(unsent)) => request = unsent,
                 Err(Failure::Failed(error)) => return Err(error),
             }
@@ -112,7 +120,10 @@ fn failed(error: hyper::Error, heard: bool) -> OriginError {
 
 /// RFC 9110 section 9.2.2.
 fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    )
 }
 
 /// The same request; only for one without a body.

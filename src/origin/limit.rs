@@ -77,11 +77,19 @@ impl Limit {
         let ticket = line.next_ticket;
         line.next_ticket += 1;
         let (sender, turn) = oneshot::channel();
-        line.waiters.push_back(Waiter { ticket, worker, turn: sender });
+        line.waiters.push_back(Waiter {
+            ticket,
+            worker,
+            turn: sender,
+        });
         self.waiting.store(line.waiters.len(), Ordering::Relaxed);
         drop(line);
         self.wanted.notify_waiters();
-        Err(Place { ticket, turn, limit: Arc::clone(self) })
+        Err(Place {
+            ticket,
+            turn,
+            limit: Arc::clone(self),
+        })
     }
 
     /// Whether anyone waits.
@@ -106,7 +114,9 @@ impl Limit {
     fn release(&self) {
         let mut line = self.line();
         while line.open <= line.max {
-            let Some(waiter) = self.pop(&mut line) else { break };
+            let Some(waiter) = self.pop(&mut line) else {
+                break;
+            };
             if waiter.turn.send(Turn::Connect).is_ok() {
                 return;
             }
@@ -130,7 +140,9 @@ impl Place {
     /// Waits. [`Turn::Connect`] comes as a permit; `None`: the connection
     /// kept under the ticket.
     pub(super) async fn turn(&mut self) -> Option<Permit> {
-        let turn = (&mut self.turn).await.expect("the line is only left by taking a turn");
+        let turn = (&mut self.turn)
+            .await
+            .expect("the line is only left by taking a turn");
         (turn == Turn::Connect).then(|| Permit(Arc::clone(&self.limit)))
     }
 }
@@ -143,7 +155,9 @@ impl Drop for Place {
         }
         let mut line = self.limit.line();
         line.waiters.retain(|waiter| waiter.ticket != self.ticket);
-        self.limit.waiting.store(line.waiters.len(), Ordering::Relaxed);
+        self.limit
+            .waiting
+            .store(line.waiters.len(), Ordering::Relaxed);
     }
 }
 
@@ -169,7 +183,10 @@ mod tests {
         let mut third = limit.enter(1, 1).unwrap_err();
         assert_eq!((poll(&mut second), poll(&mut third)), (None, None));
         drop(first);
-        assert_eq!((poll(&mut second), poll(&mut third)), (Some(Turn::Connect), None));
+        assert_eq!(
+            (poll(&mut second), poll(&mut third)),
+            (Some(Turn::Connect), None)
+        );
         drop(Permit(Arc::clone(&limit)));
         assert_eq!(poll(&mut third), Some(Turn::Connect));
         drop(Permit(Arc::clone(&limit)));
@@ -201,6 +218,9 @@ mod tests {
         assert_eq!(limit.next_of(0), None);
         assert_eq!(limit.next_of(1), Some(other.ticket));
         assert_eq!(limit.next_of(0), Some(own.ticket));
-        assert_eq!((poll(&mut other), poll(&mut own)), (Some(Turn::Reuse), Some(Turn::Reuse)));
+        assert_eq!(
+            (poll(&mut other), poll(&mut own)),
+            (Some(Turn::Reuse), Some(Turn::Reuse))
+        );
     }
 }

@@ -60,13 +60,19 @@ impl Origins {
     /// No connections yet. `worker` tells workers apart; `limits` is what
     /// they share.
     pub fn new(worker: usize, limits: Arc<Limits>) -> Self {
-        Self { worker, limits, endpoints: RefCell::default() }
+        Self {
+            worker,
+            limits,
+            endpoints: RefCell::default(),
+        }
     }
 
     pub(super) fn endpoint(&self, settings: &OriginSettings) -> Rc<Endpoint> {
         let url = &settings.url;
         let mut endpoints = self.endpoints.borrow_mut();
-        let known = endpoints.iter().find(|e| e.port == url.port && e.host == url.host);
+        let known = endpoints
+            .iter()
+            .find(|e| e.port == url.port && e.host == url.host);
         if let Some(endpoint) = known {
             return Rc::clone(endpoint);
         }
@@ -80,7 +86,10 @@ impl Origins {
             idle: RefCell::default(),
             handed: RefCell::default(),
         });
-        spawn_local(give_up_idle(Rc::downgrade(&endpoint), Arc::clone(&endpoint.limit)));
+        spawn_local(give_up_idle(
+            Rc::downgrade(&endpoint),
+            Arc::clone(&endpoint.limit),
+        ));
         endpoints.push(Rc::clone(&endpoint));
         endpoint
     }
@@ -99,11 +108,18 @@ impl Endpoint {
         let permit = match self.limit.enter(self.worker, settings.max_connections) {
             Ok(permit) => permit,
             Err(place) => {
-                let mut place = InLine { place, endpoint: self };
+                let mut place = InLine {
+                    place,
+                    endpoint: self,
+                };
                 match timeout(settings.connect_timeout, place.place.turn()).await {
                     Err(_) => return Err(OriginError::NoConnectionFree),
                     Ok(Some(permit)) => permit,
-                    Ok(None) => return Ok(place.handed().expect("it is handed over before the turn is taken")),
+                    Ok(None) => {
+                        return Ok(place
+                            .handed()
+                            .expect("it is handed over before the turn is taken"));
+                    }
                 }
             }
         };
@@ -117,19 +133,31 @@ impl Endpoint {
     ) -> Result<Connection, OriginError> {
         let stream = connect(&settings.url, settings.connect_timeout).await?;
         let heard = Rc::new(Cell::new(false));
-        let io = TokioIo::new(Heard { stream, heard: Rc::clone(&heard) });
-        let (sender, driver) =
-            Builder::new().handshake(io).await.map_err(OriginError::Terminated)?;
+        let io = TokioIo::new(Heard {
+            stream,
+            heard: Rc::clone(&heard),
+        });
+        let (sender, driver) = Builder::new()
+            .handshake(io)
+            .await
+            .map_err(OriginError::Terminated)?;
         let endpoint = Rc::downgrade(self);
         spawn_local(async move {
             // Whoever waits for the response gets the error too.
             let _ = driver.await;
             drop(permit);
             if let Some(endpoint) = endpoint.upgrade() {
-                endpoint.idle.borrow_mut().retain(|(_, idle)| !idle.sender.is_closed());
+                endpoint
+                    .idle
+                    .borrow_mut()
+                    .retain(|(_, idle)| !idle.sender.is_closed());
             }
         });
-        Ok(Connection { sender, heard, used: false })
+        Ok(Connection {
+            sender,
+            heard,
+            used: false,
+        })
     }
 
     fn pop(&self) -> Option<Connection> {
@@ -157,7 +185,10 @@ impl Endpoint {
         let mut idle = self.idle.borrow_mut();
         let now = Instant::now();
         idle.push((now, connection));
-        if idle.first().is_some_and(|(since, _)| now - *since >= MAX_IDLE) {
+        if idle
+            .first()
+            .is_some_and(|(since, _)| now - *since >= MAX_IDLE)
+        {
             idle.remove(0);
         }
     }
@@ -170,7 +201,10 @@ impl Endpoint {
 impl Lease {
     /// The response was read to its end: the connection can be used again.
     pub fn finish(self) {
-        let Self { mut connection, endpoint } = self;
+        let Self {
+            mut connection,
+            endpoint,
+        } = self;
         if connection.sender.is_ready() {
             endpoint.give_back(connection);
         } else if !connection.sender.is_closed() {
@@ -207,7 +241,9 @@ impl Drop for InLine<'_> {
 async fn give_up_idle(endpoint: Weak<Endpoint>, limit: Arc<Limit>) {
     loop {
         let wanted = limit.wanted.notified();
-        let Some(endpoint) = endpoint.upgrade() else { return };
+        let Some(endpoint) = endpoint.upgrade() else {
+            return;
+        };
         if limit.is_waited_for() && endpoint.has_idle() {
             endpoint.idle.borrow_mut().remove(0);
         }

@@ -29,7 +29,10 @@ impl Drop for Sent {
 impl Upload {
     /// The body of a request; empty if there is none.
     pub fn new(body: Incoming) -> Self {
-        Self { body: Some(body).filter(|body| !body.is_end_stream()), sent: None }
+        Self {
+            body: Some(body).filter(|body| !body.is_end_stream()),
+            sent: None,
+        }
     }
 
     /// Whether there is nothing to send.
@@ -54,7 +57,9 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
         let frame = ready!(Pin::new(body).poll_frame(cx));
         match frame {
             Some(Ok(frame)) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
@@ -71,6 +76,8 @@ impl Body for Upload {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -18,7 +18,10 @@ pub(super) fn methods(
     if !matches!(reject, Reject::Method | Reject::Asterisk) {
         return None;
     }
-    let methods = &snapshot.route(route(snapshot, received, arrival)).origin.methods;
+    let methods = &snapshot
+        .route(route(snapshot, received, arrival))
+        .origin
+        .methods;
     let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
     HeaderValue::try_from(names.join(", ")).ok()
 }
@@ -31,5 +34,8 @@ fn route(snapshot: &Snapshot, received: &Received, arrival: &Arrival) -> Option<
     let fallback = arrival.fallback.clone();
     let merge_slashes = snapshot.server.merge_slashes;
     let target = Target::read(uri, headers, scheme, fallback, merge_slashes).ok()?;
-    snapshot.matcher.find(&target.authority.host, &target.path).ok()?
+    snapshot
+        .matcher
+        .find(&target.authority.host, &target.path)
+        .ok()?
 }

@@ -36,7 +36,10 @@ impl Answer {
         headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
         headers.insert(REFERENCE.clone(), id);
         if status == StatusCode::NO_CONTENT {
-            return Self { response, body: Bytes::new() };
+            return Self {
+                response,
+                body: Bytes::new(),
+            };
         }
         headers.insert(header::CONTENT_TYPE, TEXT.clone());
         Self { response, body }
@@ -57,7 +60,11 @@ impl Answer {
     }
 
     /// What no rule got to see.
-    pub(super) fn rejected(reject: Reject, allow: Option<HeaderValue>, reference: Reference) -> Self {
+    pub(super) fn rejected(
+        reject: Reject,
+        allow: Option<HeaderValue>,
+        reference: Reference,
+    ) -> Self {
         let answer = Self::new(reject.status(), reference);
         match allow {
             Some(allow) => answer.with(header::ALLOW, allow),

@@ -22,16 +22,30 @@ enum Content {
     /// Made here.
     Own(Bytes),
     /// Streamed: the next part is read when the one before was taken.
-    Origin { body: Incoming, lease: Option<Lease>, ended: bool },
+    Origin {
+        body: Incoming,
+        lease: Option<Lease>,
+        ended: bool,
+    },
 }
 
 impl Body {
     pub(super) fn own(bytes: Bytes, record: Record) -> Self {
-        Self { content: Content::Own(bytes), record }
+        Self {
+            content: Content::Own(bytes),
+            record,
+        }
     }
 
     pub(super) fn origin(body: Incoming, lease: Lease, record: Record) -> Self {
-        Self { content: Content::Origin { body, lease: Some(lease), ended: false }, record }
+        Self {
+            content: Content::Origin {
+                body,
+                lease: Some(lease),
+                ended: false,
+            },
+            record,
+        }
     }
 }
 
@@ -80,10 +94,14 @@ impl HttpBody for Body {
 impl Drop for Body {
     fn drop(&mut self) {
         let ended = self.is_end_stream();
-        let Content::Origin { lease, .. } = &mut self.content else { return };
+        let Content::Origin { lease, .. } = &mut self.content else {
+            return;
+        };
         match lease.take() {
             Some(lease) if ended => lease.finish(),
-            _ => self.record.failed("the client went away within the response"),
+            _ => self
+                .record
+                .failed("the client went away within the response"),
         }
     }
 }

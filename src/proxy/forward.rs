@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response, Uri, Version};
 use smallvec::SmallVec;
@@ -19,6 +20,7 @@ use crate::message::{connection, vary};
 use crate::origin::{OriginError, OriginSettings, Origins, Reply, Upload};
 use crate::plan::{Plan, Received};
 
+static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// What the origin is sent and the response gets, worked out by the plan.
@@ -35,7 +37,8 @@ pub(super) struct Prepared {
 /// A request that only has to be sent.
 #[derive(Debug)]
 pub(super) struct Errand {
-    prepared: Prepared,
+    settings: Arc<OriginSettings>,
+    vary: Option<HeaderValue>,
     request: Request<Upload>,
     record: Record,
     reference: Reference,
@@ -46,7 +49,8 @@ impl Prepared {
     pub(super) fn new(snapshot: &Snapshot, plan: &Plan<'_>, peer: PeerAddr) -> Option<Self> {
         let choice = plan.choice();
         let authority = plan.target.authority.to_string();
-        let authority = HeaderValue::try_from(authority).expect("a normalised host is a field value");
+        let authority =
+            HeaderValue::try_from(authority).expect("a normalised host is a field value");
         let scheme = HeaderValue::from_static(plan.target.scheme.as_str());
         let mut set = SmallVec::from_iter([
             (header::HOST, plan.origin_host()),
@@ -57,7 +61,10 @@ impl Prepared {
         set.extend(choice.accept.map(|accept| (header::ACCEPT, accept.clone())));
         if let Some(field) = &plan.route.key.field {
             let key = HeaderValue::try_from(plan.cache_key(&choice));
-            set.push((field.clone(), key.expect("a normalised key is a field value")));
+            set.push((
+                field.clone(),
+                key.expect("a normalised key is a field value"),
+            ));
         }
         let client_field = snapshot.client.field.name();
         Some(Self {
@@ -69,9 +76,18 @@ impl Prepared {
         })
     }
 
-    /// The request's head, edited in place.
-    pub(super) fn request_head(&mut self, received: Received, instance: &Instance) -> Request<()> {
-        let Received { method, mut headers, .. } = received;
+    /// The request, its head edited in place.
+    pub(super) fn request(
+        &mut self,
+        received: Received,
+        body: Incoming,
+        instance: &Instance,
+    ) -> Request<Upload> {
+        let Received {
+            method,
+            mut headers,
+            ..
+        } = received;
         connection::remove_hop_by_hop(&mut headers);
         remove_private(&mut headers);
         if let Some(name) = &self.client_field {
@@ -81,7 +97,12 @@ impl Prepared {
             headers.insert(name, value);
         }
         headers.append(header::VIA, instance.via().clone());
-        let mut request = Request::new(());
+        let body = Upload::new(body);
+        if !body.is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
+            // hyper sends no body with a GET that does not say that it has one.
+            headers.insert(header::TRANSFER_ENCODING, CHUNKED.clone());
+        }
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = std::mem::take(&mut self.uri);
         *request.headers_mut() = headers;
@@ -92,29 +113,34 @@ impl Prepared {
 impl Errand {
     pub(super) fn new(
         prepared: Prepared,
-        head: Request<()>,
-        upload: Upload,
+        request: Request<Upload>,
         record: Record,
         reference: Reference,
     ) -> Self {
-        let mut request = head.map(|()| upload);
-        let headers = request.headers();
-        if !request.body().is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
-            // hyper sends no body with a GET that does not say that it has one.
-            let chunked = HeaderValue::from_static("chunked");
-            request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
+        let Prepared { settings, vary, .. } = prepared;
+        Self {
+            settings,
+            vary,
+            request,
+            record,
+            reference,
         }
-        Self { prepared, request, record, reference }
     }
 
     /// Asks the origin and passes its response on.
     pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> Response<Body> {
-        let Self { prepared, request, mut record, reference } = self;
+        let Self {
+            settings,
+            vary,
+            request,
+            mut record,
+            reference,
+        } = self;
         let asked = Instant::now();
-        let reply = origins.send(&prepared.settings, request).await;
+        let reply = origins.send(&settings, request).await;
         record.origin_took(asked.elapsed());
         match reply {
-            Ok(reply) => respond(reply, prepared.vary.as_ref(), instance, record),
+            Ok(reply) => respond(reply, vary.as_ref(), instance, record),
             Err(error) => fail(&error, reference, record),
         }
     }
@@ -143,7 +169,10 @@ fn respond(
 
 fn fail(error: &OriginError, reference: Reference, mut record: Record) -> Response<Body> {
     record.failed(error.as_str());
-    tracing::debug!(error = error as &dyn std::error::Error, "the origin gave no response");
+    tracing::debug!(
+        error = error as &dyn std::error::Error,
+        "the origin gave no response"
+    );
     Answer::failed(error, reference).into_response(record)
 }
 
@@ -159,7 +188,10 @@ fn remove_private(headers: &mut HeaderMap) {
 /// Whether a field is never passed on. A name with other characters than
 /// letters, digits and `-` may be read as another one by the origin.
 fn is_private(name: &str) -> bool {
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
         return true;
     }
     match name.as_bytes() {
@@ -187,10 +219,25 @@ mod tests {
 
     #[test]
     fn private_fields() {
-        for name in ["forwarded", "x-forwarded-for", "x-forwarded-anything", "x-real-ip", "proxy", "x_a", "a.b"] {
+        for name in [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-anything",
+            "x-real-ip",
+            "proxy",
+            "x_a",
+            "a.b",
+        ] {
             assert!(is_private(name), "{name}");
         }
-        for name in ["x-forward", "x-custom", "accept", "proxied", "authorization", "x-hostess"] {
+        for name in [
+            "x-forward",
+            "x-custom",
+            "accept",
+            "proxied",
+            "authorization",
+            "x-hostess",
+        ] {
             assert!(!is_private(name), "{name}");
         }
     }

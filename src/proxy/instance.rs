@@ -21,7 +21,10 @@ impl Instance {
     pub fn new() -> Result<Self, getrandom::Error> {
         let pseudonym = format!("portcullis-{:016x}", getrandom::u64()?);
         let via = HeaderValue::try_from(format!("1.1 {pseudonym}"));
-        Ok(Self { via: via.expect("letters, digits and `-` are a field value"), pseudonym })
+        Ok(Self {
+            via: via.expect("letters, digits and `-` are a field value"),
+            pseudonym,
+        })
     }
 
     /// The `Via` entry of this process.
@@ -35,7 +38,9 @@ impl Instance {
         headers.get_all(VIA).iter().any(|line| {
             line.as_bytes().split(|byte| *byte == b',').any(|entry| {
                 let mut words = trim(entry).split(|byte| matches!(byte, b' ' | b'\t'));
-                words.nth(1).is_some_and(|word| word.eq_ignore_ascii_case(name))
+                words
+                    .nth(1)
+                    .is_some_and(|word| word.eq_ignore_ascii_case(name))
             })
         })
     }

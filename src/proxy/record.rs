@@ -71,7 +71,11 @@ impl Record {
     pub(super) fn rejected(&mut self, seen: &Seen<'_>, error: &str) {
         let Some(open) = &mut self.0 else { return };
         open.error = Some(error.to_owned().into());
-        let client = seen.snapshot.client.find(seen.arrival.peer, &seen.received.headers).ok();
+        let client = seen
+            .snapshot
+            .client
+            .find(seen.arrival.peer, &seen.received.headers)
+            .ok();
         let mut draft = open.journal.draft();
         seen.write_request(&mut draft, seen.arrival.scheme);
         seen.write_client(&mut draft, client.as_ref());
@@ -130,15 +134,23 @@ impl Record {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let Some(draft) = self.draft.take() else { return };
-        let gone = self.status.is_none().then_some("the client went away before the response");
-        self.journal.write(draft, &Outcome {
-            status: self.status.map_or(CLIENT_CLOSED, |status| status.as_u16()),
-            bytes: self.bytes,
-            origin: self.origin,
-            total: self.started.elapsed(),
-            error: self.error.as_deref().or(gone),
-        });
+        let Some(draft) = self.draft.take() else {
+            return;
+        };
+        let gone = self
+            .status
+            .is_none()
+            .then_some("the client went away before the response");
+        self.journal.write(
+            draft,
+            &Outcome {
+                status: self.status.map_or(CLIENT_CLOSED, |status| status.as_u16()),
+                bytes: self.bytes,
+                origin: self.origin,
+                total: self.started.elapsed(),
+                error: self.error.as_deref().or(gone),
+            },
+        );
     }
 }
 
@@ -158,7 +170,11 @@ impl Seen<'_> {
         let mut url = Vec::with_capacity(128);
         url.extend_from_slice(scheme.as_str().as_bytes());
         url.extend_from_slice(b"://");
-        match (uri.authority(), headers.get(header::HOST), &self.arrival.fallback) {
+        match (
+            uri.authority(),
+            headers.get(header::HOST),
+            &self.arrival.fallback,
+        ) {
             (Some(authority), _, _) => url.extend_from_slice(authority.as_str().as_bytes()),
             (None, Some(host), _) => url.extend_from_slice(host.as_bytes()),
             (None, None, Some(fallback)) => url.extend_from_slice(fallback.to_string().as_bytes()),
@@ -177,14 +193,21 @@ impl Seen<'_> {
         draft.string("client", address.as_deref().map(str::as_bytes));
         let from = client.map(|client| client_from(self.snapshot, client.from));
         draft.string("client_from", from.map(str::as_bytes));
-        let lines = self.received.headers.get_all(self.snapshot.client.field.name());
-        let lines: Vec<Vec<u8>> =
-            lines.iter().filter_map(|line| shown_in_field(line.as_bytes(), mode)).collect();
+        let lines = self
+            .received
+            .headers
+            .get_all(self.snapshot.client.field.name());
+        let lines: Vec<Vec<u8>> = lines
+            .iter()
+            .filter_map(|line| shown_in_field(line.as_bytes(), mode))
+            .collect();
         draft.lines("forwarded", lines.iter().map(Vec::as_slice));
     }
 
     fn write_fields(&self, draft: &mut Draft) {
-        let Received { method, headers, .. } = self.received;
+        let Received {
+            method, headers, ..
+        } = self.received;
         draft.times_here();
         draft.lines("user_agent", lines(headers, &header::USER_AGENT));
         draft.lines("referer", lines(headers, &header::REFERER));
@@ -199,7 +222,9 @@ impl Seen<'_> {
 
 fn write_plan(draft: &mut Draft, plan: &Plan<'_>) {
     let geo = plan.route.rules.geo();
-    let country = geo.and_then(|geo| geo.country(plan.client.address)).map(|code| code.to_string());
+    let country = geo
+        .and_then(|geo| geo.country(plan.client.address))
+        .map(|code| code.to_string());
     draft.string("country", country.as_deref().map(str::as_bytes));
     draft.string("route", Some(plan.route.name.as_bytes()));
     let (verdict, rule) = match plan.judgement.decision {
@@ -209,12 +234,18 @@ fn write_plan(draft: &mut Draft, plan: &Plan<'_>) {
     draft.string("verdict", Some(verdict.as_bytes()));
     draft.string("rule", rule);
     let would_deny = plan.judgement.would_deny.iter();
-    draft.list("would_deny", would_deny.map(|rule| rule.as_str().as_bytes()));
+    draft.list(
+        "would_deny",
+        would_deny.map(|rule| rule.as_str().as_bytes()),
+    );
     let choice = plan.choice();
     draft.string("variant", Some(choice.variant.as_str().as_bytes()));
     match choice.accept {
         Some(accept) => draft.string("accept", Some(accept.as_bytes())),
-        None => draft.string("accept", joined(plan.head().headers, &header::ACCEPT).as_deref()),
+        None => draft.string(
+            "accept",
+            joined(plan.head().headers, &header::ACCEPT).as_deref(),
+        ),
     }
     draft.string("cache", None);
     draft.string("cache_key", Some(plan.cache_key(&choice).as_bytes()));
@@ -237,5 +268,9 @@ fn sec_fetch(headers: &HeaderMap) -> Option<Vec<u8>> {
 }
 
 fn protocol(version: Version) -> &'static [u8] {
-    if version == Version::HTTP_10 { b"HTTP/1.0" } else { b"HTTP/1.1" }
+    if version == Version::HTTP_10 {
+        b"HTTP/1.0"
+    } else {
+        b"HTTP/1.1"
+    }
 }

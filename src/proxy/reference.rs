@@ -32,7 +32,10 @@ struct Pool {
 impl Default for References {
     fn default() -> Self {
         let bytes = [0; RANDOM * 128];
-        Self(RefCell::new(Pool { used: bytes.len(), bytes }))
+        Self(RefCell::new(Pool {
+            used: bytes.len(),
+            bytes,
+        }))
     }
 }
 
@@ -54,7 +57,11 @@ impl References {
 impl Reference {
     fn from_words(high: u64, low: u64) -> Self {
         let letter = |index: usize| {
-            let (word, shift) = if index < 12 { (high, index * 5) } else { (low, (index - 12) * 5) };
+            let (word, shift) = if index < 12 {
+                (high, index * 5)
+            } else {
+                (low, (index - 12) * 5)
+            };
             LETTERS[(word >> shift & 31) as usize]
         };
         Self(std::array::from_fn(letter))
@@ -74,7 +81,8 @@ impl Reference {
         text.push(b'\n');
         let body = Bytes::from(text);
         let id = body.slice(body.len() - 1 - LENGTH..body.len() - 1);
-        let field = HeaderValue::from_maybe_shared(id).expect("letters and digits are a field value");
+        let field =
+            HeaderValue::from_maybe_shared(id).expect("letters and digits are a field value");
         (body, field)
     }
 }
@@ -94,7 +102,11 @@ mod tests {
         let references = References::default();
         let ids: HashSet<[u8; LENGTH]> = (0..1000).map(|_| references.next().0).collect();
         assert_eq!(ids.len(), 1000);
-        assert!(ids.iter().flatten().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()));
+        assert!(
+            ids.iter()
+                .flatten()
+                .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+        );
         let letters: HashSet<u8> = ids.iter().flatten().copied().collect();
         assert_eq!(letters.len(), 32);
         for place in 0..LENGTH {

@@ -31,7 +31,10 @@ pub(super) struct Rest {
 
 impl Rest {
     pub(super) fn new(head: &Parts, body: Incoming) -> Self {
-        Self { body, waits: head.headers.contains_key(EXPECT) }
+        Self {
+            body,
+            waits: head.headers.contains_key(EXPECT),
+        }
     }
 
     pub(super) fn into_body(self) -> Incoming {
@@ -60,9 +63,12 @@ impl Rest {
 
 async fn read_and_drop(mut body: Incoming) {
     let mut left = MAX_DROPPED;
-    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+    {
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-        let Some(rest) = left.checked_sub(length) else { return };
+        let Some(rest) = left.checked_sub(length) else {
+            return;
+        };
         left = rest;
     }
 }

@@ -36,7 +36,11 @@ impl<E: Error + 'static> Reloader<E> {
     /// Reloads `policy` by `load`, which also runs the policy's tests;
     /// `swapped` adjusts what does not look at the policy by itself.
     pub fn new(policy: Arc<ArcSwap<Snapshot>>, load: Load<E>, swapped: Swapped) -> Self {
-        Self { policy, load, swapped }
+        Self {
+            policy,
+            load,
+            swapped,
+        }
     }
 
     /// The snapshot in force.
@@ -59,7 +63,10 @@ impl<E: Error + 'static> Reloader<E> {
             tracing::warn!("{key} has changed, which takes a restart to come into force");
         }
         (self.swapped)(&new);
-        tracing::info!(generation = new.generation, "a new configuration is in force");
+        tracing::info!(
+            generation = new.generation,
+            "a new configuration is in force"
+        );
         Ok(new)
     }
 

@@ -70,7 +70,10 @@ pub fn start<E: Error + 'static>(reloader: Reloader<E>) -> io::Result<Handle> {
     let thread = std::thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || run(&reloader, &mut files, &received))?;
-    Ok(Handle { messages, thread: Some(thread) })
+    Ok(Handle {
+        messages,
+        thread: Some(thread),
+    })
 }
 
 fn run<E: Error + 'static>(
@@ -112,7 +115,12 @@ impl Files {
     fn new<E: Error + 'static>(reloader: &Reloader<E>, folders: Folders) -> Self {
         let paths = reloader.current().sources.clone();
         let (looks, contents) = (Looks::of(&paths), Contents::of(&paths));
-        let mut files = Self { paths, looks, contents, folders };
+        let mut files = Self {
+            paths,
+            looks,
+            contents,
+            folders,
+        };
         files.folders.watch(&files.paths);
         files
     }
@@ -176,13 +184,20 @@ impl Folders {
             }
         });
         if let Err(error) = &watcher {
-            tracing::warn!("files cannot be watched, they are looked at every five seconds: {error}");
+            tracing::warn!(
+                "files cannot be watched, they are looked at every five seconds: {error}"
+            );
         }
-        Self { watcher: watcher.ok(), watched: BTreeSet::new() }
+        Self {
+            watcher: watcher.ok(),
+            watched: BTreeSet::new(),
+        }
     }
 
     fn watch(&mut self, files: &[PathBuf]) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|file| folders_of(file)).collect();
         for gone in self.watched.difference(&wanted) {
             // A folder that was removed has taken its watch along.
@@ -203,5 +218,7 @@ fn folders_of(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         folder => folder.map(Path::to_owned),
     };
     let real = std::fs::canonicalize(file).ok();
-    parent(file).into_iter().chain(real.as_deref().and_then(parent))
+    parent(file)
+        .into_iter()
+        .chain(real.as_deref().and_then(parent))
 }

@@ -8,9 +8,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use hyper::Version;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::Version;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
@@ -36,7 +36,9 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
     // Whether the end of the connection is the end of the response.
     let until_close = Rc::new(Cell::new(false));
     let outcome = serve_requests(&worker, &stream, &arrival, &until_close).await;
-    let Some(stream) = stream.into_inner() else { return };
+    let Some(stream) = stream.into_inner() else {
+        return;
+    };
     match outcome {
         Err(error) if error.is_user() && until_close.get() => lingering::reset(stream),
         Ok(()) | Err(_) => lingering::close(stream).await,
@@ -53,13 +55,20 @@ async fn serve_requests(
         let old = request.version() == Version::HTTP_10;
         until_close.set(old);
         let response = match old {
-            true => worker.proxy.handle(request, &with_fallback(arrival, stream)).await,
+            true => {
+                worker
+                    .proxy
+                    .handle(request, &with_fallback(arrival, stream))
+                    .await
+            }
             false => worker.proxy.handle(request, arrival).await,
         };
         Ok::<_, Infallible>(response)
     });
     let io = TokioIo::new(stream.clone());
-    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(io, service);
     let mut connection = pin!(connection);
     let mut draining = pin!(worker.draining());
     let mut told = false;
@@ -85,5 +94,8 @@ fn with_fallback(arrival: &Arrival, stream: &Stream) -> Arrival {
     let authority = address.ok().and_then(|address| {
         Authority::parse(address.as_bytes(), arrival.scheme).map(Authority::into_owned)
     });
-    Arrival { fallback: authority, ..arrival.clone() }
+    Arrival {
+        fallback: authority,
+        ..arrival.clone()
+    }
 }

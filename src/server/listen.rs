@@ -31,7 +31,10 @@ pub(super) fn bind(configured: &[SocketAddr], workers: usize) -> Result<Listener
     let mut addresses = Vec::with_capacity(configured.len());
     let mut by_worker: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
     for configured in configured {
-        let failed = |source| BindError { address: *configured, source };
+        let failed = |source| BindError {
+            address: *configured,
+            source,
+        };
         let mut address = *configured;
         if address.port() != 0 {
             // With SO_REUSEPORT a second process of ours would share the
@@ -45,7 +48,10 @@ pub(super) fn bind(configured: &[SocketAddr], workers: usize) -> Result<Listener
         }
         addresses.push(address);
     }
-    Ok(Listeners { addresses, by_worker })
+    Ok(Listeners {
+        addresses,
+        by_worker,
+    })
 }
 
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
@@ -58,7 +64,11 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 /// A bound socket. `[::]` does not take IPv4 along, so that it can stand
 /// beside `0.0.0.0`.
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -80,11 +90,17 @@ mod tests {
         let first = bind(&[any, any], 3).unwrap();
         assert_eq!(first.by_worker.len(), 3);
         for (index, address) in first.addresses.iter().enumerate() {
-            let ports = first.by_worker.iter().map(|l| l[index].local_addr().unwrap());
+            let ports = first
+                .by_worker
+                .iter()
+                .map(|l| l[index].local_addr().unwrap());
             assert!(ports.clone().all(|port| port == *address) && address.port() != 0);
         }
         let error = bind(&first.addresses[..1], 1).unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
-        assert_eq!(error.to_string(), format!("server.listen: cannot listen on {}", first.addresses[0]));
+        assert_eq!(
+            error.to_string(),
+            format!("server.listen: cannot listen on {}", first.addresses[0])
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Workers, listeners, and the life of one connection (sections 10 and 11).
 
 mod connection;
-mod listen;
 mod lingering;
+mod listen;
 mod stop;
 mod stream;
 mod worker;
@@ -56,7 +56,10 @@ impl Server {
     pub fn start(policy: &Arc<ArcSwap<Snapshot>>, spool: &Spool) -> Result<Self, ServeError> {
         let settings = policy.load().server.clone();
         let count = worker_count(settings.workers);
-        let Listeners { addresses, by_worker } = listen::bind(&settings.listen, count)?;
+        let Listeners {
+            addresses,
+            by_worker,
+        } = listen::bind(&settings.listen, count)?;
         let stop = Stop::default();
         let shared = Shared {
             policy: Arc::clone(policy),
@@ -68,7 +71,11 @@ impl Server {
         let start = |(index, listeners)| worker::start(index, listeners, shared.clone());
         let started: Result<Vec<_>, _> = by_worker.into_iter().enumerate().map(start).collect();
         match started {
-            Ok(workers) => Ok(Self { addresses, workers, stop }),
+            Ok(workers) => Ok(Self {
+                addresses,
+                workers,
+                stop,
+            }),
             Err(error) => {
                 stop.now();
                 Err(ServeError::Worker(error))

@@ -51,6 +51,9 @@ impl Stop {
 
     async fn reached(&self, wanted: Phase) {
         let mut phase = self.0.subscribe();
-        phase.wait_for(|phase| *phase >= wanted).await.expect("this holds the sender");
+        phase
+            .wait_for(|phase| *phase >= wanted)
+            .await
+            .expect("this holds the sender");
     }
 }

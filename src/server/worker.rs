@@ -57,7 +57,9 @@ pub(super) fn start(
 ) -> io::Result<JoinHandle<()>> {
     let name = format!("worker-{index}");
     std::thread::Builder::new().name(name).spawn(move || {
-        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => run(&runtime, index, listeners, shared),
             Err(error) => tracing::error!("worker {index} cannot start its runtime: {error}"),
@@ -131,7 +133,10 @@ fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
 /// many open files, do not pass by trying again at once.
 async fn pause(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+    if matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    ) {
         return;
     }
     tracing::warn!("a connection cannot be accepted: {error}");

@@ -18,7 +18,10 @@ fn a_denial_is_a_403_with_an_id_and_the_origin_never_hears_of_it() {
     let id = reply.field("portcullis-ref").unwrap();
     assert_eq!(id.len(), 20);
     assert_eq!(reply.text(), format!("Forbidden\nReference: {id}\n"));
-    assert_eq!(reply.field("content-type").unwrap(), "text/plain; charset=utf-8");
+    assert_eq!(
+        reply.field("content-type").unwrap(),
+        "text/plain; charset=utf-8"
+    );
     assert_eq!(reply.field("cache-control").unwrap(), "no-store");
     assert_eq!(reply.field("portcullis-denied-by"), None);
     assert_eq!(client.get("/a.jpg", "").text(), "ok");
@@ -27,9 +30,13 @@ fn a_denial_is_a_403_with_an_id_and_the_origin_never_hears_of_it() {
 
 #[test]
 fn the_rule_is_told_only_where_the_policy_says_so() {
-    let portcullis = Portcullis::start(&Origin::ok(), &format!("[access]\ndisclose = true\n{DENY}"));
+    let portcullis =
+        Portcullis::start(&Origin::ok(), &format!("[access]\ndisclose = true\n{DENY}"));
     let reply = portcullis.client().get("/", BAD);
-    assert_eq!(reply.field("portcullis-denied-by").unwrap(), "user_agent.block");
+    assert_eq!(
+        reply.field("portcullis-denied-by").unwrap(),
+        "user_agent.block"
+    );
 }
 
 #[test]
@@ -51,7 +58,9 @@ fn a_short_body_is_dropped_and_the_connection_kept() {
     let body = "x".repeat(60_000);
     client.send(format!("{BAD_POST}Content-Length: 60000\r\n\r\n{body}"));
     assert_eq!(client.reply().status, 403);
-    client.send(format!("{BAD_POST}Transfer-Encoding: chunked\r\n\r\nea60\r\n{body}\r\n0\r\n\r\n"));
+    client.send(format!(
+        "{BAD_POST}Transfer-Encoding: chunked\r\n\r\nea60\r\n{body}\r\n0\r\n\r\n"
+    ));
     assert_eq!(client.reply().status, 403);
     assert_eq!(client.get("/", "").text(), "ok");
 }
@@ -87,16 +96,25 @@ fn a_body_that_does_not_come_is_waited_for_a_second() {
     let start = Instant::now();
     client.send(format!("{BAD_POST}Content-Length: 10\r\n\r\nabc"));
     assert_eq!(client.reply().status, 403);
-    assert!(start.elapsed() < Duration::from_millis(900), "the answer does not wait");
+    assert!(
+        start.elapsed() < Duration::from_millis(900),
+        "the answer does not wait"
+    );
     assert_eq!(client.rest(), b"");
-    assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_millis(900),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
 fn who_expects_a_100_gets_the_answer_instead() {
     let portcullis = Portcullis::start(&Origin::ok(), DENY);
     let mut client = portcullis.client();
-    client.send(format!("{BAD_POST}Expect: 100-continue\r\nContent-Length: 10\r\n\r\n"));
+    client.send(format!(
+        "{BAD_POST}Expect: 100-continue\r\nContent-Length: 10\r\n\r\n"
+    ));
     let reply = client.reply();
     assert_eq!(reply.status, 403);
     assert_eq!(reply.field("connection").unwrap(), "close");
@@ -111,16 +129,35 @@ fn what_no_rule_sees_is_refused_in_the_same_words() {
     let mut client = portcullis.client();
     for (request, status, reason, allow) in [
         ("GET /a%zz HTTP/1.1\r\nHost: a", 400, "Bad Request", None),
-        ("GET / HTTP/1.1\r\nHost: b", 421, "Misdirected Request", None),
-        ("PUT / HTTP/1.1\r\nHost: a", 405, "Method Not Allowed", Some("GET, HEAD")),
-        ("TRACE / HTTP/1.1\r\nHost: a", 405, "Method Not Allowed", Some("GET, HEAD")),
+        (
+            "GET / HTTP/1.1\r\nHost: b",
+            421,
+            "Misdirected Request",
+            None,
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: a",
+            405,
+            "Method Not Allowed",
+            Some("GET, HEAD"),
+        ),
+        (
+            "TRACE / HTTP/1.1\r\nHost: a",
+            405,
+            "Method Not Allowed",
+            Some("GET, HEAD"),
+        ),
         ("OPTIONS * HTTP/1.1\r\nHost: a", 204, "", Some("GET, HEAD")),
     ] {
         client.send(format!("{request}\r\n\r\n"));
         let reply = client.reply();
         assert_eq!(reply.status, status, "{request}");
         let id = reply.field("portcullis-ref").unwrap();
-        let body = if reason.is_empty() { String::new() } else { format!("{reason}\nReference: {id}\n") };
+        let body = if reason.is_empty() {
+            String::new()
+        } else {
+            format!("{reason}\nReference: {id}\n")
+        };
         assert_eq!(reply.text(), body, "{request}");
         assert_eq!(reply.field("cache-control").unwrap(), "no-store");
         assert_eq!(reply.field("allow").as_deref(), allow, "{request}");
@@ -139,7 +176,9 @@ fn ambiguous_framing_is_refused_and_the_connection_closed() {
         "Transfer-Encoding: gzip",
     ] {
         let mut client = portcullis.client();
-        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n0\r\n\r\n"));
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n0\r\n\r\n"
+        ));
         assert_eq!(client.head().0, 400, "{fields}");
         client.rest();
     }

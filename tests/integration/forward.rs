@@ -21,12 +21,28 @@ fn a_get_and_what_the_origin_is_told() {
     assert_eq!(reply.text(), "ok");
     let asked = origin.only();
     assert_eq!(asked.line(), "GET /a/b.jpg?x=1 HTTP/1.1");
-    let mut names: Vec<_> = asked.head.lines().skip(1).filter_map(|l| Some(l.split_once(':')?.0)).collect();
+    let mut names: Vec<_> = asked
+        .head
+        .lines()
+        .skip(1)
+        .filter_map(|l| Some(l.split_once(':')?.0))
+        .collect();
     names.sort_unstable();
-    assert_eq!(names, [
-        "accept", "cookie", "host", "via", "via", "x-cache-key", "x-forwarded-for", "x-forwarded-host",
-        "x-forwarded-proto", "x-kept",
-    ]);
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "cookie",
+            "host",
+            "via",
+            "via",
+            "x-cache-key",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-kept",
+        ]
+    );
     for (name, value) in [
         ("host", "img.example.com"),
         ("x-forwarded-for", "127.0.0.1"),
@@ -42,13 +58,19 @@ fn a_get_and_what_the_origin_is_told() {
 #[test]
 fn a_trusted_peer_is_believed() {
     let origin = Origin::ok();
-    let portcullis = Portcullis::start(&origin, "[client]\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n");
+    let portcullis = Portcullis::start(
+        &origin,
+        "[client]\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n",
+    );
     portcullis.client().get(
         "/",
         "X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\n",
     );
     let asked = origin.only();
-    assert_eq!(asked.field("x-forwarded-for").unwrap(), "203.0.113.9, 10.0.0.1, 127.0.0.1");
+    assert_eq!(
+        asked.field("x-forwarded-for").unwrap(),
+        "203.0.113.9, 10.0.0.1, 127.0.0.1"
+    );
     assert_eq!(asked.field("x-forwarded-proto").unwrap(), "https");
 }
 
@@ -56,9 +78,12 @@ fn a_trusted_peer_is_believed() {
 fn the_field_that_names_a_client_is_a_trusted_peers_own() {
     for (trusted, passed) in [("", None), ("\"127.0.0.1\"", Some("203.0.113.9"))] {
         let origin = Origin::ok();
-        let policy = format!("[client]\ntrusted_proxies = [{trusted}]\nheader = \"cf-connecting-ip\"\n");
+        let policy =
+            format!("[client]\ntrusted_proxies = [{trusted}]\nheader = \"cf-connecting-ip\"\n");
         let portcullis = Portcullis::start(&origin, &policy);
-        portcullis.client().get("/", "CF-Connecting-IP: 203.0.113.9\r\n");
+        portcullis
+            .client()
+            .get("/", "CF-Connecting-IP: 203.0.113.9\r\n");
         assert_eq!(origin.only().field("cf-connecting-ip").as_deref(), passed);
     }
 }
@@ -72,7 +97,10 @@ fn a_response_is_passed_on_without_what_ends_here() {
     );
     let portcullis = Portcullis::start(&origin, "");
     let reply = portcullis.client().get("/a.png", "");
-    assert_eq!((reply.status, reply.field("location").as_deref()), (302, Some("/b")));
+    assert_eq!(
+        (reply.status, reply.field("location").as_deref()),
+        (302, Some("/b"))
+    );
     for gone in ["x-named", "keep-alive", "alt-svc", "connection"] {
         assert_eq!(reply.field(gone), None, "{gone}");
     }
@@ -101,7 +129,11 @@ fn head_keeps_the_length_of_the_origin() {
         assert_eq!(status, 200);
         assert!(head.contains("content-length: 1234\r\n"), "{head}");
     }
-    assert_eq!(origin.asked()[1].connection, 0, "the connection was used again");
+    assert_eq!(
+        origin.asked()[1].connection,
+        0,
+        "the connection was used again"
+    );
 }
 
 #[test]
@@ -123,13 +155,18 @@ fn bodies_stream_both_ways() {
     });
     let portcullis = Portcullis::start(&origin, "");
     let mut client = portcullis.client();
-    client.send("POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: x-t\r\n\r\n");
+    client
+        .send("POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: x-t\r\n\r\n");
     client.send("2\r\nab\r\n");
     assert_eq!(client.head().0, 200);
     for part in 0..3 {
         assert_eq!(heard.recv().unwrap(), b"2\r\nab\r\n");
         assert_eq!(client.take(8), b"3\r\nxyz\r\n");
-        client.send(if part < 2 { "2\r\nab\r\n" } else { "0\r\nx-t: 1\r\n\r\n" });
+        client.send(if part < 2 {
+            "2\r\nab\r\n"
+        } else {
+            "0\r\nx-t: 1\r\n\r\n"
+        });
     }
     assert_eq!(client.take(5), b"0\r\n\r\n");
 }
@@ -140,23 +177,59 @@ fn bodies_keep_their_framing() {
     let portcullis = Portcullis::start(&origin, "");
     let mut client = portcullis.client();
     for (request, length, chunked) in [
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", Some("3"), false),
-        ("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", None, true),
-        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", None, true),
-        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", Some("3"), false),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", Some("0"), false),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+            Some("3"),
+            false,
+        ),
+        (
+            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            None,
+            true,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            None,
+            true,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+            Some("3"),
+            false,
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            Some("0"),
+            false,
+        ),
     ] {
         client.send(request);
         assert_eq!(client.reply().text(), "ok", "{request}");
         let asked = origin.asked().pop().unwrap();
-        assert_eq!(asked.field("content-length").as_deref(), length, "{request}");
-        assert_eq!(asked.field("transfer-encoding").is_some(), chunked, "{request}");
-        assert_eq!(asked.body.len(), if length == Some("0") { 0 } else { 3 }, "{request}");
+        assert_eq!(
+            asked.field("content-length").as_deref(),
+            length,
+            "{request}"
+        );
+        assert_eq!(
+            asked.field("transfer-encoding").is_some(),
+            chunked,
+            "{request}"
+        );
+        assert_eq!(
+            asked.body.len(),
+            if length == Some("0") { 0 } else { 3 },
+            "{request}"
+        );
     }
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     assert_eq!(client.reply().text(), "ok");
     assert_eq!(origin.asked().pop().unwrap().field("content-length"), None);
-    assert_eq!(client.rest(), b"", "closed after a request with two lengths");
+    assert_eq!(
+        client.rest(),
+        b"",
+        "closed after a request with two lengths"
+    );
 }
 
 #[test]
@@ -197,7 +270,10 @@ fn a_slow_reader_slows_the_origin() {
         }
         before = now;
     }
-    assert!(before < 40 << 20, "{before} bytes were taken from the origin with nobody reading");
+    assert!(
+        before < 40 << 20,
+        "{before} bytes were taken from the origin with nobody reading"
+    );
     assert_eq!(client.take(67_108_864).len(), 67_108_864);
 }
 
@@ -206,14 +282,21 @@ fn pipelined_requests_are_answered_in_order() {
     let origin = Origin::scripted(|conversation| {
         while let Some(asked) = conversation.request() {
             let path = asked.line().split(' ').nth(1).unwrap().to_owned();
-            conversation.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len()));
+            conversation.say(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}",
+                path.len()
+            ));
         }
     });
     let portcullis = Portcullis::start(&origin, "[access.user_agent]\nblock = [\"bad\"]\n");
     let mut client = portcullis.client();
     let mut requests = String::new();
     for index in 0..20 {
-        let agent = if index % 3 == 0 { "User-Agent: bad\r\n" } else { "" };
+        let agent = if index % 3 == 0 {
+            "User-Agent: bad\r\n"
+        } else {
+            ""
+        };
         requests.push_str(&format!("GET /{index} HTTP/1.1\r\nHost: a\r\n{agent}\r\n"));
     }
     client.send(requests);
@@ -228,13 +311,18 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn http_1_0_is_spoken_where_it_is_spoken() {
-    let origin = Origin::answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    );
     let portcullis = Portcullis::start(&origin, "");
     let mut client = portcullis.client();
     client.send("GET /a HTTP/1.0\r\n\r\n");
     let (status, head) = client.head();
     assert_eq!(status, 200);
-    assert!(head.starts_with("HTTP/1.0 ") && !head.contains("chunked"), "{head}");
+    assert!(
+        head.starts_with("HTTP/1.0 ") && !head.contains("chunked"),
+        "{head}"
+    );
     assert_eq!(client.rest(), b"ok");
     let asked = origin.only();
     assert_eq!(asked.line(), "GET /a HTTP/1.1");
@@ -246,12 +334,17 @@ fn a_request_that_was_here_is_a_loop() {
     let echo = Origin::scripted(|conversation| {
         while let Some(asked) = conversation.request() {
             let via = asked.field("via").unwrap();
-            conversation.say(format!("HTTP/1.1 200 OK\r\nX-Was: {via}\r\nContent-Length: 0\r\n\r\n"));
+            conversation.say(format!(
+                "HTTP/1.1 200 OK\r\nX-Was: {via}\r\nContent-Length: 0\r\n\r\n"
+            ));
         }
     });
     let portcullis = Portcullis::start(&echo, "");
     let mut client = portcullis.client();
     let via = client.get("/", "").field("x-was").unwrap();
     assert!(via.starts_with("1.1 portcullis-"), "{via}");
-    assert_eq!(client.get("/", &format!("Via: 1.0 fred, {via}\r\n")).status, 508);
+    assert_eq!(
+        client.get("/", &format!("Via: 1.0 fred, {via}\r\n")).status,
+        508
+    );
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use crate::support::{Origin, Portcullis, eventually};
 
 fn with(settings: &str) -> String {
-    format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n[origin]\nurl = \"@origin@\"\n{settings}\n")
+    format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n[origin]\nurl = \"@origin@\"\n{settings}\n"
+    )
 }
 
 #[test]
@@ -75,19 +77,29 @@ fn a_response_that_has_begun_is_never_asked_for_again() {
 
 #[test]
 fn failures_have_their_status_and_name() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let nobody = Portcullis::start_at(closed, &with(""));
     let reply = nobody.client().get("/", "");
     assert_eq!(reply.status, 502);
     let id = reply.field("portcullis-ref").unwrap();
     assert_eq!(reply.text(), format!("Bad Gateway\nReference: {id}\n"));
     let line = &nobody.stop()[0];
-    assert_eq!((&line["error"], &line["ref"]), (&"connection_refused".into(), &id.into()));
+    assert_eq!(
+        (&line["error"], &line["ref"]),
+        (&"connection_refused".into(), &id.into())
+    );
 
     for (answer, status, error) in [
         ("", 504, "http_response_timeout"),
         ("nonsense\r\n\r\n", 502, "http_protocol_error"),
-        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 502, "http_upgrade_failed"),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+            502,
+            "http_upgrade_failed",
+        ),
     ] {
         let origin = Origin::scripted(move |conversation| {
             conversation.request();
@@ -158,7 +170,10 @@ fn a_cut_upload_never_looks_complete() {
         over.fetch_add(1, Ordering::Relaxed);
     });
     let portcullis = Portcullis::start(&origin, &with(""));
-    for framing in ["Content-Length: 10\r\n\r\n12345", "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"] {
+    for framing in [
+        "Content-Length: 10\r\n\r\n12345",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
+    ] {
         let mut client = portcullis.client();
         client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}"));
         std::thread::sleep(Duration::from_millis(50));
@@ -184,14 +199,21 @@ fn a_client_that_goes_away_ends_its_request() {
     drop(client);
     closed.recv_timeout(Duration::from_secs(5)).unwrap();
     let line = &portcullis.stop()[0];
-    assert_eq!((&line["status"], &line["verdict"]), (&499.into(), &"forward".into()));
+    assert_eq!(
+        (&line["status"], &line["verdict"]),
+        (&499.into(), &"forward".into())
+    );
 }
 
 #[test]
 fn at_max_connections_requests_wait_in_line_and_then_503() {
     let origin = Origin::scripted(|conversation| {
         while let Some(asked) = conversation.request() {
-            std::thread::sleep(Duration::from_millis(if asked.line().contains("/slow") { 600 } else { 20 }));
+            std::thread::sleep(Duration::from_millis(if asked.line().contains("/slow") {
+                600
+            } else {
+                20
+            }));
             conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         }
     });
@@ -204,10 +226,15 @@ fn at_max_connections_requests_wait_in_line_and_then_503() {
             std::thread::spawn(move || client.get(path, "").status)
         };
         let many: Vec<_> = (0..8).map(|_| ask("/")).collect();
-        let statuses: Vec<u16> = many.into_iter().map(|asked| asked.join().unwrap()).collect();
+        let statuses: Vec<u16> = many
+            .into_iter()
+            .map(|asked| asked.join().unwrap())
+            .collect();
         assert_eq!(statuses, [200; 8], "{workers} workers");
         let slow = ask("/slow");
-        eventually("the slow one is there", || origin.asked().iter().any(|a| a.line().contains("/slow")));
+        eventually("the slow one is there", || {
+            origin.asked().iter().any(|a| a.line().contains("/slow"))
+        });
         let start = Instant::now();
         assert_eq!(ask("/").join().unwrap(), 503);
         assert!(start.elapsed() >= Duration::from_millis(350));

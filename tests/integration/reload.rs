@@ -12,7 +12,9 @@ use portcullis::reload::{self, Handle, Reloader};
 use crate::support::eventually;
 
 fn policy(name: &str) -> String {
-    format!("[server]\nlisten = [\"127.0.0.1:0\"]\n[origin]\nurl = \"http://127.0.0.1:9\"\n[[route]]\nname = \"{name}\"\npaths = [\"/x\"]\n")
+    format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[origin]\nurl = \"http://127.0.0.1:9\"\n[[route]]\nname = \"{name}\"\npaths = [\"/x\"]\n"
+    )
 }
 
 fn watch(file: &Path) -> (Arc<ArcSwap<Snapshot>>, Handle) {
@@ -26,7 +28,11 @@ fn watch(file: &Path) -> (Arc<ArcSwap<Snapshot>>, Handle) {
 fn in_force(policy: &ArcSwap<Snapshot>, name: &str, generation: u64) {
     let start = Instant::now();
     eventually(name, || policy.load().routes[0].name == name);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!(policy.load().generation, generation);
 }
 
@@ -75,7 +81,13 @@ fn what_does_not_compile_is_not_taken_and_the_next_one_is() {
     let (current, handle) = watch(&file);
     std::fs::write(&file, "nonsense").unwrap();
     std::thread::sleep(Duration::from_millis(900));
-    assert_eq!((current.load().generation, current.load().routes[0].name.as_str()), (1, "one"));
+    assert_eq!(
+        (
+            current.load().generation,
+            current.load().routes[0].name.as_str()
+        ),
+        (1, "one")
+    );
     std::fs::write(&file, policy("two")).unwrap();
     in_force(&current, "two", 2);
     // SIGHUP reloads also what has not changed.

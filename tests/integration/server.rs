@@ -25,7 +25,10 @@ fn draining_finishes_what_is_in_flight_and_takes_nothing_new() {
     eventually("refused", || std::net::TcpStream::connect(address).is_err());
     go.send(()).unwrap();
     let reply = busy.reply();
-    assert_eq!((reply.text(), reply.field("connection").as_deref()), ("ok", Some("close")));
+    assert_eq!(
+        (reply.text(), reply.field("connection").as_deref()),
+        ("ok", Some("close"))
+    );
     assert_eq!(busy.rest(), b"");
     let start = Instant::now();
     assert_eq!(portcullis.stop().len(), 2);
@@ -44,7 +47,9 @@ fn draining_has_an_end_and_can_be_cut_short() {
         let mut client = portcullis.client();
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         let before = origin.asked().len();
-        eventually("asked", || origin.asked().len() > before || !origin.asked().is_empty());
+        eventually("asked", || {
+            origin.asked().len() > before || !origin.asked().is_empty()
+        });
         let start = Instant::now();
         portcullis.server.stop().drain();
         if now {
@@ -84,13 +89,17 @@ fn every_request_goes_by_the_policy_in_force() {
     portcullis.swap(|snapshot| {
         snapshot.generation = 2;
         for route in &mut snapshot.routes {
-            route.rules.user_agent = std::sync::Arc::new(portcullis::access::user_agent::UserAgentRule {
-                block: None,
-                shadow: false,
-            });
+            route.rules.user_agent =
+                std::sync::Arc::new(portcullis::access::user_agent::UserAgentRule {
+                    block: None,
+                    shadow: false,
+                });
         }
     });
     assert_eq!(client.get("/", "User-Agent: bad\r\n").status, 200);
     let lines = portcullis.stop();
-    assert_eq!((&lines[0]["generation"], &lines[1]["generation"]), (&1.into(), &2.into()));
+    assert_eq!(
+        (&lines[0]["generation"], &lines[1]["generation"]),
+        (&1.into(), &2.into())
+    );
 }

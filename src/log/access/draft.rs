@@ -31,7 +31,11 @@ pub struct Outcome<'a> {
 impl Draft {
     pub(super) fn new(mut text: Vec<u8>) -> Self {
         text.clear();
-        Self { text, status_at: 0, times_at: 0 }
+        Self {
+            text,
+            status_at: 0,
+            times_at: 0,
+        }
     }
 
     /// A string, or null.
@@ -104,7 +108,8 @@ impl Draft {
     }
 
     fn key(&mut self, key: &str) {
-        self.text.push(if self.text.is_empty() { b'{' } else { b',' });
+        self.text
+            .push(if self.text.is_empty() { b'{' } else { b',' });
         self.text.push(b'"');
         self.text.extend_from_slice(key.as_bytes());
         self.text.extend_from_slice(b"\":");
@@ -127,7 +132,9 @@ fn push_number(out: &mut Vec<u8>, mut value: u64) {
 
 /// Milliseconds with three decimals.
 fn push_millis(out: &mut Vec<u8>, time: Option<Duration>) {
-    let Some(time) = time else { return out.extend_from_slice(b"null") };
+    let Some(time) = time else {
+        return out.extend_from_slice(b"null");
+    };
     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     push_number(out, micros / 1000);
     out.push(b'.');

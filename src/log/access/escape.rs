@@ -85,8 +85,14 @@ mod tests {
     #[test]
     fn nothing_reaches_a_terminal() {
         assert_eq!(string(b"curl/8"), r#""curl/8""#);
-        assert_eq!(string(b"a\"b\\c\n\x1b[31m\x7f"), r#""a\"b\\c\u000A\u001B[31m\u007F""#);
-        assert_eq!(string("\u{9b}31m \u{202e}x ü".as_bytes()), r#""\u009B31m \u202Ex ü""#);
+        assert_eq!(
+            string(b"a\"b\\c\n\x1b[31m\x7f"),
+            r#""a\"b\\c\u000A\u001B[31m\u007F""#
+        );
+        assert_eq!(
+            string("\u{9b}31m \u{202e}x ü".as_bytes()),
+            r#""\u009B31m \u202Ex ü""#
+        );
         assert_eq!(string(b"a\xff\xc3"), r#""a\\xFF\\xC3""#);
     }
 

@@ -38,14 +38,25 @@ impl Journal {
     /// An empty one that hands its lines to `spool`.
     pub fn new(spool: Spool) -> Rc<Self> {
         let (lines, stamp, spare) = Default::default();
-        Rc::new(Self { spool, lines, stamp, spare })
+        Rc::new(Self {
+            spool,
+            lines,
+            stamp,
+            spare,
+        })
     }
 
     /// A line that starts with the time.
     pub fn draft(&self) -> Draft {
-        let text = self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(1024));
+        let text = self
+            .spare
+            .borrow_mut()
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(1024));
         let mut draft = Draft::new(text);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         draft.text.extend_from_slice(b"{\"time\":\"");
         self.stamp.borrow_mut().push(&mut draft.text, now);
         draft.text.push(b'"');

@@ -29,7 +29,10 @@ impl Stamp {
 fn date_time(second: u64) -> String {
     let (year, month, day) = civil(second / DAY);
     let (hour, minute) = (second / 3600 % 24, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.", second % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.",
+        second % 60
+    )
 }
 
 /// The date of a day counted from 1970-01-01. Years are counted from March,
@@ -41,7 +44,11 @@ fn civil(day: u64) -> (u64, u64, u64) {
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     (year, month, of_year - (153 * from_march + 2) / 5 + 1)
 }
@@ -75,7 +82,11 @@ mod tests {
             let (year, month, of_month) = civil(day);
             let months = "JanFebMarAprMayJunJulAugSepOctNovDec";
             let name = &months[(month as usize - 1) * 3..][..3];
-            assert_eq!(http[5..16], format!("{of_month:02} {name} {year}"), "day {day}");
+            assert_eq!(
+                http[5..16],
+                format!("{of_month:02} {name} {year}"),
+                "day {day}"
+            );
         }
     }
 }

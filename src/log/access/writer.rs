@@ -55,11 +55,18 @@ impl AccessLog {
     pub fn start(target: &AccessTarget) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (queue, chunks) = sync_channel(QUEUE);
-        let writer = Writer { output: Output::open(target)?, shared: Arc::clone(&shared), told: None };
+        let writer = Writer {
+            output: Output::open(target)?,
+            shared: Arc::clone(&shared),
+            told: None,
+        };
         let thread = std::thread::Builder::new()
             .name("access-log".to_owned())
             .spawn(move || writer.run(&chunks))?;
-        Ok(Self { spool: Spool { queue, shared }, thread: Some(thread) })
+        Ok(Self {
+            spool: Spool { queue, shared },
+            thread: Some(thread),
+        })
     }
 
     /// A way to the writer.
@@ -91,7 +98,11 @@ impl Drop for AccessLog {
 impl Spool {
     /// Opens the log again, at `target`.
     pub fn reopen(&self, target: &AccessTarget) {
-        let mut next = self.shared.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self
+            .shared
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *next = Some(target.clone());
         drop(next);
         self.look_again();
@@ -156,11 +167,18 @@ impl Writer {
     /// Goes over to a new target, if there is one. If that cannot be opened,
     /// the old one stays.
     fn follow(&mut self) {
-        let next = self.shared.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let next = self
+            .shared
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(target) = next else { return };
         match Output::open(&target) {
             Ok(output) => self.output = output,
-            Err(error) => tracing::error!("the access log cannot be opened again, the old one goes on: {error}"),
+            Err(error) => tracing::error!(
+                "the access log cannot be opened again, the old one goes on: {error}"
+            ),
         }
     }
 
@@ -238,7 +256,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_counted() {
         let (queue, _chunks) = sync_channel(1);
-        let spool = Spool { queue, shared: Arc::default() };
+        let spool = Spool {
+            queue,
+            shared: Arc::default(),
+        };
         spool.send(b"a\n".to_vec(), 1);
         spool.send(b"b\nc\n".to_vec(), 2);
         assert_eq!(spool.shared.lost_ever.load(Ordering::Relaxed), 2);

@@ -20,8 +20,13 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Self { stream, buffer: Vec::new() }
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
@@ -31,7 +36,9 @@ impl Client {
 
     /// Sends a GET of `path` with these `fields`, each line with its CRLF.
     pub(crate) fn get(&mut self, path: &str, fields: &str) -> Reply {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: img.example.com\r\n{fields}\r\n"));
+        self.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: img.example.com\r\n{fields}\r\n"
+        ));
         self.reply()
     }
 
@@ -40,7 +47,9 @@ impl Client {
         let (status, head) = self.head();
         let body = match Reply::find(&head, "content-length") {
             Some(length) => self.take(length.parse().unwrap()),
-            None if Reply::find(&head, "transfer-encoding").as_deref() == Some("chunked") => self.chunks(),
+            None if Reply::find(&head, "transfer-encoding").as_deref() == Some("chunked") => {
+                self.chunks()
+            }
             None => Vec::new(),
         };
         Reply { status, head, body }
@@ -52,7 +61,11 @@ impl Client {
             if let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                 break end + 4;
             }
-            assert!(self.fill(), "closed within a head: {:?}", String::from_utf8_lossy(&self.buffer));
+            assert!(
+                self.fill(),
+                "closed within a head: {:?}",
+                String::from_utf8_lossy(&self.buffer)
+            );
         };
         let head = String::from_utf8(self.take(end)).unwrap();
         (head[9..12].parse().unwrap(), head)
@@ -60,7 +73,11 @@ impl Client {
 
     pub(crate) fn take(&mut self, length: usize) -> Vec<u8> {
         while self.buffer.len() < length {
-            assert!(self.fill(), "closed within {length} bytes: {}", self.buffer.len());
+            assert!(
+                self.fill(),
+                "closed within {length} bytes: {}",
+                self.buffer.len()
+            );
         }
         self.buffer.drain(..length).collect()
     }
@@ -111,7 +128,8 @@ impl Reply {
     pub(crate) fn find(head: &str, name: &str) -> Option<String> {
         let mut values = head.lines().skip(1).filter_map(|line| {
             let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            key.eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_owned())
         });
         let value = values.next();
         assert_eq!(values.next(), None, "{name} is repeated in {head}");

@@ -40,7 +40,12 @@ impl Origin {
                 let stream = stream.unwrap();
                 stream.set_nodelay(true).unwrap();
                 std::thread::spawn(move || {
-                    script(&mut Conversation { stream, connection, buffer: Vec::new(), asked });
+                    script(&mut Conversation {
+                        stream,
+                        connection,
+                        buffer: Vec::new(),
+                        asked,
+                    });
                 });
             }
         });
@@ -83,7 +88,11 @@ impl Conversation {
             None if head.to_lowercase().contains("transfer-encoding: chunked") => self.chunked()?,
             None => Vec::new(),
         };
-        let asked = Asked { head, body, connection: self.connection };
+        let asked = Asked {
+            head,
+            body,
+            connection: self.connection,
+        };
         self.asked.lock().unwrap().push(asked.clone());
         Some(asked)
     }
@@ -134,7 +143,11 @@ impl Conversation {
 
     fn fill(&mut self) -> Option<()> {
         let mut part = [0; 16 * 1024];
-        let length = self.stream.read(&mut part).ok().filter(|length| *length > 0)?;
+        let length = self
+            .stream
+            .read(&mut part)
+            .ok()
+            .filter(|length| *length > 0)?;
         self.buffer.extend_from_slice(&part[..length]);
         Some(())
     }

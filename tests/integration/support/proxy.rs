@@ -33,7 +33,13 @@ impl Portcullis {
         let log = AccessLog::start(&snapshot.log.access).unwrap();
         let policy = Arc::new(ArcSwap::from_pointee(snapshot));
         let server = Server::start(&policy, &log.spool()).unwrap();
-        Self { address: server.addresses()[0], policy, server, log, folder }
+        Self {
+            address: server.addresses()[0],
+            policy,
+            server,
+            log,
+            folder,
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -49,7 +55,10 @@ impl Portcullis {
 
     /// Stops it in order and returns the lines of its access log.
     pub(crate) fn stop(self) -> Vec<serde_json::Value> {
-        self.stop_text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.stop_text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// Stops it in order and returns its access log.
