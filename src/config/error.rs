@@ -192,10 +192,12 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
-        let end = span.end.min(source.text.len());
+        let text = &source.text;
+        let end = text.floor_char_boundary(span.end);
+        let start = text.floor_char_boundary(span.start.min(end));
         Self {
             source: Arc::clone(source),
-            span: Some(span.start.min(end)..end),
+            span: Some(start..end),
         }
     }
 

@@ -2,9 +2,8 @@
 
 use super::error::Spot;
 use super::file::{
-    CacheKey, Client, ConfigFile, Geo, ImageClient, Images, Ip, Limits, Log,
-    Mode, Origin, Origins, Policy, Referrer, Request, Route, Server,
-    Test, Unknown, UserAgent,
+    CacheKey, Client, ConfigFile, Geo, ImageClient, Images, Ip, Limits, Log, Mode, Origin, Origins,
+    Policy, Referrer, Request, Route, Server, Test, Unknown, UserAgent,
 };
 use super::reader::Table;
 use crate::access::Missing;

@@ -42,7 +42,10 @@ impl Compiler<'_> {
     /// `[images]`; `None`: the table is not there, and all is as usual.
     pub(super) fn images(&self, raw: Option<&RawImages>) -> Option<Images> {
         let extensions = match raw.and_then(|raw| raw.extensions.as_ref()) {
-            Some(list) => list.iter().filter_map(|entry| self.extension(entry)).collect(),
+            Some(list) => list
+                .iter()
+                .filter_map(|entry| self.extension(entry))
+                .collect(),
             None => EXTENSIONS.map(str::to_owned).to_vec(),
         };
         let formats = match raw.and_then(|raw| raw.formats.as_ref()) {
@@ -56,7 +59,9 @@ impl Compiler<'_> {
             (Err(error), raw) => {
                 let message = format!("{TOO_LARGE}: {error}");
                 let finding = raw.map(|raw| raw.spot.error(message));
-                finding.into_iter().for_each(|finding| self.findings.add(finding));
+                finding
+                    .into_iter()
+                    .for_each(|finding| self.findings.add(finding));
                 None
             }
         }
@@ -102,7 +107,9 @@ impl Compiler<'_> {
         if agents.is_none() {
             let finding = raw.spot.lacking("user_agents").error("nothing is listed");
             self.findings.add_first(
-                finding.label("this entry is for nobody").help("write `user_agents = [\"Android 11\"]`"),
+                finding
+                    .label("this entry is for nobody")
+                    .help("write `user_agents = [\"Android 11\"]`"),
             );
         }
         if raw.accept.is_none() {
@@ -117,9 +124,13 @@ impl Compiler<'_> {
         self.limits.user_agents.check(agents, self.findings);
         let value = HeaderValue::from_str(accept.value.trim()).ok();
         let Some(value) = value.filter(|value| !value.is_empty()) else {
-            let message = format!("{} is not the value of an Accept field", quoted(&accept.value));
+            let message = format!(
+                "{} is not the value of an Accept field",
+                quoted(&accept.value)
+            );
             let finding = accept.spot.error(message).label("not a field value");
-            self.findings.add(finding.allowed("media types: \"image/webp,*/*;q=0.8\""));
+            self.findings
+                .add(finding.allowed("media types: \"image/webp,*/*;q=0.8\""));
             return None;
         };
         Some((texts(agents), ImageClient::new(value)))

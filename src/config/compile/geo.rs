@@ -20,16 +20,21 @@ impl Compiler<'_> {
         let allow = mode.value == Mode::Allow;
         if allow && raw.unknown.is_none() {
             let finding = must_be_written(&mode.spot, &raw.spot, "unknown", "mode = \"allow\"");
-            self.findings.add_first(finding.allowed("\"allow\" or \"block\"").help(
-                "`unknown = \"block\"` also denies private addresses, and those that the \
+            self.findings
+                .add_first(finding.allowed("\"allow\" or \"block\"").help(
+                    "`unknown = \"block\"` also denies private addresses, and those that the \
                  database does not know",
-            ));
+                ));
         }
         if raw.countries.as_ref().is_none_or(|list| list.is_empty()) {
             let finding = nothing_listed(mode, &raw.spot, "countries");
-            self.findings.add_first(finding.help("write `countries = [\"DE\", \"FR\"]`"));
+            self.findings
+                .add_first(finding.help("write `countries = [\"DE\", \"FR\"]`"));
         }
-        let unknown = raw.unknown.as_ref().map_or(Unknown::Allow, |unknown| unknown.value);
+        let unknown = raw
+            .unknown
+            .as_ref()
+            .map_or(Unknown::Allow, |unknown| unknown.value);
         let policy = GeoPolicy {
             allow,
             countries,
@@ -55,7 +60,8 @@ impl Compiler<'_> {
             Err(error) => {
                 let finding = entry.error(format!("{}: {error}", quoted(entry.text)));
                 let finding = finding.label("not a country code");
-                self.findings.add(finding.allowed("ISO 3166-1 alpha-2 codes, in any case: \"DE\""));
+                self.findings
+                    .add(finding.allowed("ISO 3166-1 alpha-2 codes, in any case: \"DE\""));
                 None
             }
         }

@@ -28,10 +28,16 @@ const TAKEN: [&str; 13] = [
 impl Compiler<'_> {
     /// `[cache_key]`.
     pub(super) fn cache_key(&self, raw: &CacheKey) -> KeyRules {
-        let mode = raw.query.as_ref().map_or(QueryMode::Keep, |query| query.value);
+        let mode = raw
+            .query
+            .as_ref()
+            .map_or(QueryMode::Keep, |query| query.value);
         if mode == QueryMode::Drop {
             let filters = [&raw.drop, &raw.only];
-            let given = filters.into_iter().flatten().filter(|list| !list.is_empty());
+            let given = filters
+                .into_iter()
+                .flatten()
+                .filter(|list| !list.is_empty());
             given.for_each(|list| self.without_meaning(list));
         }
         KeyRules {
@@ -43,7 +49,9 @@ impl Compiler<'_> {
     }
 
     fn without_meaning(&self, list: &List) {
-        let finding = list.spot.error("query = \"drop\" leaves no parameter to filter");
+        let finding = list
+            .spot
+            .error("query = \"drop\" leaves no parameter to filter");
         self.findings.add(
             finding
                 .label("a filter of nothing")
@@ -63,7 +71,8 @@ impl Compiler<'_> {
         if pattern.is_none() {
             let message = format!("{} is not the name of a parameter", quoted(entry.text));
             let finding = entry.error(message).label("not a name");
-            self.findings.add(finding.allowed("a name, or the start of one and `*`: \"utm_*\""));
+            self.findings
+                .add(finding.allowed("a name, or the start of one and `*`: \"utm_*\""));
         }
         pattern
     }
@@ -74,12 +83,18 @@ impl Compiler<'_> {
             return None;
         }
         let lower = text.to_ascii_lowercase();
-        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let taken = TAKEN.contains(&&*lower) || lower.starts_with("x-forwarded-");
         match HeaderName::from_bytes(lower.as_bytes()) {
             Ok(name) if plain && !taken => Some(name),
             _ => {
-                let why = if plain { "has a meaning of its own" } else { "is not a field name" };
+                let why = if plain {
+                    "has a meaning of its own"
+                } else {
+                    "is not a field name"
+                };
                 let finding = field.spot.error(format!("{} {why}", quoted(text)));
                 let finding = finding.label("not this field");
                 let allowed = "letters, digits and `-`: \"x-cache-key\"; \"\" for none";

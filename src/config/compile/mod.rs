@@ -72,7 +72,10 @@ impl Compiler<'_> {
         let top = Units::top(self, file);
         let mut routes = Vec::with_capacity(names.len() + 1);
         for (raw, name) in file.routes.iter().zip(names) {
-            matcher.add(self.route_hosts(raw.hosts.as_ref()), self.route_paths(raw.paths.as_ref()));
+            matcher.add(
+                self.route_hosts(raw.hosts.as_ref()),
+                self.route_paths(raw.paths.as_ref()),
+            );
             routes.push(top.inherited(self, &raw.policy).route(name));
         }
         routes.push(top.route(route::DEFAULT.to_owned()));

@@ -32,7 +32,11 @@ impl Compiler<'_> {
         let listed = !files.is_empty() || !block.is_empty();
         IpRule {
             block: listed.then(|| block.into_iter().collect()),
-            exempt: raw.exempt.iter().flat_map(|list| self.networks(list)).collect(),
+            exempt: raw
+                .exempt
+                .iter()
+                .flat_map(|list| self.networks(list))
+                .collect(),
             never_exempt: Arc::clone(&self.trusted),
             shadow: is_on(raw.shadow.as_ref()),
         }
@@ -40,7 +44,9 @@ impl Compiler<'_> {
 
     /// The networks of a list in the configuration itself.
     pub(super) fn networks(&self, list: &List) -> Vec<IpNet> {
-        list.iter().filter_map(|entry| self.network(entry)).collect()
+        list.iter()
+            .filter_map(|entry| self.network(entry))
+            .collect()
     }
 
     fn network(&self, entry: Entry<'_>) -> Option<IpNet> {
@@ -53,7 +59,8 @@ impl Compiler<'_> {
             }
             Err(error) => {
                 let finding = entry.error(error.to_string()).label("not a network");
-                let allowed = "an address or a CIDR: \"192.0.2.1\", \"192.0.2.0/24\", \"2001:db8::/32\"";
+                let allowed =
+                    "an address or a CIDR: \"192.0.2.1\", \"192.0.2.0/24\", \"2001:db8::/32\"";
                 self.findings.add(finding.allowed(allowed));
                 None
             }
@@ -94,7 +101,9 @@ fn host_bits(entry: Entry<'_>, network: IpNet) -> Finding {
     entry
         .warning(format!("{} has host bits set", quoted(entry.text)))
         .label(format!("this stands for {network}"))
-        .help(format!("write `\"{network}\"`, or the address without its prefix"))
+        .help(format!(
+            "write `\"{network}\"`, or the address without its prefix"
+        ))
 }
 
 /// One warning for a file, which may have a hundred thousand lines.
@@ -104,7 +113,10 @@ fn host_bits_in_file(entry: Entry<'_>, path: &str, entries: &[ListEntry]) -> Opt
     let count = 1 + with_bits.count();
     let message = format!("{path} has host bits set in {count} of its entries");
     let network = first.written.network;
-    let note = format!("the first is in line {}, and stands for {network}", first.line);
+    let note = format!(
+        "the first is in line {}, and stands for {network}",
+        first.line
+    );
     Some(entry.warning(message).label("this file").note(note))
 }
 

@@ -25,7 +25,8 @@ impl Compiler<'_> {
         }
         let message = "must be given: requests that no route matches end at the top level's origin";
         let finding = Finding::error(Place::whole(&file.spot.source), "origin.url", message);
-        self.findings.add_first(finding.allowed("http://host:port").help(EXAMPLE));
+        self.findings
+            .add_first(finding.allowed("http://host:port").help(EXAMPLE));
         None
     }
 
@@ -37,17 +38,30 @@ impl Compiler<'_> {
                 "origin" => "must be given",
                 _ => message,
             });
-            let finding = finding.label("`url` is missing").allowed("http://host:port");
-            self.findings.add_first(finding.help("write `url = \"http://127.0.0.1:9000\"`"));
+            let finding = finding
+                .label("`url` is missing")
+                .allowed("http://host:port");
+            self.findings
+                .add_first(finding.help("write `url = \"http://127.0.0.1:9000\"`"));
         }
-        let host = raw.host.as_ref().map_or(Some(HostMode::Preserve), |host| self.host_mode(host));
+        let host = raw
+            .host
+            .as_ref()
+            .map_or(Some(HostMode::Preserve), |host| self.host_mode(host));
         let methods = match &raw.methods {
             Some(list) => list.iter().filter_map(|entry| self.method(entry)).collect(),
-            None => METHODS.iter().filter_map(|name| name.parse().ok()).collect(),
+            None => METHODS
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .collect(),
         };
         if let Some(list) = raw.methods.as_ref().filter(|list| list.is_empty()) {
-            let finding = list.spot.error("every request would be answered 405").label("empty");
-            self.findings.add_first(finding.help("leave the key out for the usual methods"));
+            let finding = list
+                .spot
+                .error("every request would be answered 405")
+                .label("empty");
+            self.findings
+                .add_first(finding.help("leave the key out for the usual methods"));
         }
         let positive = |written: &Option<Written<Duration>>, seconds| {
             self.positive(written.as_ref());
@@ -76,11 +90,17 @@ impl Compiler<'_> {
             }
         };
         if url.scheme == Scheme::Https {
-            let finding = spot.error("not supported yet").label("https does not work yet");
+            let finding = spot
+                .error("not supported yet")
+                .label("https does not work yet");
             self.findings.add(finding.allowed("http://host:port"));
             return None;
         }
-        if let Some(listener) = self.listeners.iter().find(|listener| leads_to(&url, **listener)) {
+        if let Some(listener) = self
+            .listeners
+            .iter()
+            .find(|listener| leads_to(&url, **listener))
+        {
             let finding = spot.error(format!("this is our own listener, {listener}"));
             self.findings.add(
                 finding
@@ -101,7 +121,9 @@ impl Compiler<'_> {
         let authority = Authority::parse(text.as_bytes(), Scheme::Http);
         let value = authority.and_then(|host| HeaderValue::from_str(&host.to_string()).ok());
         if value.is_none() {
-            let finding = written.spot.error(format!("{} is not a host", quoted(text)));
+            let finding = written
+                .spot
+                .error(format!("{} is not a host", quoted(text)));
             let finding = finding.label("not a host");
             let allowed = "\"preserve\", \"origin\", or a host with an optional port";
             self.findings.add(finding.allowed(allowed));
@@ -113,7 +135,8 @@ impl Compiler<'_> {
         let upper = entry.text.to_ascii_uppercase();
         let refuse = |why: &str, help: String| {
             let finding = entry.error(format!("{} {why}", quoted(entry.text)));
-            self.findings.add(finding.label("not this method").help(help));
+            self.findings
+                .add(finding.label("not this method").help(help));
             None
         };
         match entry.text.parse::<Method>() {
@@ -121,17 +144,21 @@ impl Compiler<'_> {
             Ok(_) if matches!(&*upper, "TRACE" | "CONNECT") => {
                 refuse("is always answered 405", "take it out".to_owned())
             }
-            Ok(_) if upper != entry.text && METHODS.contains(&&*upper) => {
-                refuse("is another method: case counts", format!("write `\"{upper}\"`"))
-            }
+            Ok(_) if upper != entry.text && METHODS.contains(&&*upper) => refuse(
+                "is another method: case counts",
+                format!("write `\"{upper}\"`"),
+            ),
             Ok(method) => Some(method),
         }
     }
 
     fn positive(&self, written: Option<&Written<Duration>>) {
         if let Some(written) = written.filter(|written| written.value.is_zero()) {
-            let finding = written.spot.error("no request could be answered in no time");
-            self.findings.add(finding.label("zero").allowed("more than nothing: \"3s\""));
+            let finding = written
+                .spot
+                .error("no request could be answered in no time");
+            self.findings
+                .add(finding.label("zero").allowed("more than nothing: \"3s\""));
         }
     }
 }
@@ -150,7 +177,9 @@ fn leads_to(url: &OriginUrl, listener: SocketAddr) -> bool {
     };
     match bare.parse::<IpAddr>() {
         Ok(address) => own(address),
-        Err(_) => bare == "localhost" && (listener.ip().is_loopback() || listener.ip().is_unspecified()),
+        Err(_) => {
+            bare == "localhost" && (listener.ip().is_loopback() || listener.ip().is_unspecified())
+        }
     }
 }
 

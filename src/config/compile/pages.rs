@@ -22,8 +22,10 @@ impl Compiler<'_> {
                  \"infer\" denies only what a browser reports as embedding from elsewhere",
             ));
         }
-        let patterns: Vec<OriginPattern> =
-            list.iter().filter_map(|entry| self.pattern(entry)).collect();
+        let patterns: Vec<OriginPattern> = list
+            .iter()
+            .filter_map(|entry| self.pattern(entry))
+            .collect();
         let patterns = match OriginPatterns::new(&patterns) {
             Ok(patterns) => patterns,
             Err(error) => {
@@ -34,7 +36,10 @@ impl Compiler<'_> {
         };
         Some(OriginsRule {
             patterns,
-            missing: raw.missing.as_ref().map_or(Missing::Allow, |missing| missing.value),
+            missing: raw
+                .missing
+                .as_ref()
+                .map_or(Missing::Allow, |missing| missing.value),
             shadow: is_on(raw.shadow.as_ref()),
         })
     }
@@ -73,12 +78,19 @@ impl Compiler<'_> {
         let urls = raw.urls.as_ref().filter(|list| !list.is_empty());
         let Some(list) = urls else {
             let finding = nothing_listed(mode, &raw.spot, "urls");
-            self.findings.add_first(finding.help("write `urls = [\"https://www.example.com\"]`"));
+            self.findings
+                .add_first(finding.help("write `urls = [\"https://www.example.com\"]`"));
             return None;
         };
         self.limits.referrers.check(list, self.findings);
-        let hosts = list.iter().filter_map(|entry| self.listed_host(entry)).collect();
-        let missing = raw.missing.as_ref().map_or(Missing::Allow, |missing| missing.value);
+        let hosts = list
+            .iter()
+            .filter_map(|entry| self.listed_host(entry))
+            .collect();
+        let missing = raw
+            .missing
+            .as_ref()
+            .map_or(Missing::Allow, |missing| missing.value);
         let shadow = is_on(raw.shadow.as_ref());
         Some(ReferrerRule::new(allow, hosts, missing, shadow))
     }
@@ -103,7 +115,8 @@ fn bad_url(entry: Entry<'_>, error: &ReferrerUrlError) -> Finding {
         ReferrerUrlError::NotAUrl(_) => "not a URL",
     };
     let finding = finding.label(label);
-    finding.allowed("a URL with scheme and host: \"https://www.example.com\"; the exact host counts")
+    finding
+        .allowed("a URL with scheme and host: \"https://www.example.com\"; the exact host counts")
 }
 
 /// A pattern is often pasted from the address bar.

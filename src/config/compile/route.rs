@@ -27,9 +27,10 @@ impl Compiler<'_> {
                 continue;
             };
             let finding = match name.value.as_str() {
-                text if text.trim().is_empty() || text.contains(char::is_control) => {
-                    name.spot.error("this is not a name").allowed("a word or a few")
-                }
+                text if text.trim().is_empty() || text.contains(char::is_control) => name
+                    .spot
+                    .error("this is not a name")
+                    .allowed("a word or a few"),
                 DEFAULT => name
                     .spot
                     .error("the name `default` is taken: it is the top level's")
@@ -39,14 +40,21 @@ impl Compiler<'_> {
                     Some(first) => name
                         .spot
                         .error(format!("another route is called {} already", quoted(text)))
-                        .note(format!("the other is {}, in line {}", first.key, first.line()))
+                        .note(format!(
+                            "the other is {}, in line {}",
+                            first.key,
+                            first.line()
+                        ))
                         .help("give each route a name of its own"),
                 },
             };
             self.findings.add(finding.label("not this name"));
         }
         let name = |route: &Route| route.name.as_ref().map(|name| name.value.clone());
-        routes.iter().map(|route| name(route).unwrap_or_default()).collect()
+        routes
+            .iter()
+            .map(|route| name(route).unwrap_or_default())
+            .collect()
     }
 
     /// The hosts of a route; empty: every host.

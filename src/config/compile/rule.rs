@@ -1,7 +1,7 @@
 //! What the rule tables have in common.
 
 use crate::config::error::{Finding, Spot};
-use crate::config::file::{List, Limits, Maybe, Mode, Written};
+use crate::config::file::{Limits, List, Maybe, Mode, Written};
 use crate::config::reader::Findings;
 
 /// One of `[limits]`.

@@ -21,11 +21,15 @@ impl Compiler<'_> {
     pub(super) fn server(&self, raw: &Server) -> ServerSettings {
         let listen = match &raw.listen {
             None => LISTEN.parse().into_iter().collect(),
-            Some(list) => list.iter().filter_map(|entry| self.listener(entry)).collect(),
+            Some(list) => list
+                .iter()
+                .filter_map(|entry| self.listener(entry))
+                .collect(),
         };
         if let Some(list) = raw.listen.as_ref().filter(|list| list.is_empty()) {
             let finding = list.spot.error("no address is listed").label("empty");
-            self.findings.add_first(finding.help(format!("write `listen = [\"{LISTEN}\"]`")));
+            self.findings
+                .add_first(finding.help(format!("write `listen = [\"{LISTEN}\"]`")));
         }
         ServerSettings {
             listen,
@@ -48,7 +52,10 @@ impl Compiler<'_> {
 
     /// `[client]`.
     pub(super) fn client(&self, raw: &Client) -> ClientRules {
-        let field = raw.header.as_ref().and_then(|header| self.address_field(header));
+        let field = raw
+            .header
+            .as_ref()
+            .and_then(|header| self.address_field(header));
         ClientRules {
             trusted_proxies: Arc::clone(&self.trusted),
             field: field.unwrap_or(AddressField::XForwardedFor),
@@ -89,7 +96,8 @@ impl Compiler<'_> {
             "stdout" => AccessTarget::Stdout,
             "" => {
                 let finding = written.spot.error("this is empty").label("empty");
-                self.findings.add(finding.allowed("\"off\", \"stdout\" or a file"));
+                self.findings
+                    .add(finding.allowed("\"off\", \"stdout\" or a file"));
                 AccessTarget::Off
             }
             path => AccessTarget::File(self.base.join(path)),
@@ -101,14 +109,21 @@ fn bad_listener(entry: Entry<'_>) -> Finding {
     let text = entry.text;
     let finding = entry.error(format!("{} is not an address and port", quoted(text)));
     let finding = finding.label("not an address and port");
-    let finding = finding.allowed("\"127.0.0.1:8080\", \"0.0.0.0:80\" for all of IPv4, \"[::]:80\"");
+    let finding =
+        finding.allowed("\"127.0.0.1:8080\", \"0.0.0.0:80\" for all of IPv4, \"[::]:80\"");
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let is_port = port.parse::<u16>().is_ok();
     finding.help(match host {
-        "" | "*" if is_port => format!("write `\"0.0.0.0:{port}\"` for every address of this machine"),
+        "" | "*" if is_port => {
+            format!("write `\"0.0.0.0:{port}\"` for every address of this machine")
+        }
         "localhost" if is_port => format!("write `\"127.0.0.1:{port}\"`"),
-        _ if text.parse::<std::net::Ipv4Addr>().is_ok() => format!("add the port: `\"{text}:8080\"`"),
-        _ if text.parse::<std::net::Ipv6Addr>().is_ok() => format!("add the port: `\"[{text}]:8080\"`"),
+        _ if text.parse::<std::net::Ipv4Addr>().is_ok() => {
+            format!("add the port: `\"{text}:8080\"`")
+        }
+        _ if text.parse::<std::net::Ipv6Addr>().is_ok() => {
+            format!("add the port: `\"[{text}]:8080\"`")
+        }
         _ => String::new(),
     })
 }

@@ -22,14 +22,22 @@ impl Compiler<'_> {
     }
 
     fn test(&self, raw: &Test) -> Option<PolicyTest> {
-        let name = self.given(&raw.name, &raw.spot, "name", "name = \"hotlinkers stay out\"");
+        let name = self.given(
+            &raw.name,
+            &raw.spot,
+            "name",
+            "name = \"hotlinkers stay out\"",
+        );
         let expect = self.given(&raw.expect, &raw.spot, "expect", "expect = \"forward\"");
         let expect = expect.and_then(|expect| self.expect(expect));
         let example = "request = { url = \"https://img.example.com/a.jpg\" }";
         if raw.request.is_none() {
             self.lacks(&raw.spot, "request", example);
         }
-        let request = raw.request.as_ref().and_then(|request| self.request(request));
+        let request = raw
+            .request
+            .as_ref()
+            .and_then(|request| self.request(request));
         Some(PolicyTest {
             name: name?.value.clone(),
             request: request?,
@@ -39,10 +47,21 @@ impl Compiler<'_> {
     }
 
     fn request(&self, raw: &Request) -> Option<TestRequest> {
-        let url = self.given(&raw.url, &raw.spot, "url", "url = \"https://img.example.com/a.jpg\"");
+        let url = self.given(
+            &raw.url,
+            &raw.spot,
+            "url",
+            "url = \"https://img.example.com/a.jpg\"",
+        );
         let url = url.filter(|url| self.is_whole(url));
-        let method = raw.method.as_ref().and_then(|method| self.test_method(method));
-        let headers = raw.headers.iter().flat_map(|(name, values)| self.header(name, values));
+        let method = raw
+            .method
+            .as_ref()
+            .and_then(|method| self.test_method(method));
+        let headers = raw
+            .headers
+            .iter()
+            .flat_map(|(name, values)| self.header(name, values));
         let headers = headers.collect();
         let (client, peer) = (self.address(&raw.client), self.address(&raw.peer));
         Some(TestRequest {
@@ -70,7 +89,8 @@ impl Compiler<'_> {
     fn lacks(&self, table: &Spot, key: &str, example: &str) {
         let finding = table.lacking(key).error("must be given");
         let finding = finding.label(format!("`{key}` is missing"));
-        self.findings.add_first(finding.help(format!("write `{example}`")));
+        self.findings
+            .add_first(finding.help(format!("write `{example}`")));
     }
 
     /// Whether a URL has a scheme and a host; the rest is for the request to
@@ -78,13 +98,18 @@ impl Compiler<'_> {
     fn is_whole(&self, url: &Written<String>) -> bool {
         let rest = ["http://", "https://"].iter().find_map(|scheme| {
             let front = url.value.get(..scheme.len())?;
-            front.eq_ignore_ascii_case(scheme).then(|| &url.value[scheme.len()..])
+            front
+                .eq_ignore_ascii_case(scheme)
+                .then(|| &url.value[scheme.len()..])
         });
         let whole = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#']));
         if !whole {
-            let finding = url.spot.error(format!("{} is not a whole URL", quoted(&url.value)));
+            let finding = url
+                .spot
+                .error(format!("{} is not a whole URL", quoted(&url.value)));
             let finding = finding.label("not a whole URL");
-            self.findings.add(finding.allowed("http:// or https://, a host and a path"));
+            self.findings
+                .add(finding.allowed("http:// or https://, a host and a path"));
         }
         whole
     }
@@ -95,7 +120,8 @@ impl Compiler<'_> {
         }
         let message = format!("{} is not a method", quoted(&written.value));
         let finding = written.spot.error(message).label("not a method");
-        self.findings.add(finding.allowed("\"GET\", \"POST\" and the like"));
+        self.findings
+            .add(finding.allowed("\"GET\", \"POST\" and the like"));
         None
     }
 
@@ -105,7 +131,8 @@ impl Compiler<'_> {
         if address.is_none() {
             let message = format!("{} is not an address", quoted(&written.value));
             let finding = written.spot.error(message).label("not an address");
-            self.findings.add(finding.allowed("one IPv4 or IPv6 address, without port or prefix"));
+            self.findings
+                .add(finding.allowed("one IPv4 or IPv6 address, without port or prefix"));
         }
         address
     }
@@ -113,13 +140,15 @@ impl Compiler<'_> {
     fn header(&self, name: &Written<String>, values: &List) -> Vec<(String, String)> {
         if HeaderName::from_bytes(name.value.as_bytes()).is_err() {
             let message = format!("{} is not a field name", quoted(&name.value));
-            self.findings.add(name.spot.error(message).label("not a field name"));
+            self.findings
+                .add(name.spot.error(message).label("not a field name"));
         }
         let bad = |text: &str| HeaderValue::from_bytes(text.as_bytes()).is_err();
         for entry in values.iter().filter(|entry| bad(entry.text)) {
             let finding = entry.error("no field can have this value");
             let finding = finding.label("holds a control character");
-            self.findings.add(finding.allowed("visible characters and blanks"));
+            self.findings
+                .add(finding.allowed("visible characters and blanks"));
         }
         let field = |value: Entry<'_>| (name.value.clone(), value.text.to_owned());
         values.iter().map(field).collect()
@@ -134,7 +163,10 @@ impl Compiler<'_> {
     }
 
     fn unexpected(&self, written: &Written<String>) {
-        let (verdict, detail) = written.value.split_once(':').unwrap_or((&written.value, ""));
+        let (verdict, detail) = written
+            .value
+            .split_once(':')
+            .unwrap_or((&written.value, ""));
         let words = match (verdict, detail) {
             (_, "") => Vec::new(),
             ("forward", _) => vec!["original", "webp", "avif"],
