@@ -108,7 +108,9 @@ fn forwarded_is_read_from_the_right() {
         (&["for=\"6.6.6.6;host=\", for=203.0.113.9;host=\"x\""], "203.0.113.9"),
         (&["\\\", for=\"203.0.113.9\""], "203.0.113.9"),
         (&["for=\"", "for=203.0.113.9"], "203.0.113.9"),
-        (&["for=6.6.6.6;host=\"a\\\", for=203.0.113.9\""], PROXY),
+        (&["for=6.6.6.6;host=\"a\\, for=\"203.0.113.9\""], "203.0.113.9"),
+        // Well-formed: one element, whose host has an escaped quote and a comma.
+        (&["for=198.51.100.1;host=\"a\\\", for=203.0.113.9\""], "198.51.100.1"),
     ] {
         assert_eq!(found("forwarded", lines).0, client, "{lines:?}");
     }

@@ -178,7 +178,11 @@ fn check_syntax(text: &str, range: Range<usize>) -> Checked<Option<usize>> {
             },
             ',' if opened.is_empty() => return fail(here, PatternReason::Comma),
             ':' if !opened.is_empty() => return fail(here, PatternReason::PortInBraces),
-            ':' => cut = Some(at),
+            ':' => {
+                if let Some(first) = cut.replace(at) {
+                    return fail(first..first + 1, PatternReason::Character(':'));
+                }
+            }
             '/' => return fail(at..text.len(), PatternReason::Path),
             '*' | '?' | '.' | '-' | '_' | ',' => {}
             _ if character.is_ascii_alphanumeric() || !character.is_ascii() => {}
@@ -414,7 +418,7 @@ mod tests {
             assert_eq!(reason(text), (span, expected), "{text}");
         }
         assert_eq!(reason("a.com:").1, PatternReason::Port(String::new()));
-        assert_eq!(reason("a:b:80").1, PatternReason::Label("a:b".to_owned()));
+        assert_eq!(reason("a:b:80"), (1..2, PatternReason::Character(':')));
         assert_eq!(reason(&"{a,b}".repeat(10)).1, PatternReason::TooMany);
     }
 
