@@ -131,7 +131,7 @@ impl NetworkError {
 }
 
 /// The start of `text`, fit for a terminal.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(SHOWN)

@@ -99,7 +99,9 @@ mod tests {
 
     use super::*;
 
-    fn read(text: impl AsRef<[u8]>) -> (Vec<(u32, String)>, Vec<(u32, String)>) {
+    type Lines = Vec<(u32, String)>;
+
+    fn read(text: impl AsRef<[u8]>) -> (Lines, Lines) {
         let (entries, errors) = read_list(text);
         let shown = |entry: ListEntry| (entry.line, entry.written.network.to_string());
         let errors = errors.into_iter().map(|error| (error.line, error.message));

@@ -18,3 +18,4 @@ pub use self::set::NetworkSet;
 pub use self::written::{WrittenNetwork, parse_network};
 
 pub(crate) use self::address::{LOCAL_V4, LOCAL_V6};
+pub(crate) use self::error::shown;
