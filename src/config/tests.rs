@@ -6,9 +6,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use toml::de::{DeTable, DeValue};
 
+use super::compile::compile;
+use super::parse::parse;
+use super::reader::Findings;
 use super::schema::{self, SECTIONS};
+use super::source::Source;
+use super::warn::warn;
 use super::{Snapshot, load};
 
 const SHIPPED: &str = "config/portcullis.toml";
@@ -175,3 +181,129 @@ fn routes_share_what_they_inherit() {
     // A table given in a route replaces that one whole, also by nothing.
     assert!(a.rules.ip.block.is_none() && default.rules.ip.block.is_some());
 }
+
+/// What is wrong with the file at `path` as a whole.
+fn refused(path: &Path) -> String {
+    load(path).map(|_| ()).expect_err("refused").to_string()
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(
+        path("latin1.toml"),
+        b"[origin]\nurl = \"http://m\xfcnchen\"\n",
+    )
+    .unwrap();
+    for (path, expected) in [
+        (path("none.toml"), "there is no such file"),
+        (folder.path().to_owned(), "this is a directory, not a file"),
+        (path("latin1.toml"), "not UTF-8 text: see line 2"),
+        (
+            path("latin1.toml/x"),
+            "a part of this path is not a directory",
+        ),
+    ] {
+        let said = refused(&path);
+        assert!(said.starts_with("error: the configuration "), "{said}");
+        assert!(said.contains(expected), "{said}");
+        assert!(
+            said.contains(&format!("--> {}\n", path.display())),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_lines_are_fine() {
+    let snapshot = compiled("\u{feff}[origin]\r\nurl = \"http://127.0.0.1:9000\"\r\n");
+    assert_eq!(snapshot.routes[0].origin.url.port, 9000);
+}
+
+#[test]
+fn each_default_in_the_list_of_what_does_not_work_is_accepted_in_a_route_too() {
+    let text = "[origin]\nurl = \"http://127.0.0.1:9000\"\n[[route]]\nname = \"a\"\n\
+                cache = { enabled = false, default_ttl = \"0s\" }\nresponse = { remove = [] }\n\
+                origin = { url = \"http://127.0.0.1:9001\", ca_file = \"\" }\n";
+    assert_eq!(compiled(text).routes[0].origin.url.port, 9001);
+}
+
+proptest! {
+    /// Whatever is cut out of a file and typed into it, the answer is a
+    /// snapshot or errors that have a place.
+    #[test]
+    fn no_file_panics(
+        at in 0.0..1.0f64,
+        length in 0usize..40,
+        typed in "[\\[\\]{}=\"'\\\\a-c.,#*/:\u{e4} \n0-9-]{0,20}",
+    ) {
+        let mut text = ALL_TABLES.to_owned();
+        let start = text.floor_char_boundary((at * text.len() as f64) as usize);
+        let end = text.floor_char_boundary(start + length);
+        text.replace_range(start..end, &typed);
+        let path = Path::new("tests/fixtures/config/valid/mutated.toml");
+        let findings = Findings::default();
+        let source = Source::new(path, text);
+        if let Some(file) = parse(&source, &findings)
+            && let Some(snapshot) = compile(&file, path, &findings)
+        {
+            warn(&file, &snapshot, &findings);
+        }
+        for finding in findings.into_inner() {
+            prop_assert!(finding.to_string().contains("mutated.toml") || finding.path() != path);
+        }
+    }
+}
+
+/// Something in every table.
+const ALL_TABLES: &str = r#"
+[server]
+listen = ["127.0.0.1:8080"]
+hosts = ["img.example.com", "*.example.com"]
+drain_timeout = "30s"
+[client]
+trusted_proxies = ["10.0.0.0/8"]
+header = "forwarded"
+[limits]
+referrers = 3
+[origin]
+url = "http://127.0.0.1:9000/assets"
+methods = ["GET", "HEAD"]
+[access]
+exempt_paths = ["/public/**"]
+[access.ip]
+block = ["192.0.2.1", "2001:db8::/32"]
+block_files = ["lists/abusers.txt"]
+exempt = ["10.1.0.0/16"]
+[access.user_agent]
+block = ["curl"]
+[access.geo]
+mode = "block"
+countries = ["DE"]
+database = "../../country/country.mmdb"
+[access.origins.delivery]
+patterns = ["**.example.{com,org}", "m[a-d]m.example:*", "capacitor://localhost"]
+missing = "infer"
+[access.referrer]
+mode = "allow"
+urls = ["https://www.example.com"]
+missing = "block"
+[images]
+formats = ["webp", "avif"]
+[[images.clients]]
+user_agents = ["Android 11"]
+accept = "image/webp,*/*;q=0.8"
+[cache_key]
+query = "sort"
+drop = ["utm_*"]
+[[route]]
+name = "premium"
+hosts = ["img.example.com"]
+paths = ["/premium/**"]
+access.ip = { block = [] }
+[[test]]
+name = "out"
+request = { url = "https://img.example.com/a.jpg", client = "192.0.2.1", headers = { referer = ["a", "b"] } }
+expect = "deny:ip.block"
+"#;
