@@ -27,7 +27,9 @@ impl Missing {
         match self {
             Self::Allow => Finding::Missing { denied: false },
             Self::Block => Finding::Missing { denied: true },
-            Self::Infer => Finding::Inferred { denied: is_embedded_elsewhere(headers) },
+            Self::Infer => Finding::Inferred {
+                denied: is_embedded_elsewhere(headers),
+            },
         }
     }
 }

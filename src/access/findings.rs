@@ -115,10 +115,18 @@ impl fmt::Display for Finding<'_> {
             Self::NotUnderstood(source, kind) => write!(
                 f,
                 "{source} cannot be read, which {}",
-                if *kind == ListKind::Allow { "no allowlist lets pass" } else { "no blocklist names" }
+                if *kind == ListKind::Allow {
+                    "no allowlist lets pass"
+                } else {
+                    "no blocklist names"
+                }
             ),
-            Self::Missing { denied: true } => f.write_str("the field is missing, and missing is \"block\""),
-            Self::Missing { denied: false } => f.write_str("the field is missing, and missing is \"allow\""),
+            Self::Missing { denied: true } => {
+                f.write_str("the field is missing, and missing is \"block\"")
+            }
+            Self::Missing { denied: false } => {
+                f.write_str("the field is missing, and missing is \"allow\"")
+            }
             Self::Inferred { denied: true } => f.write_str(
                 "the field is missing, and the Sec-Fetch fields say that another site embeds this",
             ),
@@ -138,7 +146,11 @@ fn write_country(
         Some(code) => write!(f, "the client is in {code}")?,
         None => f.write_str("the client's country is unknown")?,
     }
-    f.write_str(if denied { ", which is denied" } else { ", which may pass" })
+    f.write_str(if denied {
+        ", which is denied"
+    } else {
+        ", which may pass"
+    })
 }
 
 /// What became of one rule (`outcome` of `explain`).

@@ -43,7 +43,11 @@ impl GeoRule {
             None => policy.deny_unknown,
         });
         Self {
-            rule: if policy.allow { RuleId::GeoAllow } else { RuleId::GeoBlock },
+            rule: if policy.allow {
+                RuleId::GeoAllow
+            } else {
+                RuleId::GeoBlock
+            },
             denied,
             database,
             shadow: policy.shadow,
@@ -62,7 +66,10 @@ impl GeoRule {
 
     /// The same, with the country for an explanation.
     pub fn judge(&self, client: ClientAddr) -> Finding<'static> {
-        Finding::Country { denied: self.denies(client), country: self.country(client) }
+        Finding::Country {
+            denied: self.denies(client),
+            country: self.country(client),
+        }
     }
 
     /// The client's country, if it is known.

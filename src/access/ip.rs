@@ -29,6 +29,10 @@ impl IpRule {
     /// What `ip.block` finds; `None`: it is off.
     pub fn judge(&self, client: ClientAddr) -> Option<Finding<'static>> {
         let listed = self.block.as_ref()?.contains(client.ip());
-        Some(if listed { Finding::AddressListed } else { Finding::AddressNotListed })
+        Some(if listed {
+            Finding::AddressListed
+        } else {
+            Finding::AddressNotListed
+        })
     }
 }

@@ -85,7 +85,9 @@ impl RuleIds {
 
     /// The rules in it, in their order.
     pub fn iter(self) -> impl Iterator<Item = RuleId> {
-        RuleId::ALL.into_iter().filter(move |rule| self.contains(*rule))
+        RuleId::ALL
+            .into_iter()
+            .filter(move |rule| self.contains(*rule))
     }
 }
 

@@ -77,7 +77,10 @@ impl Ruleset {
         client: ClientAddr,
     ) -> Result<Judgement, PathError> {
         let exempt_path = self.exempt_paths.has(head.path)?;
-        let mut tally = Tally { denied: None, would_deny: RuleIds::default() };
+        let mut tally = Tally {
+            denied: None,
+            would_deny: RuleIds::default(),
+        };
         let exempt = self.exemption(head, client, exempt_path).is_some();
         if !exempt {
             self.judge_all(head, client, &mut tally);
@@ -136,15 +139,24 @@ impl Ruleset {
     fn judge_all(&self, head: &RequestHead<'_>, client: ClientAddr, judge: &mut impl Judge) {
         let detailed = judge.wants_detail();
         judge.take(RuleId::IpBlock, self.ip.shadow, || self.ip.judge(client));
-        judge.take(RuleId::UserAgentBlock, self.user_agent.shadow, || self.user_agent.judge(head));
+        judge.take(RuleId::UserAgentBlock, self.user_agent.shadow, || {
+            self.user_agent.judge(head)
+        });
         let geo = |rule: &GeoRule| match detailed {
             true => rule.judge(client),
-            false => Finding::Country { denied: rule.denies(client), country: None },
+            false => Finding::Country {
+                denied: rule.denies(client),
+                country: None,
+            },
         };
-        either(judge, self.geo.as_deref(), GeoRule::id, |rule| rule.shadow, geo, [
-            RuleId::GeoBlock,
-            RuleId::GeoAllow,
-        ]);
+        either(
+            judge,
+            self.geo.as_deref(),
+            GeoRule::id,
+            |rule| rule.shadow,
+            geo,
+            [RuleId::GeoBlock, RuleId::GeoAllow],
+        );
         let purpose = match self.upload.is_some() || self.delivery.is_some() {
             true => Purpose::of(head.method, head.headers),
             false => Purpose::Delivery,
@@ -156,14 +168,22 @@ impl Ruleset {
             let shadow = rule.as_ref().is_some_and(|rule| rule.shadow);
             judge.take(id, shadow, || {
                 let rule = rule.as_ref()?;
-                Some(if own == purpose { rule.judge(head, purpose) } else { Finding::OtherMethod })
+                Some(if own == purpose {
+                    rule.judge(head, purpose)
+                } else {
+                    Finding::OtherMethod
+                })
             });
         }
         let referrer = |rule: &ReferrerRule| rule.judge(head);
-        either(judge, self.referrer.as_deref(), ReferrerRule::id, |rule| rule.shadow, referrer, [
-            RuleId::ReferrerBlock,
-            RuleId::ReferrerAllow,
-        ]);
+        either(
+            judge,
+            self.referrer.as_deref(),
+            ReferrerRule::id,
+            |rule| rule.shadow,
+            referrer,
+            [RuleId::ReferrerBlock, RuleId::ReferrerAllow],
+        );
     }
 }
 
@@ -234,9 +254,10 @@ impl Judge for Reports {
             (None, _) => (Outcome::Off, "the rule is not configured".to_owned()),
             (Some(_), Some(why)) => (Outcome::Exempt, why.to_owned()),
             (Some(finding), None) if !finding.denies() => (Outcome::Pass, finding.to_string()),
-            (Some(finding), None) if shadow => {
-                (Outcome::WouldDeny, format!("{finding}; shadow = true lets it pass"))
-            }
+            (Some(finding), None) if shadow => (
+                Outcome::WouldDeny,
+                format!("{finding}; shadow = true lets it pass"),
+            ),
             (Some(finding), None) => (Outcome::Deny, finding.to_string()),
         };
         self.list.push(RuleReport { rule, outcome, why });

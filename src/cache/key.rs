@@ -34,7 +34,10 @@ impl ParameterPattern {
             Some(name) => (name, true),
             None => (text, false),
         };
-        (!name.contains('*')).then(|| Self { name: name.to_owned(), prefix })
+        (!name.contains('*')).then(|| Self {
+            name: name.to_owned(),
+            prefix,
+        })
     }
 
     /// Whether a decoded parameter name fits.
@@ -69,8 +72,10 @@ impl KeyRules {
         if self.mode == QueryMode::Keep && self.drop.is_empty() && self.only.is_empty() {
             return Some(query.into());
         }
-        let mut kept: Vec<&str> =
-            query.split('&').filter(|parameter| self.keeps(parameter)).collect();
+        let mut kept: Vec<&str> = query
+            .split('&')
+            .filter(|parameter| self.keeps(parameter))
+            .collect();
         if self.mode == QueryMode::Sort {
             kept.sort_by_cached_key(|parameter| decoded_name(parameter));
         }
@@ -131,9 +136,16 @@ mod tests {
 
     fn rules(mode: QueryMode, only: &[&str], drop: &[&str]) -> KeyRules {
         let parse = |list: &[&str]| {
-            list.iter().map(|text| ParameterPattern::parse(text).unwrap()).collect()
+            list.iter()
+                .map(|text| ParameterPattern::parse(text).unwrap())
+                .collect()
         };
-        KeyRules { mode, drop: parse(drop), only: parse(only), field: None }
+        KeyRules {
+            mode,
+            drop: parse(drop),
+            only: parse(only),
+            field: None,
+        }
     }
 
     #[test]
@@ -144,11 +156,29 @@ mod tests {
             (Keep, none, none, "b=1&&a", Some("b=1&&a")),
             (Keep, none, none, "", None),
             (Drop, none, none, "a=1", None),
-            (Sort, none, none, "b=2&a=1&&b=1&%61=0", Some("a=1&%61=0&b=2&b=1")),
-            (Keep, none, &["utm_*", "fbclid"], "utm_a=1&w=2&fbclid=x&utm%5Fb&UTM_c", Some("w=2&UTM_c")),
+            (
+                Sort,
+                none,
+                none,
+                "b=2&a=1&&b=1&%61=0",
+                Some("a=1&%61=0&b=2&b=1"),
+            ),
+            (
+                Keep,
+                none,
+                &["utm_*", "fbclid"],
+                "utm_a=1&w=2&fbclid=x&utm%5Fb&UTM_c",
+                Some("w=2&UTM_c"),
+            ),
             (Keep, none, &["utm_*"], "utm_a", None),
             (Keep, &["w", "h"], none, "h=1&x=2&w=3", Some("h=1&w=3")),
-            (Sort, &["w*"], &["wx"], "wz=1&wx=2&wa=3;q=1", Some("wa=3;q=1&wz=1")),
+            (
+                Sort,
+                &["w*"],
+                &["wx"],
+                "wz=1&wx=2&wa=3;q=1",
+                Some("wa=3;q=1&wz=1"),
+            ),
             (Keep, none, &["x"], "a&&b", Some("a&b")),
             (Keep, none, &["x"], "a=%zz&%zz=1", Some("a=%zz&%zz=1")),
         ] {

@@ -1,1 +1,86 @@
-//! Not yet.
+//! The command line: a file a command (section 12).
+
+mod check;
+mod explain;
+mod stdin;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended; the process's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done, also when the decision is deny.
+    Done,
+    /// 64: the command line is wrong.
+    Usage,
+    /// 78: the configuration is missing, unreadable or invalid, or a test of
+    /// it fails.
+    Config,
+    /// 1: anything else.
+    Failure,
+}
+
+impl Exit {
+    /// The number (`sysexits.h` where it has one).
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failure => 1,
+            Self::Usage => 64,
+            Self::Config => 78,
+        }
+    }
+}
+
+/// Why a command failed outside configuration and usage: exit code 1.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Standard input or output.
+    #[error("cannot {0}")]
+    Io(&'static str, #[source] std::io::Error),
+}
+
+/// An edge reverse proxy that decides who may fetch or upload assets.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile a configuration and run its tests
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+    /// Tell what would become of a request, and why
+    Explain(explain::Arguments),
+}
+
+/// Runs the command in `arguments`, program name first.
+///
+/// # Errors
+///
+/// What went wrong outside configuration and usage, for exit code 1.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliError> {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return Ok(if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            });
+        }
+    };
+    match arguments.command {
+        Command::Check { file } => check::run(&file),
+        Command::Explain(arguments) => explain::run(arguments),
+    }
+}

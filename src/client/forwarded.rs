@@ -62,7 +62,10 @@ struct PiecesFromTheRight<'a> {
 
 impl<'a> PiecesFromTheRight<'a> {
     fn new(text: &'a [u8], separator: u8) -> Self {
-        Self { rest: Some(text), separator }
+        Self {
+            rest: Some(text),
+            separator,
+        }
     }
 }
 

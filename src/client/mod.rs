@@ -151,9 +151,10 @@ impl ClientRules {
                 entries_from_the_right(headers, &X_FORWARDED_FOR).map(node::address),
                 &mut client.hops,
             ),
-            AddressField::Forwarded => {
-                self.walk(forwarded::addresses_from_the_right(headers), &mut client.hops)
-            }
+            AddressField::Forwarded => self.walk(
+                forwarded::addresses_from_the_right(headers),
+                &mut client.hops,
+            ),
             AddressField::Single(name) => single_address(headers, name)?,
         };
         if let Some(address) = found {
@@ -203,7 +204,9 @@ impl ClientRules {
                 hops.clear();
                 return None;
             }
-            let Some(address) = entry.map(canonical) else { break };
+            let Some(address) = entry.map(canonical) else {
+                break;
+            };
             if let Some(hop) = last.replace(address) {
                 hops.insert(0, hop);
             }

@@ -33,7 +33,9 @@ fn peer(text: &str) -> PeerAddr {
 
 /// The client that `lines` of `field` from a trusted peer name, and the hops.
 fn found(field: &str, lines: &[&str]) -> (String, Vec<String>) {
-    let client = rules(field).find(peer(PROXY), &headers(field, lines)).unwrap();
+    let client = rules(field)
+        .find(peer(PROXY), &headers(field, lines))
+        .unwrap();
     let hops = client.hops.iter().map(IpAddr::to_string).collect();
     (client.address.to_string(), hops)
 }
@@ -56,8 +58,16 @@ fn x_forwarded_for_is_read_from_the_right() {
     for (lines, client, hops) in [
         (&["203.0.113.9"][..], "203.0.113.9", &none[..]),
         (&["6.6.6.6, 203.0.113.9"], "203.0.113.9", &none),
-        (&["6.6.6.6, 203.0.113.9, 10.0.0.2"], "203.0.113.9", &["10.0.0.2"]),
-        (&["203.0.113.9", "10.0.0.3,10.0.0.2"], "203.0.113.9", &["10.0.0.3", "10.0.0.2"]),
+        (
+            &["6.6.6.6, 203.0.113.9, 10.0.0.2"],
+            "203.0.113.9",
+            &["10.0.0.2"],
+        ),
+        (
+            &["203.0.113.9", "10.0.0.3,10.0.0.2"],
+            "203.0.113.9",
+            &["10.0.0.3", "10.0.0.2"],
+        ),
         (&["10.0.0.3, 10.0.0.2"], "10.0.0.3", &["10.0.0.2"]),
         (&[], PROXY, &none),
         (&[""], PROXY, &none),
@@ -65,7 +75,11 @@ fn x_forwarded_for_is_read_from_the_right() {
         (&["203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2", &none),
         (&["203.0.113.9, , 10.0.0.2"], "10.0.0.2", &none),
         (&["203.0.113.9:4711"], "203.0.113.9", &none),
-        (&["[2001:db8::9]:4711, [2001:db8:1::1]"], "2001:db8::9", &["2001:db8:1::1"]),
+        (
+            &["[2001:db8::9]:4711, [2001:db8:1::1]"],
+            "2001:db8::9",
+            &["2001:db8:1::1"],
+        ),
         (&["2001:db8::9"], "2001:db8::9", &none),
         (&["::ffff:203.0.113.9"], "203.0.113.9", &none),
         (&["64:ff9b::203.0.113.9"], "203.0.113.9", &none),
@@ -74,7 +88,11 @@ fn x_forwarded_for_is_read_from_the_right() {
         (&["203.0.113.9:x"], PROXY, &none),
     ] {
         let (address, found_hops) = found("x-forwarded-for", lines);
-        assert_eq!((address.as_str(), found_hops), (client, hops.iter().map(ToString::to_string).collect()), "{lines:?}");
+        assert_eq!(
+            (address.as_str(), found_hops),
+            (client, hops.iter().map(ToString::to_string).collect()),
+            "{lines:?}"
+        );
     }
 }
 
@@ -83,7 +101,10 @@ fn a_hundred_hops_are_read_and_no_more() {
     let trusted = vec!["10.0.0.2"; 99].join(", ");
     let (client, hops) = found("x-forwarded-for", &[&format!("203.0.113.9, {trusted}")]);
     assert_eq!((client.as_str(), hops.len()), ("203.0.113.9", 99));
-    let (client, hops) = found("x-forwarded-for", &[&format!("203.0.113.9, 10.0.0.2, {trusted}")]);
+    let (client, hops) = found(
+        "x-forwarded-for",
+        &[&format!("203.0.113.9, 10.0.0.2, {trusted}")],
+    );
     assert_eq!((client.as_str(), hops.len()), (PROXY, 0));
 }
 
@@ -92,9 +113,15 @@ fn forwarded_is_read_from_the_right() {
     for (lines, client) in [
         (&["for=203.0.113.9"][..], "203.0.113.9"),
         (&["For=\"203.0.113.9:80\";proto=https"], "203.0.113.9"),
-        (&["by=10.0.0.1; for=\"[2001:db8::9]:4711\" ;host=\"a,b\""], "2001:db8::9"),
+        (
+            &["by=10.0.0.1; for=\"[2001:db8::9]:4711\" ;host=\"a,b\""],
+            "2001:db8::9",
+        ),
         (&["for=203.0.113.9:_port"], "203.0.113.9"),
-        (&["for=6.6.6.6, for=203.0.113.9, for=10.0.0.2"], "203.0.113.9"),
+        (
+            &["for=6.6.6.6, for=203.0.113.9, for=10.0.0.2"],
+            "203.0.113.9",
+        ),
         (&["for=203.0.113.9", "for=\"10.0.0.2\""], "203.0.113.9"),
         (&["for=unknown"], PROXY),
         (&["for=_hidden, for=10.0.0.2"], "10.0.0.2"),
@@ -105,12 +132,21 @@ fn forwarded_is_read_from_the_right() {
         (&["for=\"2001:db8::9\""], PROXY),
         // What a stranger wrote on the left must not change the last element.
         (&["for=\"6.6.6.6, for=203.0.113.9"], "203.0.113.9"),
-        (&["for=\"6.6.6.6;host=\", for=203.0.113.9;host=\"x\""], "203.0.113.9"),
+        (
+            &["for=\"6.6.6.6;host=\", for=203.0.113.9;host=\"x\""],
+            "203.0.113.9",
+        ),
         (&["\\\", for=\"203.0.113.9\""], "203.0.113.9"),
         (&["for=\"", "for=203.0.113.9"], "203.0.113.9"),
-        (&["for=6.6.6.6;host=\"a\\, for=\"203.0.113.9\""], "203.0.113.9"),
+        (
+            &["for=6.6.6.6;host=\"a\\, for=\"203.0.113.9\""],
+            "203.0.113.9",
+        ),
         // Well-formed: one element, whose host has an escaped quote and a comma.
-        (&["for=198.51.100.1;host=\"a\\\", for=203.0.113.9\""], "198.51.100.1"),
+        (
+            &["for=198.51.100.1;host=\"a\\\", for=203.0.113.9\""],
+            "198.51.100.1",
+        ),
     ] {
         assert_eq!(found("forwarded", lines).0, client, "{lines:?}");
     }
@@ -120,15 +156,24 @@ fn forwarded_is_read_from_the_right() {
 fn a_single_address_field_names_one_address() {
     let rules = rules("cf-connecting-ip");
     let find = |lines: &[&str]| rules.find(peer(PROXY), &headers("cf-connecting-ip", lines));
-    assert_eq!(find(&["203.0.113.9"]).unwrap().address.to_string(), "203.0.113.9");
+    assert_eq!(
+        find(&["203.0.113.9"]).unwrap().address.to_string(),
+        "203.0.113.9"
+    );
     assert_eq!(find(&["10.9.9.9"]).unwrap().address.to_string(), "10.9.9.9");
-    assert_eq!(find(&["203.0.113.9, nobody"]).unwrap().from, ClientFrom::Peer);
+    assert_eq!(
+        find(&["203.0.113.9, nobody"]).unwrap().from,
+        ClientFrom::Peer
+    );
     assert_eq!(find(&["nobody"]).unwrap().from, ClientFrom::Peer);
     assert_eq!(find(&[]).unwrap().from, ClientFrom::Peer);
     assert_eq!(find(&["203.0.113.9", "203.0.113.9"]), Err(AmbiguousClient));
     assert_eq!(find(&["203.0.113.9, 203.0.113.8"]), Err(AmbiguousClient));
     let forged = headers("cf-connecting-ip", &["1.1.1.1, 2.2.2.2"]);
-    assert_eq!(rules.find(peer("192.0.2.1"), &forged).unwrap().from, ClientFrom::Peer);
+    assert_eq!(
+        rules.find(peer("192.0.2.1"), &forged).unwrap().from,
+        ClientFrom::Peer
+    );
 }
 
 #[test]

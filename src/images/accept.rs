@@ -40,8 +40,14 @@ impl Named {
 /// with a malformed q is as if it were not there.
 pub(super) fn named<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Named {
     let mut named = Named::default();
-    for entry in lines.flat_map(|line| Pieces { rest: Some(line), separator: b',' }) {
-        let mut parts = Pieces { rest: Some(entry), separator: b';' };
+    for entry in lines.flat_map(|line| Pieces {
+        rest: Some(line),
+        separator: b',',
+    }) {
+        let mut parts = Pieces {
+            rest: Some(entry),
+            separator: b';',
+        };
         let wish = match parts.next() {
             Some(name) if name.eq_ignore_ascii_case(b"image/webp") => &mut named.webp,
             Some(name) if name.eq_ignore_ascii_case(b"image/avif") => &mut named.avif,
@@ -65,7 +71,9 @@ fn weight_is_positive(parameters: Pieces<'_>) -> Option<bool> {
         if let [b'q' | b'Q', b'=', weight @ ..] = parameter {
             return parse_weight(weight);
         }
-        if matches!(parameter, [b'q' | b'Q']) || matches!(parameter, [b'q' | b'Q', b' ' | b'\t', ..]) {
+        if matches!(parameter, [b'q' | b'Q'])
+            || matches!(parameter, [b'q' | b'Q', b' ' | b'\t', ..])
+        {
             return None;
         }
     }

@@ -35,7 +35,9 @@ impl Variant {
 
     /// The variant with that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Original, Self::WebP, Self::Avif].into_iter().find(|v| v.as_str() == name)
+        [Self::Original, Self::WebP, Self::Avif]
+            .into_iter()
+            .find(|v| v.as_str() == name)
     }
 }
 
@@ -55,7 +57,10 @@ pub struct ImageClient {
 impl ImageClient {
     /// An entry whose `accept` replaces the request's own.
     pub fn new(accept: HeaderValue) -> Self {
-        Self { named: accept::named([accept.as_bytes()].into_iter()), accept }
+        Self {
+            named: accept::named([accept.as_bytes()].into_iter()),
+            accept,
+        }
     }
 }
 
@@ -84,7 +89,11 @@ pub struct Choice<'a> {
     pub vary: Option<&'a HeaderValue>,
 }
 
-const UNTOUCHED: Choice<'static> = Choice { variant: Variant::Original, accept: None, vary: None };
+const UNTOUCHED: Choice<'static> = Choice {
+    variant: Variant::Original,
+    accept: None,
+    vary: None,
+};
 
 static AVIF: HeaderValue = HeaderValue::from_static("image/avif,image/webp,*/*;q=0.8");
 static WEBP: HeaderValue = HeaderValue::from_static("image/webp,*/*;q=0.8");
@@ -135,7 +144,9 @@ impl Images {
         }
         let lines = headers.get_all(&ACCEPT_FIELD);
         let own = accept::named(lines.iter().map(HeaderValue::as_bytes));
-        let client = self.client(headers).filter(|client| !own.refuses_one_of(client.named));
+        let client = self
+            .client(headers)
+            .filter(|client| !own.refuses_one_of(client.named));
         let named = client.map_or(own, |client| client.named);
         let variant = if self.avif && named.avif.is_wanted() {
             Variant::Avif
@@ -150,12 +161,18 @@ impl Images {
             (Variant::Avif, None) => &AVIF,
             (Variant::WebP, None) => &WEBP,
         };
-        Choice { variant, accept: Some(accept), vary: Some(&self.vary) }
+        Choice {
+            variant,
+            accept: Some(accept),
+            vary: Some(&self.vary),
+        }
     }
 
     fn is_image(&self, extension: Option<&str>) -> bool {
         extension.is_some_and(|extension| {
-            self.extensions.iter().any(|known| known.eq_ignore_ascii_case(extension))
+            self.extensions
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(extension))
         })
     }
 
@@ -165,7 +182,9 @@ impl Images {
             return None;
         }
         let lines = headers.get_all(&USER_AGENT_FIELD).iter();
-        let first = lines.filter_map(|line| self.agents.first(line.as_bytes())).min()?;
+        let first = lines
+            .filter_map(|line| self.agents.first(line.as_bytes()))
+            .min()?;
         Some(&self.clients[self.entry_of[first]])
     }
 }
@@ -198,16 +217,24 @@ mod tests {
     ) -> (Variant, Option<String>) {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         let images = images(formats);
         let choice = images.choose(&Method::GET, extension, &headers);
         assert_eq!(choice.accept.is_some(), choice.vary.is_some());
-        (choice.variant, choice.accept.map(|a| a.to_str().unwrap().to_owned()))
+        (
+            choice.variant,
+            choice.accept.map(|a| a.to_str().unwrap().to_owned()),
+        )
     }
 
-    const CHROME: (&str, &str) =
-        ("accept", "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8");
+    const CHROME: (&str, &str) = (
+        "accept",
+        "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    );
 
     #[test]
     fn three_canonical_values_and_one_for_each_entry() {
@@ -216,7 +243,11 @@ mod tests {
         let webp = &[Variant::WebP][..];
         let accept = |text: &str| Some(text.to_owned());
         for (formats, fields, expected) in [
-            (both, &[CHROME][..], (Avif, accept("image/avif,image/webp,*/*;q=0.8"))),
+            (
+                both,
+                &[CHROME][..],
+                (Avif, accept("image/avif,image/webp,*/*;q=0.8")),
+            ),
             (webp, &[CHROME], (WebP, accept("image/webp,*/*;q=0.8"))),
             (webp, &[("accept", "*/*")], (Original, accept("*/*"))),
             (webp, &[], (Original, accept("*/*"))),
@@ -230,10 +261,26 @@ mod tests {
                 &[("user-agent", "Android 11"), CHROME],
                 (WebP, accept("image/webp,image/apng,*/*;q=0.8")),
             ),
-            (both, &[("user-agent", "Android 12")], (Avif, accept("image/avif,*/*"))),
-            (webp, &[("user-agent", "Android 12")], (Original, accept("*/*"))),
-            (webp, &[("user-agent", "plain"), CHROME], (Original, accept("*/*"))),
-            (webp, &[("user-agent", "okhttp"), ("accept", "image/webp;q=0")], (Original, accept("*/*"))),
+            (
+                both,
+                &[("user-agent", "Android 12")],
+                (Avif, accept("image/avif,*/*")),
+            ),
+            (
+                webp,
+                &[("user-agent", "Android 12")],
+                (Original, accept("*/*")),
+            ),
+            (
+                webp,
+                &[("user-agent", "plain"), CHROME],
+                (Original, accept("*/*")),
+            ),
+            (
+                webp,
+                &[("user-agent", "okhttp"), ("accept", "image/webp;q=0")],
+                (Original, accept("*/*")),
+            ),
             (
                 webp,
                 &[("user-agent", "okhttp"), ("accept", "image/avif;q=0")],
@@ -245,7 +292,11 @@ mod tests {
                 (WebP, accept("image/webp,image/apng,*/*;q=0.8")),
             ),
         ] {
-            assert_eq!(choose(formats, Some("jpg"), fields), expected, "{formats:?} {fields:?}");
+            assert_eq!(
+                choose(formats, Some("jpg"), fields),
+                expected,
+                "{formats:?} {fields:?}"
+            );
         }
     }
 
@@ -254,13 +305,25 @@ mod tests {
         let webp = &[Variant::WebP][..];
         assert_eq!(choose(webp, Some("JPG"), &[CHROME]).0, Variant::WebP);
         assert_eq!(choose(webp, Some("png"), &[CHROME]).0, Variant::WebP);
-        assert_eq!(choose(webp, Some("css"), &[CHROME]), (Variant::Original, None));
+        assert_eq!(
+            choose(webp, Some("css"), &[CHROME]),
+            (Variant::Original, None)
+        );
         assert_eq!(choose(webp, None, &[CHROME]), (Variant::Original, None));
-        assert_eq!(choose(&[], Some("jpg"), &[CHROME]), (Variant::Original, None));
+        assert_eq!(
+            choose(&[], Some("jpg"), &[CHROME]),
+            (Variant::Original, None)
+        );
         let images = images(webp);
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("image/webp"));
-        assert_eq!(images.choose(&Method::POST, Some("jpg"), &headers), UNTOUCHED);
-        assert_eq!(images.choose(&Method::HEAD, Some("jpg"), &headers).variant, Variant::WebP);
+        assert_eq!(
+            images.choose(&Method::POST, Some("jpg"), &headers),
+            UNTOUCHED
+        );
+        assert_eq!(
+            images.choose(&Method::HEAD, Some("jpg"), &headers).variant,
+            Variant::WebP
+        );
     }
 }

@@ -86,7 +86,11 @@ pub fn normalise_host(host: &str) -> Option<Cow<'_, str>> {
     if let Some(inner) = host.strip_prefix('[') {
         let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
         let text = format!("[{address}]");
-        return Some(if text == host { host.into() } else { text.into() });
+        return Some(if text == host {
+            host.into()
+        } else {
+            text.into()
+        });
     }
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.is_empty() || host.len() > MAX_HOST || !is_name(host.as_bytes()) {
@@ -156,9 +160,29 @@ mod tests {
     #[test]
     fn refuses() {
         for text in [
-            "", ".", "a..b", ".a", "a.b..", "a b", "user@a.com", "a.com:x", "a.com:65536",
-            "a.com:1:2", "m\u{fc}nchen.de", "a%2eb", "a/b", "[::1", "::1", "[::1%25eth0]",
-            "[::1]x", "127.1", "0x7f.1", "1.2.3.04", "a.com:+80", "*.a.com", "a,b",
+            "",
+            ".",
+            "a..b",
+            ".a",
+            "a.b..",
+            "a b",
+            "user@a.com",
+            "a.com:x",
+            "a.com:65536",
+            "a.com:1:2",
+            "m\u{fc}nchen.de",
+            "a%2eb",
+            "a/b",
+            "[::1",
+            "::1",
+            "[::1%25eth0]",
+            "[::1]x",
+            "127.1",
+            "0x7f.1",
+            "1.2.3.04",
+            "a.com:+80",
+            "*.a.com",
+            "a,b",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -82,7 +82,10 @@ mod tests {
     fn named_fields_go_but_not_those_that_make_the_message() {
         let mut headers = map(&[
             ("connection", "close, X-Secret,referer"),
-            ("connection", "Host, Cookie, authorization, content-length, nonsense name"),
+            (
+                "connection",
+                "Host, Cookie, authorization, content-length, nonsense name",
+            ),
             ("x-secret", "1"),
             ("referer", "https://a/"),
             ("host", "a"),
@@ -93,7 +96,16 @@ mod tests {
         remove_named(&mut headers);
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["authorization", "connection", "content-length", "cookie", "host"]);
+        assert_eq!(
+            left,
+            [
+                "authorization",
+                "connection",
+                "content-length",
+                "cookie",
+                "host"
+            ]
+        );
     }
 
     proptest! {

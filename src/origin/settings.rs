@@ -102,7 +102,11 @@ impl OriginUrl {
     /// Host and port as a Host field has them.
     pub fn authority(&self) -> String {
         let port = Some(self.port).filter(|port| *port != self.scheme.default_port());
-        Authority { host: self.host.as_str().into(), port }.to_string()
+        Authority {
+            host: self.host.as_str().into(),
+            port,
+        }
+        .to_string()
     }
 }
 
@@ -113,13 +117,27 @@ mod tests {
     #[test]
     fn urls() {
         let parse = |text| OriginUrl::parse(text).map(|u| (u.authority(), u.port, u.prefix));
-        let ok = |authority: &str, port, prefix: &str| Ok((authority.to_owned(), port, prefix.to_owned()));
-        assert_eq!(parse("http://127.0.0.1:9000"), ok("127.0.0.1:9000", 9000, ""));
-        assert_eq!(parse("http://Assets.example/a/b/"), ok("assets.example", 80, "/a/b"));
+        let ok = |authority: &str, port, prefix: &str| {
+            Ok((authority.to_owned(), port, prefix.to_owned()))
+        };
+        assert_eq!(
+            parse("http://127.0.0.1:9000"),
+            ok("127.0.0.1:9000", 9000, "")
+        );
+        assert_eq!(
+            parse("http://Assets.example/a/b/"),
+            ok("assets.example", 80, "/a/b")
+        );
         assert_eq!(parse("https://[::1]"), ok("[::1]", 443, ""));
-        assert_eq!(parse("ftp://a/"), Err(OriginUrlError::Scheme("ftp".to_owned())));
+        assert_eq!(
+            parse("ftp://a/"),
+            Err(OriginUrlError::Scheme("ftp".to_owned()))
+        );
         assert_eq!(parse("http://u:p@a/"), Err(OriginUrlError::Userinfo));
         assert_eq!(parse("http://a/?x"), Err(OriginUrlError::Query));
-        assert!(matches!(parse("127.0.0.1:9000"), Err(OriginUrlError::NotAUrl(_))));
+        assert!(matches!(
+            parse("127.0.0.1:9000"),
+            Err(OriginUrlError::NotAUrl(_))
+        ));
     }
 }

@@ -91,7 +91,11 @@ impl Explanation {
             Decision::Forward => ("forward", None),
             Decision::Deny(rule) => ("deny", Some(rule.as_str())),
         };
-        debug_assert_eq!(first_denial(&reports), rule, "decide and explain are one code");
+        debug_assert_eq!(
+            first_denial(&reports),
+            rule,
+            "decide and explain are one code"
+        );
         let country = rules.geo().and_then(|geo| geo.country(plan.client.address));
         Self::Decided(Box::new(Decided {
             verdict,
@@ -103,7 +107,10 @@ impl Explanation {
             country: country.map(|code| code.to_string()),
             route: plan.route.name.clone(),
             variant: choice.variant.as_str(),
-            accept: choice.accept.map(|value| field_text(value.as_bytes())).or_else(|| own_accept(plan)),
+            accept: choice
+                .accept
+                .map(|value| field_text(value.as_bytes()))
+                .or_else(|| own_accept(plan)),
             cache_key: plan.cache_key(&choice),
         }))
     }
@@ -111,7 +118,11 @@ impl Explanation {
 
 impl From<RuleReport> for ToldRule {
     fn from(report: RuleReport) -> Self {
-        Self { rule: report.rule.as_str(), outcome: report.outcome.as_str(), why: report.why }
+        Self {
+            rule: report.rule.as_str(),
+            outcome: report.outcome.as_str(),
+            why: report.why,
+        }
     }
 }
 
@@ -125,14 +136,19 @@ pub(super) fn client_from(snapshot: &Snapshot, from: ClientFrom) -> &str {
 }
 
 fn first_denial(reports: &[RuleReport]) -> Option<&'static str> {
-    let denial = reports.iter().find(|report| report.outcome == Outcome::Deny);
+    let denial = reports
+        .iter()
+        .find(|report| report.outcome == Outcome::Deny);
     denial.map(|report| report.rule.as_str())
 }
 
 /// The request's own `Accept` lines, where they stay.
 fn own_accept(plan: &Plan<'_>) -> Option<String> {
     let lines = plan.head().headers.get_all(ACCEPT);
-    let lines: Vec<String> = lines.iter().map(|line| field_text(line.as_bytes())).collect();
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| field_text(line.as_bytes()))
+        .collect();
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 

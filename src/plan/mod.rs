@@ -7,7 +7,7 @@ mod policy_test;
 mod question;
 mod reject;
 
-pub use explain::{Explanation, field_text};
+pub use explain::{Decided, Explanation, field_text};
 pub use policy_test::{TestFailure, run_tests};
 pub use question::{Question, QuestionError};
 pub use reject::Reject;
@@ -40,7 +40,11 @@ impl Received {
     /// all, so that nothing reads them.
     pub fn new(method: Method, uri: Uri, mut headers: HeaderMap) -> Self {
         connection::remove_named(&mut headers);
-        Self { method, uri, headers }
+        Self {
+            method,
+            uri,
+            headers,
+        }
     }
 }
 
@@ -82,7 +86,11 @@ impl<'a> Plan<'a> {
         received: &'a Received,
         arrival: &Arrival,
     ) -> Result<Self, Reject> {
-        let Received { method, uri, headers } = received;
+        let Received {
+            method,
+            uri,
+            headers,
+        } = received;
         if matches!(*method, Method::TRACE | Method::CONNECT) {
             return Err(Reject::Method);
         }
@@ -100,7 +108,11 @@ impl<'a> Plan<'a> {
             return Err(Reject::Misdirected);
         }
         if target.is_asterisk() {
-            return Err(if *method == Method::OPTIONS { Reject::Asterisk } else { Reject::NoPath });
+            return Err(if *method == Method::OPTIONS {
+                Reject::Asterisk
+            } else {
+                Reject::NoPath
+            });
         }
         let route = snapshot.route(snapshot.matcher.find(host, &target.path)?);
         if !route.origin.methods.contains(method) {
@@ -114,7 +126,13 @@ impl<'a> Plan<'a> {
             path: &target.path,
         };
         let judgement = route.rules.decide(&head, client.address)?;
-        Ok(Self { client, target, route, judgement, received })
+        Ok(Self {
+            client,
+            target,
+            route,
+            judgement,
+            received,
+        })
     }
 
     /// The head that access rules see.
@@ -131,7 +149,9 @@ impl<'a> Plan<'a> {
     /// The variant and the canonical `Accept`.
     pub fn choice(&self) -> Choice<'a> {
         let extension = self.target.path.extension();
-        self.route.images.choose(&self.received.method, extension, &self.received.headers)
+        self.route
+            .images
+            .choose(&self.received.method, extension, &self.received.headers)
     }
 
     /// The cache key for that choice.
@@ -141,7 +161,11 @@ impl<'a> Plan<'a> {
 
     /// What the origin is asked for: its own prefix, the path, the query.
     pub fn origin_target(&self) -> String {
-        format!("{}{}", self.route.origin.url.prefix, self.route.key.target(&self.target))
+        format!(
+            "{}{}",
+            self.route.origin.url.prefix,
+            self.route.key.target(&self.target)
+        )
     }
 
     /// The Host field for the origin.

@@ -19,7 +19,11 @@ pub struct TestFailure {
 
 /// Runs every test of `snapshot`; the failures, in order.
 pub fn run_tests(snapshot: &Snapshot) -> Vec<TestFailure> {
-    snapshot.tests.iter().filter_map(|test| run(snapshot, test).err()).collect()
+    snapshot
+        .tests
+        .iter()
+        .filter_map(|test| run(snapshot, test).err())
+        .collect()
 }
 
 fn run(snapshot: &Snapshot, test: &PolicyTest) -> Result<(), TestFailure> {
@@ -31,7 +35,11 @@ fn run(snapshot: &Snapshot, test: &PolicyTest) -> Result<(), TestFailure> {
     };
     let question = Question::new(&test.request).map_err(|error| fail(error.to_string()))?;
     let answer = question.answer(snapshot);
-    if fits(test.expect, &answer) { Ok(()) } else { Err(fail(found(&answer))) }
+    if fits(test.expect, &answer) {
+        Ok(())
+    } else {
+        Err(fail(found(&answer)))
+    }
 }
 
 fn fits(expect: Expect, answer: &Explanation) -> bool {

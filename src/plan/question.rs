@@ -106,7 +106,10 @@ fn read_url(url: &str) -> Result<(Scheme, Option<Uri>), QuestionError> {
     parts.authority = Authority::try_from(authority).ok();
     parts.path_and_query = target;
     let readable = parts.authority.is_some() && parts.path_and_query.is_some();
-    Ok((scheme, readable.then(|| Uri::from_parts(parts).ok()).flatten()))
+    Ok((
+        scheme,
+        readable.then(|| Uri::from_parts(parts).ok()).flatten(),
+    ))
 }
 
 /// A request target, if hyper would read it from a request line.

@@ -94,7 +94,11 @@ mod tests {
             ("[0::1]", "[::1]", true),
             ("127.0.0.1", "127.0.0.1", true),
         ] {
-            assert_eq!(HostPattern::parse(pattern).unwrap().matches(host), expected, "{pattern}");
+            assert_eq!(
+                HostPattern::parse(pattern).unwrap().matches(host),
+                expected,
+                "{pattern}"
+            );
         }
     }
 
@@ -103,8 +107,14 @@ mod tests {
         let refused = |text: &str| HostPattern::parse(text).unwrap_err();
         assert_eq!(refused("https://a.com"), HostPatternError::NotOnlyAHost);
         assert_eq!(refused("a.com/x"), HostPatternError::NotOnlyAHost);
-        assert_eq!(refused("a.com:8080"), HostPatternError::Port("a.com".to_owned()));
-        assert_eq!(refused("[::1]:80"), HostPatternError::Port("[::1]".to_owned()));
+        assert_eq!(
+            refused("a.com:8080"),
+            HostPatternError::Port("a.com".to_owned())
+        );
+        assert_eq!(
+            refused("[::1]:80"),
+            HostPatternError::Port("[::1]".to_owned())
+        );
         assert_eq!(refused("a.*.com"), HostPatternError::Star);
         assert_eq!(refused("*"), HostPatternError::Star);
         assert_eq!(refused("*."), HostPatternError::NotAHost);

@@ -38,14 +38,20 @@ impl<'a> NormalPath<'a> {
     /// [`PathError`], each of which is a 400.
     pub fn new(raw: &'a str, merge_slashes: bool) -> Result<Self, PathError> {
         if is_plain(raw.as_bytes()) || raw == "*" {
-            return Ok(Self { path: raw.into(), matched: None, plain: None });
+            return Ok(Self {
+                path: raw.into(),
+                matched: None,
+                plain: None,
+            });
         }
         let decoded = decode_unreserved(raw.as_bytes())?;
         let path = remove_dot_segments(&decoded, merge_slashes)?;
         let path = String::from_utf8(path).expect("what is not ASCII was percent-encoded");
         let plain = plain_reading(path.as_bytes())?;
         Ok(Self {
-            matched: path.contains('%').then(|| decode_delimiters(path.as_bytes())),
+            matched: path
+                .contains('%')
+                .then(|| decode_delimiters(path.as_bytes())),
             plain: (plain != path.as_bytes()).then_some(plain),
             path: path.into(),
         })
@@ -142,7 +148,11 @@ fn push_decoded(out: &mut Vec<u8>, value: u8) -> Result<(), PathError> {
 
 fn push_escape(out: &mut Vec<u8>, value: u8) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend([b'%', HEX[usize::from(value >> 4)], HEX[usize::from(value & 15)]]);
+    out.extend([
+        b'%',
+        HEX[usize::from(value >> 4)],
+        HEX[usize::from(value & 15)],
+    ]);
 }
 
 fn is_control(byte: u8) -> bool {
@@ -310,7 +320,10 @@ mod tests {
     #[test]
     fn extensions() {
         let extension = |raw: &str| {
-            NormalPath::new(raw, true).unwrap().extension().map(str::to_owned)
+            NormalPath::new(raw, true)
+                .unwrap()
+                .extension()
+                .map(str::to_owned)
         };
         assert_eq!(extension("/a.tar.gz").as_deref(), Some("gz"));
         assert_eq!(extension("/a.jp%67").as_deref(), Some("jpg"));

@@ -54,11 +54,15 @@ impl PathPattern {
         }
         let parts = |decode: fn(&[u8]) -> Vec<u8>| -> Result<Glob, PathPatternError> {
             let parts = head.split('*').map(|part| {
-                let part = decode_unreserved(part.as_bytes())
-                    .map_err(|_| PathPatternError::NeverMatches("it has a bad escape or a control character"))?;
+                let part = decode_unreserved(part.as_bytes()).map_err(|_| {
+                    PathPatternError::NeverMatches("it has a bad escape or a control character")
+                })?;
                 Ok(decode(&part))
             });
-            Ok(Glob { parts: parts.collect::<Result<_, _>>()?, tail })
+            Ok(Glob {
+                parts: parts.collect::<Result<_, _>>()?,
+                tail,
+            })
         };
         Ok(Self {
             normal: parts(decode_delimiters)?,
@@ -99,7 +103,11 @@ impl Glob {
         // The head has to fit the path up to as many slashes as it has; what
         // is below belongs to `/**`.
         let slashes: usize = self.parts.iter().map(|part| count_slashes(part)).sum();
-        let below = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').nth(slashes);
+        let below = path
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .nth(slashes);
         let end = below.map_or(path.len(), |(at, _)| at);
         matches_parts(&self.parts, &path[..end])
     }
@@ -125,12 +133,16 @@ fn matches_parts(parts: &[Vec<u8>], path: &[u8]) -> bool {
         };
         rest = &rest[at + part.len()..];
     }
-    rest.strip_suffix(last.as_slice()).is_some_and(|run| !run.contains(&b'/'))
+    rest.strip_suffix(last.as_slice())
+        .is_some_and(|run| !run.contains(&b'/'))
 }
 
 /// The first place of `part` in `text` that no slash stands before.
 fn find_before_slash(text: &[u8], part: &[u8]) -> Option<usize> {
-    let reach = text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
+    let reach = text
+        .iter()
+        .position(|byte| *byte == b'/')
+        .unwrap_or(text.len());
     (0..=reach).find(|at| text[*at..].starts_with(part))
 }
 
@@ -167,7 +179,11 @@ mod tests {
             ("/m\u{fc}/*", "/m%C3%BC/x", true),
         ] {
             let parsed = PathPattern::parse(pattern).unwrap();
-            assert_eq!(parsed.matches(path.as_bytes()), expected, "{pattern} {path}");
+            assert_eq!(
+                parsed.matches(path.as_bytes()),
+                expected,
+                "{pattern} {path}"
+            );
         }
     }
 
@@ -190,8 +206,14 @@ mod tests {
             ("/[a]", PathPatternError::Character('[')),
             ("/{a,b}", PathPatternError::Character('{')),
             ("/a\\b", PathPatternError::Character('\\')),
-            ("/a/../b", PathPatternError::NeverMatches("paths have no dot segments")),
-            ("/%zz", PathPatternError::NeverMatches("it has a bad escape or a control character")),
+            (
+                "/a/../b",
+                PathPatternError::NeverMatches("paths have no dot segments"),
+            ),
+            (
+                "/%zz",
+                PathPatternError::NeverMatches("it has a bad escape or a control character"),
+            ),
         ] {
             assert_eq!(PathPattern::parse(pattern), Err(error), "{pattern}");
         }

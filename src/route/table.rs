@@ -42,8 +42,11 @@ impl RouteMatcherBuilder {
             };
         }
         let candidates = |fits: &dyn Fn(&HostPattern) -> bool| -> Arc<[usize]> {
-            let fits = |patterns: &Vec<HostPattern>| patterns.is_empty() || patterns.iter().any(fits);
-            (0..hosts.len()).filter(|route| fits(&hosts[*route])).collect()
+            let fits =
+                |patterns: &Vec<HostPattern>| patterns.is_empty() || patterns.iter().any(fits);
+            (0..hosts.len())
+                .filter(|route| fits(&hosts[*route]))
+                .collect()
         };
         // A host below `parent` that nothing more exact is known about.
         let below = |parent: &str, pattern: &HostPattern| match pattern {
@@ -52,10 +55,20 @@ impl RouteMatcherBuilder {
         };
         RouteMatcher {
             exact: (names.0.iter())
-                .map(|name| ((*name).clone(), candidates(&|pattern| pattern.matches(name))))
+                .map(|name| {
+                    (
+                        (*name).clone(),
+                        candidates(&|pattern| pattern.matches(name)),
+                    )
+                })
                 .collect(),
             below: (names.1.iter())
-                .map(|parent| ((*parent).clone(), candidates(&|pattern| below(parent, pattern))))
+                .map(|parent| {
+                    (
+                        (*parent).clone(),
+                        candidates(&|pattern| below(parent, pattern)),
+                    )
+                })
                 .collect(),
             any: candidates(&|_| false),
             paths,
@@ -73,10 +86,13 @@ impl RouteMatcher {
     pub fn find(&self, host: &str, path: &NormalPath<'_>) -> Result<Option<usize>, PathError> {
         let candidates = self.candidates(host);
         let find = |fits: &dyn Fn(&PathPattern) -> bool| {
-            candidates.iter().copied().find(|route| match &self.paths[*route] {
-                None => true,
-                Some(patterns) => patterns.iter().any(fits),
-            })
+            candidates
+                .iter()
+                .copied()
+                .find(|route| match &self.paths[*route] {
+                    None => true,
+                    Some(patterns) => patterns.iter().any(fits),
+                })
         };
         let found = find(&|pattern| pattern.matches(path.matched()));
         match path.plain() {
@@ -114,9 +130,15 @@ mod tests {
     fn matcher(routes: &[(&[&str], &[&str])]) -> RouteMatcher {
         let mut builder = RouteMatcherBuilder::default();
         for (hosts, paths) in routes {
-            let paths = paths.iter().map(|p| PathPattern::parse(p).unwrap()).collect::<Vec<_>>();
+            let paths = paths
+                .iter()
+                .map(|p| PathPattern::parse(p).unwrap())
+                .collect::<Vec<_>>();
             builder.add(
-                hosts.iter().map(|h| HostPattern::parse(h).unwrap()).collect(),
+                hosts
+                    .iter()
+                    .map(|h| HostPattern::parse(h).unwrap())
+                    .collect(),
                 Some(paths).filter(|paths| !paths.is_empty()),
             );
         }
@@ -136,7 +158,10 @@ mod tests {
         ]);
         assert_eq!(find(&matcher, "img.example.com", "/premium/a"), Ok(Some(0)));
         assert_eq!(find(&matcher, "img.example.com", "/a"), Ok(Some(1)));
-        assert_eq!(find(&matcher, "x.y.cdn.example.com", "/premium"), Ok(Some(0)));
+        assert_eq!(
+            find(&matcher, "x.y.cdn.example.com", "/premium"),
+            Ok(Some(0))
+        );
         assert_eq!(find(&matcher, "cdn.example.com", "/premium"), Ok(Some(1)));
         assert_eq!(find(&matcher, "example.com", "/public/a"), Ok(Some(2)));
         assert_eq!(find(&matcher, "example.com", "/a"), Ok(None));
@@ -145,11 +170,23 @@ mod tests {
     #[test]
     fn another_reading_on_another_route_is_refused() {
         let matcher = matcher(&[(&[], &["/premium/**"])]);
-        for path in ["/x/..%2fpremium/a", "/x/%252e%252e/premium/a", "/premium;v=1/a", "/x%5c..%5cpremium/a"] {
-            assert_eq!(find(&matcher, "a", path), Err(PathError::Ambiguous), "{path}");
+        for path in [
+            "/x/..%2fpremium/a",
+            "/x/%252e%252e/premium/a",
+            "/premium;v=1/a",
+            "/x%5c..%5cpremium/a",
+        ] {
+            assert_eq!(
+                find(&matcher, "a", path),
+                Err(PathError::Ambiguous),
+                "{path}"
+            );
         }
         assert_eq!(find(&matcher, "a", "/premium/a;v=1"), Ok(Some(0)));
-        assert_eq!(find(&matcher, "a", "/%2570remium/a"), Err(PathError::Ambiguous));
+        assert_eq!(
+            find(&matcher, "a", "/%2570remium/a"),
+            Err(PathError::Ambiguous)
+        );
     }
 
     proptest! {

@@ -78,11 +78,17 @@ fn read_authority<'a>(
 ) -> Result<Authority<'a>, TargetError> {
     let read = |text| Authority::parse(text, scheme).ok_or(TargetError::BadHost);
     let mut lines = headers.get_all(HOST).iter();
-    let field = lines.next().map(|line| read(trim(line.as_bytes()))).transpose()?;
+    let field = lines
+        .next()
+        .map(|line| read(trim(line.as_bytes())))
+        .transpose()?;
     if lines.next().is_some() {
         return Err(TargetError::SeveralHosts);
     }
-    let target = uri.authority().map(|a| read(a.as_str().as_bytes())).transpose()?;
+    let target = uri
+        .authority()
+        .map(|a| read(a.as_str().as_bytes()))
+        .transpose()?;
     match (target, field) {
         (Some(target), Some(field)) if target != field => Err(TargetError::HostsDiffer),
         (Some(host), _) | (None, Some(host)) => Ok(host),
@@ -108,15 +114,30 @@ mod tests {
     #[test]
     fn one_host() {
         assert_eq!(authority("/a", &["A.com:80"]).as_deref(), Ok("a.com"));
-        assert_eq!(authority("http://a.com/", &["A.com."]).as_deref(), Ok("a.com"));
+        assert_eq!(
+            authority("http://a.com/", &["A.com."]).as_deref(),
+            Ok("a.com")
+        );
         assert_eq!(authority("http://a.com/", &[]).as_deref(), Ok("a.com"));
-        assert_eq!(authority("https://a.com:443/", &[]).as_deref(), Ok("a.com:443"));
+        assert_eq!(
+            authority("https://a.com:443/", &[]).as_deref(),
+            Ok("a.com:443")
+        );
         assert_eq!(authority("/", &[]), Err(TargetError::NoHost));
         assert_eq!(authority("/", &["a", "a"]), Err(TargetError::SeveralHosts));
         assert_eq!(authority("/", &[""]), Err(TargetError::BadHost));
         assert_eq!(authority("/", &["u@a.com"]), Err(TargetError::BadHost));
-        assert_eq!(authority("http://a.com/", &["b.com"]), Err(TargetError::HostsDiffer));
-        assert_eq!(authority("http://a.com:81/", &["a.com"]), Err(TargetError::HostsDiffer));
-        assert_eq!(authority("http://u@a.com/", &["a.com"]), Err(TargetError::BadHost));
+        assert_eq!(
+            authority("http://a.com/", &["b.com"]),
+            Err(TargetError::HostsDiffer)
+        );
+        assert_eq!(
+            authority("http://a.com:81/", &["a.com"]),
+            Err(TargetError::HostsDiffer)
+        );
+        assert_eq!(
+            authority("http://u@a.com/", &["a.com"]),
+            Err(TargetError::BadHost)
+        );
     }
 }

@@ -67,7 +67,9 @@ fn is_app_origin(scheme: &str, rest: &str) -> bool {
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(letter)
         && !rest.is_empty()
-        && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"/\\?#@".contains(&byte))
+        && rest
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"/\\?#@".contains(&byte))
 }
 
 #[cfg(test)]
@@ -76,13 +78,21 @@ mod tests {
 
     #[test]
     fn reads() {
-        let web = |host: &'static str, port| Some(OriginField::Web { host: host.into(), port });
+        let web = |host: &'static str, port| {
+            Some(OriginField::Web {
+                host: host.into(),
+                port,
+            })
+        };
         for (value, expected) in [
             ("https://a.com", web("a.com", 443)),
             ("HTTP://A.com.", web("a.com", 80)),
             ("http://a.com:8080", web("a.com", 8080)),
             ("https://[::1]:8443", web("[::1]", 8443)),
-            ("capacitor://localhost", Some(OriginField::App("capacitor://localhost"))),
+            (
+                "capacitor://localhost",
+                Some(OriginField::App("capacitor://localhost")),
+            ),
             ("https://a.com/", None),
             ("https://a.com/x", None),
             ("https://u@a.com", None),

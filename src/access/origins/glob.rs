@@ -83,7 +83,9 @@ pub enum PatternReason {
     #[error("the braces stand for more than {MAX_ALTERNATIVES} patterns")]
     TooMany,
     /// A glob character in the origin of an app.
-    #[error("an origin of another scheme than http and https is matched only as written, without globs")]
+    #[error(
+        "an origin of another scheme than http and https is matched only as written, without globs"
+    )]
     AppGlob,
 }
 
@@ -110,7 +112,10 @@ impl OriginPattern {
             let start = text.find("://").map_or(0, |at| at + 3);
             parse_web(text, start)?
         };
-        Ok(Self { text: text.to_owned(), kind })
+        Ok(Self {
+            text: text.to_owned(),
+            kind,
+        })
     }
 
     /// The pattern as written.
@@ -139,18 +144,26 @@ fn parse_app(text: &str) -> Checked<Kind> {
 
 /// Reads the host and port from byte `start` on.
 fn parse_web(text: &str, start: usize) -> Checked<Kind> {
-    let end = text.strip_suffix('/').map_or(text.len(), str::len).max(start);
+    let end = text
+        .strip_suffix('/')
+        .map_or(text.len(), str::len)
+        .max(start);
     if start == end {
         return fail(0..text.len(), PatternReason::Empty);
     }
     let cut = check_syntax(text, start..end)?;
     let host = &text[start..cut.unwrap_or(end)];
-    let whole = |reason| PatternError { span: start..end, reason };
+    let whole = |reason| PatternError {
+        span: start..end,
+        reason,
+    };
     let hosts = host_regex(host).map_err(whole)?;
     let port = match cut {
         None => "[0-9]+".to_owned(),
-        Some(at) => port_regex(&text[at + 1..end])
-            .map_err(|reason| PatternError { span: at + 1..end.max(at + 2).min(text.len()), reason })?,
+        Some(at) => port_regex(&text[at + 1..end]).map_err(|reason| PatternError {
+            span: at + 1..end.max(at + 2).min(text.len()),
+            reason,
+        })?,
     };
     Ok(Kind::Web(format!("(?:{hosts})\\|(?:{port})")))
 }
@@ -173,7 +186,9 @@ fn check_syntax(text: &str, range: Range<usize>) -> Checked<Option<usize>> {
             '{' => opened.push(at),
             '}' => match opened.pop() {
                 None => return fail(here, PatternReason::Unbalanced('}')),
-                Some(open) if open + 1 == at => return fail(open..at + 1, PatternReason::EmptyGroup),
+                Some(open) if open + 1 == at => {
+                    return fail(open..at + 1, PatternReason::EmptyGroup);
+                }
                 Some(_) => {}
             },
             ',' if opened.is_empty() => return fail(here, PatternReason::Comma),
@@ -233,7 +248,9 @@ fn check_set(text: &str, open: usize, end: usize) -> Checked<usize> {
 
 /// The regular expression of the host half.
 fn host_regex(host: &str) -> Result<String, PatternReason> {
-    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
+    if let Some(address) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
         && let Ok(address) = address.parse::<Ipv6Addr>()
     {
         return Ok(format!("\\[{address}\\]"));
@@ -293,16 +310,23 @@ fn port_regex(port: &str) -> Result<String, PatternReason> {
         .filter(|alternative| !alternative.is_empty())
         .map(|alternative| {
             let is_glob = alternative.contains(['*', '?', '[']);
-            let number = alternative.parse::<u16>().is_ok_and(|n| n.to_string() == *alternative);
+            let number = alternative
+                .parse::<u16>()
+                .is_ok_and(|n| n.to_string() == *alternative);
             let digits = |c: char| c.is_ascii_digit() || "*?[]-".contains(c);
-            if alternative.contains("**") || !(number || is_glob && alternative.chars().all(digits)) {
+            if alternative.contains("**") || !(number || is_glob && alternative.chars().all(digits))
+            {
                 return Err(bad());
             }
             glob_regex(alternative).ok_or_else(bad)
         })
         .collect();
     let regexes = regexes?;
-    if regexes.is_empty() { Err(bad()) } else { Ok(regexes.join("|")) }
+    if regexes.is_empty() {
+        Err(bad())
+    } else {
+        Ok(regexes.join("|"))
+    }
 }
 
 /// What globset makes of a glob without braces, `**`, `.` and `/`.
@@ -405,9 +429,17 @@ mod tests {
             ("[d-a].com", 1..4, PatternReason::Range),
             ("a**.com", 0..7, PatternReason::DoubleStar),
             ("a..com", 0..6, PatternReason::Label(String::new())),
-            ("*\u{fc}.de", 0..6, PatternReason::Label("*\u{fc}".to_owned())),
+            (
+                "*\u{fc}.de",
+                0..6,
+                PatternReason::Label("*\u{fc}".to_owned()),
+            ),
             ("a.com:0x1", 6..9, PatternReason::Port("0x1".to_owned())),
-            ("a.com:99999", 6..11, PatternReason::Port("99999".to_owned())),
+            (
+                "a.com:99999",
+                6..11,
+                PatternReason::Port("99999".to_owned()),
+            ),
             ("a.com:080", 6..9, PatternReason::Port("080".to_owned())),
             ("a.com:**", 6..8, PatternReason::Port("**".to_owned())),
             ("{a.com:80,b.com}", 6..7, PatternReason::PortInBraces),
@@ -424,7 +456,10 @@ mod tests {
 
     #[test]
     fn braces_multiply_out() {
-        assert_eq!(expand("{a,b{c,d}}{,x}").unwrap(), ["a", "ax", "bc", "bcx", "bd", "bdx"]);
+        assert_eq!(
+            expand("{a,b{c,d}}{,x}").unwrap(),
+            ["a", "ax", "bc", "bcx", "bd", "bdx"]
+        );
         assert_eq!(expand("{a}").unwrap(), ["a"]);
     }
 }

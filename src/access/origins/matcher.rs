@@ -32,7 +32,10 @@ enum WebMatcher {
     /// No pattern.
     None,
     /// One table step a byte, no scratch space, nothing shared.
-    Table { dfa: Box<dense::DFA<Vec<u32>>>, start: StateID },
+    Table {
+        dfa: Box<dense::DFA<Vec<u32>>>,
+        start: StateID,
+    },
     /// For lists whose table would be too large.
     Large(meta::Regex),
 }
@@ -106,11 +109,17 @@ impl WebMatcher {
             .match_kind(MatchKind::All)
             .dfa_size_limit(Some(MAX_AUTOMATON))
             .determinize_size_limit(Some(4 * MAX_AUTOMATON));
-        let table = dense::Builder::new().configure(config).syntax(syntax).build_many(patterns);
+        let table = dense::Builder::new()
+            .configure(config)
+            .syntax(syntax)
+            .build_many(patterns);
         if let Ok(dfa) = table {
             let anchored = start::Config::new().anchored(Anchored::Yes);
             if let Ok(start) = dfa.start_state(&anchored) {
-                return Ok(Self::Table { dfa: Box::new(dfa), start });
+                return Ok(Self::Table {
+                    dfa: Box::new(dfa),
+                    start,
+                });
             }
         }
         let anchored: Vec<String> = patterns.iter().map(|p| format!("^(?:{p})$")).collect();
@@ -167,7 +176,10 @@ mod tests {
     use super::*;
 
     fn compile(patterns: &[&str]) -> OriginPatterns {
-        let parsed: Vec<_> = patterns.iter().map(|p| OriginPattern::parse(p).unwrap()).collect();
+        let parsed: Vec<_> = patterns
+            .iter()
+            .map(|p| OriginPattern::parse(p).unwrap())
+            .collect();
         OriginPatterns::new(&parsed).unwrap()
     }
 
@@ -217,7 +229,11 @@ mod tests {
                 assert!(OriginPattern::parse(pattern).is_err());
                 continue;
             }
-            assert_eq!(matches(pattern, host, port), expected, "{pattern} {host}:{port}");
+            assert_eq!(
+                matches(pattern, host, port),
+                expected,
+                "{pattern} {host}:{port}"
+            );
         }
     }
 

@@ -49,7 +49,10 @@ pub(super) fn is_fetch(method: &Method, headers: &HeaderMap) -> bool {
     match method.as_str() {
         "GET" | "HEAD" => true,
         "OPTIONS" => {
-            matches!(single(headers, &REQUEST_METHOD), Single::One(b"GET" | b"HEAD"))
+            matches!(
+                single(headers, &REQUEST_METHOD),
+                Single::One(b"GET" | b"HEAD")
+            )
         }
         _ => false,
     }
@@ -71,15 +74,16 @@ impl OriginsRule {
     pub fn judge(&self, head: &RequestHead<'_>, purpose: Purpose) -> Finding<'static> {
         match field::read(head.headers) {
             OriginField::NotUnderstood => not_understood(Source::Origin),
-            OriginField::App(origin) => {
-                verdict(self.patterns.matches_app(origin), Source::Origin)
-            }
+            OriginField::App(origin) => verdict(self.patterns.matches_app(origin), Source::Origin),
             OriginField::Web { host, port } => {
                 verdict(self.patterns.matches(&host, port), Source::Origin)
             }
             OriginField::Null if is_same_origin(head.headers) => {
                 let port = head.authority.effective_port(head.scheme);
-                verdict(self.patterns.matches(&head.authority.host, port), Source::OwnHost)
+                verdict(
+                    self.patterns.matches(&head.authority.host, port),
+                    Source::OwnHost,
+                )
             }
             OriginField::Null => match (purpose, referer(head.headers)) {
                 (Purpose::Upload, _) | (_, Referer::Missing) => {
@@ -112,7 +116,11 @@ impl OriginsRule {
 }
 
 fn verdict(listed: bool, source: Source) -> Finding<'static> {
-    if listed { Finding::HostListed(source) } else { Finding::HostNotListed(source) }
+    if listed {
+        Finding::HostListed(source)
+    } else {
+        Finding::HostNotListed(source)
+    }
 }
 
 fn not_understood(source: Source) -> Finding<'static> {

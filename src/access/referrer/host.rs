@@ -48,12 +48,18 @@ fn plain_host(url: &str) -> Option<PageHost> {
         _ => return None,
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let end = rest.bytes().position(|byte| !plain(byte)).unwrap_or(rest.len());
+    let end = rest
+        .bytes()
+        .position(|byte| !plain(byte))
+        .unwrap_or(rest.len());
     let (host, after) = rest.split_at(end);
     let port = match after.as_bytes() {
         [] | [b'/' | b'?' | b'#', ..] => None,
         [b':', port @ ..] => {
-            let end = port.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(port.len());
+            let end = port
+                .iter()
+                .position(|byte| !byte.is_ascii_digit())
+                .unwrap_or(port.len());
             if !matches!(port.get(end), None | Some(b'/' | b'?' | b'#')) {
                 return None;
             }
@@ -74,7 +80,9 @@ fn plain_host(url: &str) -> Option<PageHost> {
 
 /// Whether any label starts like an A-label (`xn--`), in any case.
 fn has_a_label(host: &str) -> bool {
-    host.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"xn--"))
+    host.as_bytes()
+        .windows(4)
+        .any(|four| four.eq_ignore_ascii_case(b"xn--"))
 }
 
 /// The host by the WHATWG URL Standard.
@@ -179,19 +187,44 @@ mod tests {
 
     #[test]
     fn listed() {
-        assert_eq!(listed_host("https://ik.imagekit.io").as_deref(), Ok("ik.imagekit.io"));
+        assert_eq!(
+            listed_host("https://ik.imagekit.io").as_deref(),
+            Ok("ik.imagekit.io")
+        );
         assert_eq!(
             listed_host("https://developer.mozilla.org/en-US/search?q=URL").as_deref(),
             Ok("developer.mozilla.org")
         );
-        assert_eq!(listed_host("http://M\u{fc}nchen.de:81/").as_deref(), Ok("xn--mnchen-3ya.de"));
-        assert!(listed_host("ik.imagekit.io").unwrap_err().to_string().contains("scheme"));
-        assert!(listed_host("//ik.imagekit.io").unwrap_err().to_string().contains("scheme"));
-        assert_eq!(listed_host("https://*.example.com/"), Err(ReferrerUrlError::Wildcard));
-        assert_eq!(listed_host("https://exampl?.com/"), Err(ReferrerUrlError::Wildcard));
+        assert_eq!(
+            listed_host("http://M\u{fc}nchen.de:81/").as_deref(),
+            Ok("xn--mnchen-3ya.de")
+        );
+        assert!(
+            listed_host("ik.imagekit.io")
+                .unwrap_err()
+                .to_string()
+                .contains("scheme")
+        );
+        assert!(
+            listed_host("//ik.imagekit.io")
+                .unwrap_err()
+                .to_string()
+                .contains("scheme")
+        );
+        assert_eq!(
+            listed_host("https://*.example.com/"),
+            Err(ReferrerUrlError::Wildcard)
+        );
+        assert_eq!(
+            listed_host("https://exampl?.com/"),
+            Err(ReferrerUrlError::Wildcard)
+        );
         assert_eq!(listed_host("https://"), Err(ReferrerUrlError::NoHost));
         assert_eq!(listed_host("file:///x"), Err(ReferrerUrlError::NoHost));
-        assert!(matches!(listed_host("https://a b/"), Err(ReferrerUrlError::NotAUrl(_))));
+        assert!(matches!(
+            listed_host("https://a b/"),
+            Err(ReferrerUrlError::NotAUrl(_))
+        ));
     }
 
     proptest! {

@@ -2,8 +2,8 @@
 
 mod host;
 
-pub use host::{ReferrerUrlError, listed_host};
 pub(super) use host::page_host;
+pub use host::{ReferrerUrlError, listed_host};
 
 use std::collections::HashSet;
 
@@ -35,12 +35,21 @@ impl ReferrerRule {
     /// A rule over `hosts`, each from [`listed_host`]; `allow`: only they
     /// pass, else they are denied.
     pub fn new(allow: bool, hosts: Vec<String>, missing: Missing, shadow: bool) -> Self {
-        Self { allow, hosts: hosts.into_iter().collect(), missing, shadow }
+        Self {
+            allow,
+            hosts: hosts.into_iter().collect(),
+            missing,
+            shadow,
+        }
     }
 
     /// Which of the two referrer rules is on.
     pub fn id(&self) -> RuleId {
-        if self.allow { RuleId::ReferrerAllow } else { RuleId::ReferrerBlock }
+        if self.allow {
+            RuleId::ReferrerAllow
+        } else {
+            RuleId::ReferrerBlock
+        }
     }
 
     /// What the rule finds.
@@ -83,7 +92,11 @@ impl ReferrerRule {
     }
 
     fn not_understood(&self, source: Source) -> Finding<'static> {
-        let kind = if self.allow { ListKind::Allow } else { ListKind::Block };
+        let kind = if self.allow {
+            ListKind::Allow
+        } else {
+            ListKind::Block
+        };
         Finding::NotUnderstood(source, kind)
     }
 }

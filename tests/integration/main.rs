@@ -1,0 +1,5 @@
+//! What a user of Portcullis sees, a module per step of a request's life.
+
+mod policy;
+mod rules;
+mod seeds;
