@@ -17,7 +17,7 @@ use super::{Level, Snapshot};
 ///
 /// Every error in it, in order of position.
 pub fn load(path: &Path) -> Result<(Snapshot, Warnings), ConfigErrors> {
-    let source = Source::read(path).map_err(|finding| ConfigErrors(vec![finding]))?;
+    let source = Source::read(path).map_err(|finding| ConfigErrors(vec![*finding]))?;
     let findings = Findings::default();
     let file = parse(&source, &findings);
     let snapshot = file.and_then(|file| {

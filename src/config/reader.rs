@@ -218,7 +218,7 @@ impl<'a> Table<'a> {
     }
 
     /// A table with the keys of `section`.
-    pub(super) fn table(&self, name: &'static str, section: &str) -> Option<Table<'a>> {
+    pub(super) fn table(&self, name: &'static str, section: &str) -> Option<Self> {
         let (spot, value) = self.get(name)?;
         match value.as_table() {
             Some(entries) => {
@@ -262,7 +262,7 @@ impl<'a> Table<'a> {
     }
 
     /// The tables of `[[name]]`, each with the keys of `section`.
-    pub(super) fn tables(&self, name: &'static str, section: &str) -> Vec<Table<'a>> {
+    pub(super) fn tables(&self, name: &'static str, section: &str) -> Vec<Self> {
         let Some((spot, value)) = self.get(name) else {
             return Vec::new();
         };

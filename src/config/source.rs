@@ -41,9 +41,11 @@ impl Source {
 
     /// Reads a configuration file; what is wrong with it as a whole is one
     /// error that names the path.
-    pub(super) fn read(path: &Path) -> Result<Arc<Self>, Finding> {
+    pub(super) fn read(path: &Path) -> Result<Arc<Self>, Box<Finding>> {
         let refuse = |message: String, help: &str| {
-            Err(Finding::error(Place::file(path), "", message).help(help))
+            Err(Box::new(
+                Finding::error(Place::file(path), "", message).help(help),
+            ))
         };
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,

@@ -79,10 +79,10 @@ fn signs(entry: &Entry<'_>) -> bool {
     let Some(pattern) = ParameterPattern::parse(&lower) else {
         return false;
     };
-    let contains = |word: &&str| word.len() > 3 && lower.contains(*word);
+    let contains = |word: &str| word.len() > 3 && lower.contains(word);
     SIGNS
         .iter()
-        .any(|name| pattern.matches(name.as_bytes()) || contains(&name))
+        .any(|name| pattern.matches(name.as_bytes()) || contains(name))
 }
 
 fn dropped_signature(entry: Entry<'_>, findings: &Findings) {
