@@ -67,7 +67,11 @@ pub(super) fn named<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Named {
     let mut named = Named::default();
     for line in lines {
         if memchr(b'"', line).is_some() {
-            Pieces { rest: Some(line), separator: b',' }.for_each(|entry| named.read(entry));
+            Pieces {
+                rest: Some(line),
+                separator: b',',
+            }
+            .for_each(|entry| named.read(entry));
             continue;
         }
         // Without strings every comma separates, and few entries are ours.
@@ -86,7 +90,10 @@ pub(super) fn named<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Named {
 fn weight_is_positive(parameters: &[u8]) -> Option<bool> {
     let parameters = match parameters {
         [] => return Some(true),
-        [b';', rest @ ..] => Pieces { rest: Some(rest), separator: b';' },
+        [b';', rest @ ..] => Pieces {
+            rest: Some(rest),
+            separator: b';',
+        },
         _ => return None,
     };
     for parameter in parameters {

@@ -86,7 +86,11 @@ pub fn normalise_host(host: &str) -> Option<Cow<'_, str>> {
     if let Some(inner) = host.strip_prefix('[') {
         let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
         let text = format!("[{address}]");
-        return Some(if text == host { host.into() } else { text.into() });
+        return Some(if text == host {
+            host.into()
+        } else {
+            text.into()
+        });
     }
     let name = Name::scan(host.as_bytes())?;
     if name.end != host.len() {
@@ -98,7 +102,11 @@ pub fn normalise_host(host: &str) -> Option<Cow<'_, str>> {
     if name.numeric && ends_in_a_number(host) && host.parse::<Ipv4Addr>().is_err() {
         return None;
     }
-    Some(if name.upper { host.to_ascii_lowercase().into() } else { host.into() })
+    Some(if name.upper {
+        host.to_ascii_lowercase().into()
+    } else {
+        host.into()
+    })
 }
 
 /// A host name at the start of a text, seen in one pass.
@@ -142,12 +150,21 @@ impl Name {
             return None;
         }
         let last = if label == at {
-            text[..host_end].iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1)
+            text[..host_end]
+                .iter()
+                .rposition(|byte| *byte == b'.')
+                .map_or(0, |dot| dot + 1)
         } else {
             label
         };
         x_label |= text[last] | 0x20 == b'x';
-        Some(Self { end: at, host_end, upper, numeric: text[last].is_ascii_digit(), x_label })
+        Some(Self {
+            end: at,
+            host_end,
+            upper,
+            numeric: text[last].is_ascii_digit(),
+            x_label,
+        })
     }
 }
 

@@ -63,7 +63,10 @@ fn web(scheme: Scheme, rest: &str) -> Option<OriginField<'_>> {
         return None;
     }
     let authority = Authority::parse(rest.as_bytes(), scheme)?;
-    Some(OriginField::Web { port: authority.effective_port(scheme), host: authority.host })
+    Some(OriginField::Web {
+        port: authority.effective_port(scheme),
+        host: authority.host,
+    })
 }
 
 /// A scheme (RFC 3986 section 3.1) and a host with nothing after it.

@@ -40,7 +40,11 @@ fn plain_host(url: &str) -> Option<PageHost<'_>> {
         [b':', ..] => Some(plain_port(&rest[name.end + 1..])?),
         _ => return None,
     };
-    Some(PageHost { host: rest[..name.host_end].into(), port, https })
+    Some(PageHost {
+        host: rest[..name.host_end].into(),
+        port,
+        https,
+    })
 }
 
 /// The port up to the path; `None` if there is anything else.
@@ -51,7 +55,9 @@ fn plain_port(rest: &str) -> Option<u16> {
 
 /// Whether any label starts like an A-label (`xn--`), in any case.
 fn has_a_label(host: &str) -> bool {
-    host.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"xn--"))
+    host.as_bytes()
+        .windows(4)
+        .any(|four| four.eq_ignore_ascii_case(b"xn--"))
 }
 
 /// The host by the WHATWG URL Standard.
