@@ -1,5 +1,6 @@
 //! What a user of Portcullis sees, a module per step of a request's life.
 
+mod oracle;
 mod policy;
 mod rules;
 mod seeds;
