@@ -52,6 +52,7 @@ field = "x-cache-key"
 [[route]]
 name = "premium"
 paths = ["/premium/**"]
+[route.access.origins.delivery]
 [route.access.geo]
 mode = "allow"
 countries = ["DE", "FR", "GB"]
@@ -107,7 +108,11 @@ fn the_proxy_does_what_explain_says() {
     let mut log = proxy.stop().into_iter();
     let mut seen = Seen::default();
     for ((case, answer), (reply, asked)) in cases.iter().zip(&answers).zip(&sent) {
-        let shown = format!("{}\n{answer}\n{}", String::from_utf8_lossy(&case.wire), reply.head);
+        let shown = format!(
+            "{}\n{answer}\n{}",
+            String::from_utf8_lossy(&case.wire),
+            reply.head
+        );
         seen.count(answer);
         // What the HTTP library refuses has a status and nothing else.
         if reply.status >= 400 && reply.field("portcullis-ref").is_none() {
@@ -134,9 +139,15 @@ impl Seen {
     fn count(&mut self, answer: &Value) {
         let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
         for key in ["verdict", "rule", "route", "variant", "client_from"] {
-            *self.outcomes.entry(format!("{key}={}", text(&answer[key]))).or_default() += 1;
+            *self
+                .outcomes
+                .entry(format!("{key}={}", text(&answer[key])))
+                .or_default() += 1;
         }
-        *self.outcomes.entry(format!("status={}", answer["status"])).or_default() += 1;
+        *self
+            .outcomes
+            .entry(format!("status={}", answer["status"]))
+            .or_default() += 1;
         for rule in answer["rules"].as_array().into_iter().flatten() {
             let name = format!("{} {}", text(&rule["rule"]), text(&rule["outcome"]));
             *self.outcomes.entry(name).or_default() += 1;
@@ -188,7 +199,11 @@ fn compare(answer: &Value, reply: &Reply, asked: Option<&Asked>, line: &Value, s
         }
         "deny" => {
             assert_eq!(reply.status, 403, "{shown}");
-            assert_eq!(answer["rule"], json!(reply.field("portcullis-denied-by")), "{shown}");
+            assert_eq!(
+                answer["rule"],
+                json!(reply.field("portcullis-denied-by")),
+                "{shown}"
+            );
             assert!(asked.is_none(), "{shown}");
         }
         _ => {
@@ -202,7 +217,11 @@ fn compare(answer: &Value, reply: &Reply, asked: Option<&Asked>, line: &Value, s
             assert_eq!(answer["variant"], variant, "{shown}");
             assert_eq!(asked.field("x-cache-key").as_deref(), Some(key), "{shown}");
             assert_eq!(answer["accept"], json!(joined(asked, "accept")), "{shown}");
-            assert_eq!(asked.field("x-forwarded-host").as_deref(), Some(authority), "{shown}");
+            assert_eq!(
+                asked.field("x-forwarded-host").as_deref(),
+                Some(authority),
+                "{shown}"
+            );
             if answer["route"] != "open" {
                 assert_eq!(asked.field("host").as_deref(), Some(authority), "{shown}");
             }
@@ -211,11 +230,22 @@ fn compare(answer: &Value, reply: &Reply, asked: Option<&Asked>, line: &Value, s
         }
     }
     for key in [
-        "rule", "variant", "accept", "cache_key", "client", "client_from", "country", "route", "peer",
+        "rule",
+        "variant",
+        "accept",
+        "cache_key",
+        "client",
+        "client_from",
+        "country",
+        "route",
+        "peer",
     ] {
         assert_eq!(line[key], answer[key], "{key}: {shown}");
     }
-    let would: Vec<&Value> = answer["rules"].as_array().unwrap().iter()
+    let would: Vec<&Value> = answer["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
         .filter(|rule| rule["outcome"] == "would_deny")
         .map(|rule| &rule["rule"])
         .collect();
@@ -224,7 +254,10 @@ fn compare(answer: &Value, reply: &Reply, asked: Option<&Asked>, line: &Value, s
 
 /// The lines of a field, joined; `None` without any.
 fn joined(asked: &Asked, name: &str) -> Option<String> {
-    let lines: Vec<&str> = asked.head.lines().skip(1)
+    let lines: Vec<&str> = asked
+        .head
+        .lines()
+        .skip(1)
         .filter_map(|line| line.split_once(':'))
         .filter(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.trim())
@@ -236,7 +269,11 @@ fn send(proxy: &Portcullis, case: &Case) -> Reply {
     let mut client: Client = proxy.client();
     client.send(&case.wire);
     let (status, head) = client.head();
-    Reply { status, head, body: Vec::new() }
+    Reply {
+        status,
+        head,
+        body: Vec::new(),
+    }
 }
 
 fn explain(configuration: &std::path::Path, cases: &[Case]) -> Vec<Value> {
@@ -248,12 +285,17 @@ fn explain(configuration: &std::path::Path, cases: &[Case]) -> Vec<Value> {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    let lines: String = cases.iter().map(|case| format!("{}\n", case.question)).collect();
+    let lines: String = cases
+        .iter()
+        .map(|case| format!("{}\n", case.question))
+        .collect();
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let answers: Vec<Value> = String::from_utf8(output.stdout).unwrap().lines()
+    let answers: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(answers.len(), cases.len());
@@ -281,85 +323,246 @@ impl Random {
     }
 }
 
+/// How many of each list are nothing out of the ordinary.
+const PLAIN_PATHS: usize = 11;
+const PLAIN_QUERIES: usize = 8;
+const PLAIN_HOSTS: usize = 9;
+
 const PATHS: &[&str] = &[
-    "/a.jpg", "/a.jpg", "/b.PNG", "/gallery/c.webp", "/d.css", "/", "/premium/x.png", "/premium",
-    "/%70remium/x.jp%67", "/premium%2fx", "/x/..%2fpremium/a", "/x/../premium/a.avif", "//a//b.jpg",
-    "/a/./b/../c.gif", "/a%", "/a%0g", "/a%00", "/a%7f", "/..", "/a/../..", "/public/a.jpg", "/public",
-    "/public/%2e%2e/secret.jpg", "/public/..;/x", "/public/%252e%252e/x", "/publicx/a.jpg",
-    "/a\\b.jpg", "/m\u{fc}.jpg", "/a{b}|c^.jpg", "/<x>", "/a`b", "/a;v=1/c.jpg", "/premium;v=1/c.jpg",
-    "/a,b%2Cc.jpg", "/%25", "/%252e%252e/premium/x", "/a%E4.jpg", "/a.jpg#frag", "/~user/%7Euser",
-    "/a%20b.jpg", "/a\"b.jpg", "/%5c..%5cpremium/x",
+    "/a.jpg",
+    "/b.PNG",
+    "/gallery/c.webp",
+    "/d.css",
+    "/",
+    "/premium/x.png",
+    "/premium",
+    "/premium/y.jpg",
+    "/public/a.jpg",
+    "/a,b%2Cc.jpg",
+    "/~user/%7Euser",
+    "/%70remium/x.jp%67",
+    "/premium%2fx",
+    "/x/..%2fpremium/a",
+    "/x/../premium/a.avif",
+    "//a//b.jpg",
+    "/a/./b/../c.gif",
+    "/a%",
+    "/a%0g",
+    "/a%00",
+    "/a%7f",
+    "/..",
+    "/a/../..",
+    "/public",
+    "/public/%2e%2e/secret.jpg",
+    "/public/..;/x",
+    "/public/%252e%252e/x",
+    "/publicx/a.jpg",
+    "/a\\b.jpg",
+    "/m\u{fc}.jpg",
+    "/a{b}|c^.jpg",
+    "/<x>",
+    "/a`b",
+    "/a;v=1/c.jpg",
+    "/premium;v=1/c.jpg",
+    "/%25",
+    "/%252e%252e/premium/x",
+    "/a%E4.jpg",
+    "/a.jpg#frag",
+    "/a%20b.jpg",
+    "/a\"b.jpg",
+    "/%5c..%5cpremium/x",
 ];
 
 const QUERIES: &[&str] = &[
-    "", "", "", "?", "?w=1", "?b=2&a=1&utm_x=3", "?utm_a=1", "?a=%zz&&b", "?%61=1&b", "?x=\"y\"", "?x=<",
-    "?q=m\u{fc}", "?x#y",
+    "",
+    "",
+    "",
+    "?",
+    "?w=1",
+    "?b=2&a=1&utm_x=3",
+    "?utm_a=1",
+    "?%61=1&b",
+    "?a=%zz&&b",
+    "?x=\"y\"",
+    "?x=<",
+    "?q=m\u{fc}",
+    "?x#y",
 ];
 
 const HOSTS: &[&str] = &[
-    "img.example.com", "img.example.com", "img.example.com", "IMG.Example.COM.", "img.example.com:80",
-    "img.example.com:8080", "a.cdn.example.com", "b.c.cdn.example.com", "open.example.org",
-    "open.example.org:81", "[::1]", "evil.example", "cdn.example.com", "", "user@img.example.com",
-    "img..example.com", "img.example.com:x", "img.example.com:99999", "a b.example.com",
+    "img.example.com",
+    "img.example.com",
+    "img.example.com",
+    "IMG.Example.COM.",
+    "img.example.com:80",
+    "img.example.com:8080",
+    "a.cdn.example.com",
+    "open.example.org",
+    "[::1]",
+    "b.c.cdn.example.com",
+    "open.example.org:81",
+    "evil.example",
+    "cdn.example.com",
+    "",
+    "user@img.example.com",
+    "img..example.com",
+    "img.example.com:x",
+    "img.example.com:99999",
+    "a b.example.com",
 ];
 
 const FORWARDED: &[&str] = &[
-    "203.0.113.9", "203.0.113.200", "198.51.100.1", "198.51.100.130", "192.0.2.1", "192.0.2.200",
-    "2001:db8:bad::1", "2001:db8::7", "::ffff:203.0.113.9", "64:ff9b::203.0.113.9", "198.51.100.77",
-    "1.1.1.1", "6.6.6.6, 203.0.113.9, 10.0.0.2", "203.0.113.9:4711", "[2001:db8::9]:1", "unknown",
-    "203.0.113.9, nonsense", "203.0.113.009", "", "127.0.0.1", "10.0.0.3, 10.0.0.2",
+    "203.0.113.9",
+    "203.0.113.200",
+    "198.51.100.1",
+    "198.51.100.130",
+    "192.0.2.1",
+    "192.0.2.200",
+    "2001:db8:bad::1",
+    "2001:db8::7",
+    "::ffff:203.0.113.9",
+    "64:ff9b::203.0.113.9",
+    "198.51.100.77",
+    "1.1.1.1",
+    "6.6.6.6, 203.0.113.9, 10.0.0.2",
+    "203.0.113.9:4711",
+    "[2001:db8::9]:1",
+    "unknown",
+    "203.0.113.9, nonsense",
+    "203.0.113.009",
+    "",
+    "127.0.0.1",
+    "10.0.0.3, 10.0.0.2",
 ];
 
 const AGENTS: &[&str] = &[
-    "Mozilla/5.0 (X11; Linux x86_64) Chrome/145.0", "Mozilla/5.0 Chrome/145.0", "okhttp/4.12.0",
-    "Dalvik/2.1.0 (Linux; U; Android 11)", "x BADBOT/2", "Scrapy/2.11", "curl/8.5", "", "b\u{e4}dbot",
+    "Mozilla/5.0 (X11; Linux x86_64) Chrome/145.0",
+    "Mozilla/5.0 Chrome/145.0",
+    "okhttp/4.12.0",
+    "Dalvik/2.1.0 (Linux; U; Android 11)",
+    "x BADBOT/2",
+    "Scrapy/2.11",
+    "curl/8.5",
+    "",
+    "b\u{e4}dbot",
 ];
 
 const REFERERS: &[&str] = &[
-    "https://www.example.com/", "https://www.example.com/page?x=1", "http://WWW.example.com:81/",
-    "https://show.example.org:8443/x", "https://xn--bcher-kva.example/", "https://b\u{fc}cher.example/",
-    "https://evil.example/", "https://www.example.com@evil.example/", "https://evil.example\\@www.example.com/",
-    "https://www.example.com.evil.example/", "about:blank", "about:srcdoc", "/relative", "", "https://w%77w.example.com/",
+    "https://www.example.com/",
+    "https://www.example.com/page?x=1",
+    "http://WWW.example.com:81/",
+    "https://show.example.org:8443/x",
+    "https://xn--bcher-kva.example/",
+    "https://b\u{fc}cher.example/",
+    "https://evil.example/",
+    "https://www.example.com@evil.example/",
+    "https://evil.example\\@www.example.com/",
+    "https://www.example.com.evil.example/",
+    "about:blank",
+    "about:srcdoc",
+    "/relative",
+    "",
+    "https://w%77w.example.com/",
 ];
 
 const ORIGINS: &[&str] = &[
-    "https://www.example.com", "http://example.com", "https://a.b.example.com", "https://app-1.example.net",
-    "https://show.example.org:8443", "https://show.example.org", "null", "capacitor://localhost",
-    "http://localhost:3000", "https://evil.example", "https://www.example.com/", "HTTPS://WWW.EXAMPLE.COM",
-    "https://example.com, https://evil.example", "", "https://evil.example:443@www.example.com",
+    "https://www.example.com",
+    "http://example.com",
+    "https://a.b.example.com",
+    "https://app-1.example.net",
+    "https://show.example.org:8443",
+    "https://show.example.org",
+    "null",
+    "capacitor://localhost",
+    "http://localhost:3000",
+    "https://evil.example",
+    "https://www.example.com/",
+    "HTTPS://WWW.EXAMPLE.COM",
+    "https://example.com, https://evil.example",
+    "",
+    "https://evil.example:443@www.example.com",
 ];
 
 const ACCEPTS: &[&str] = &[
-    "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", "image/webp,*/*", "*/*",
-    "image/webp;q=0,*/*", "image/avif;q=0.5, image/webp", "image/webp;q=x", "IMAGE/WEBP;q=0.1", "",
+    "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    "image/webp,*/*",
+    "*/*",
+    "image/webp;q=0,*/*",
+    "image/avif;q=0.5, image/webp",
+    "image/webp;q=x",
+    "IMAGE/WEBP;q=0.1",
+    "",
 ];
 
 fn case(random: &mut Random) -> Case {
-    let method = random.one(&[
-        "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE", "TRACE", "PURGE", "get",
-    ]);
-    let target = format!("{}{}", random.one(PATHS), random.one(QUERIES));
+    // Most requests are odd in one place at most, or none would get far.
+    let (odd_method, odd_path, odd_host) = (random.chance(6), random.chance(35), random.chance(15));
+    let method = match odd_method {
+        true => random.one(&["DELETE", "TRACE", "PURGE", "get"]),
+        false => random.one(&["GET", "GET", "GET", "HEAD", "POST", "PUT", "OPTIONS"]),
+    };
+    let path = random.one(if odd_path {
+        PATHS
+    } else {
+        &PATHS[..PLAIN_PATHS]
+    });
+    let target = format!(
+        "{path}{}",
+        random.one(if odd_path {
+            QUERIES
+        } else {
+            &QUERIES[..PLAIN_QUERIES]
+        })
+    );
     let mut fields = Vec::new();
-    let host = random.one(HOSTS);
+    let host = random.one(if odd_host {
+        HOSTS
+    } else {
+        &HOSTS[..PLAIN_HOSTS]
+    });
     let absolute = random.chance(8);
     if !random.chance(2) {
-        fields.push(("Host", if absolute && random.chance(30) { "other.example" } else { host }));
+        fields.push((
+            "Host",
+            if absolute && random.chance(30) {
+                "other.example"
+            } else {
+                host
+            },
+        ));
     }
     if random.chance(2) {
         fields.push(("host", host));
     }
     for (name, list, percent) in [
         ("X-Forwarded-For", FORWARDED, 80),
-        ("X-Forwarded-Proto", &["https", "http", "ftp", "http, https"][..], 20),
+        (
+            "X-Forwarded-Proto",
+            &["https", "http", "ftp", "http, https"][..],
+            20,
+        ),
         ("User-Agent", AGENTS, 85),
         ("Referer", REFERERS, 60),
         ("Origin", ORIGINS, 35),
         ("Accept", ACCEPTS, 70),
-        ("Sec-Fetch-Site", &["same-origin", "same-site", "none", "cross-site", "x"], 40),
+        (
+            "Sec-Fetch-Site",
+            &["same-origin", "same-site", "none", "cross-site", "x"],
+            40,
+        ),
         ("Sec-Fetch-Mode", &["navigate", "no-cors"], 40),
         ("Sec-Fetch-Dest", &["document", "image"], 40),
         ("Access-Control-Request-Method", &["GET", "PUT", "get"], 20),
-        ("Connection", &["keep-alive", "Referer", "x-forwarded-for, origin", "host, cookie"], 15),
+        (
+            "Connection",
+            &[
+                "keep-alive",
+                "Referer",
+                "x-forwarded-for, origin",
+                "host, cookie",
+            ],
+            15,
+        ),
         ("X-Forwarded-Host", &["evil.example"], 10),
         ("X-Real-IP", &["192.0.2.200"], 10),
         ("x_forwarded_for", &["198.51.100.77"], 5),
@@ -385,7 +588,9 @@ fn build(
 ) -> Case {
     // The scheme of an absolute target means nothing; the connection's does.
     let scheme = random.one(&["http", "https"]);
-    let on_the_wire = absolute.map_or(target.to_owned(), |host| format!("{scheme}://{host}{target}"));
+    let on_the_wire = absolute.map_or(target.to_owned(), |host| {
+        format!("{scheme}://{host}{target}")
+    });
     let mut wire = format!("{method} {on_the_wire} HTTP/1.1\r\n");
     let mut headers = serde_json::Map::new();
     for (name, value) in fields {
@@ -400,5 +605,8 @@ fn build(
     }
     let url = absolute.map_or(target.to_owned(), |host| format!("http://{host}{target}"));
     let question = json!({ "method": method, "url": url, "peer": "127.0.0.1", "headers": headers });
-    Case { wire: wire.into_bytes(), question }
+    Case {
+        wire: wire.into_bytes(),
+        question,
+    }
 }
