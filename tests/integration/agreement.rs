@@ -454,7 +454,7 @@ const REFERERS: &[&str] = &[
     "https://show.example.org:8443/x",
     "https://xn--bcher-kva.example/",
     "https://b\u{fc}cher.example/",
-    "https://evil.example/",
+    "https://evil.example/", "https://evil.example/", "https://evil.example/a",
     "https://www.example.com@evil.example/",
     "https://evil.example\\@www.example.com/",
     "https://www.example.com.evil.example/",
