@@ -39,7 +39,7 @@ pub(super) fn load_and_test(file: &Path) -> Option<Snapshot> {
     }
     let failures = run_tests(&snapshot);
     for failure in &failures {
-        eprintln!("error: {}: {failure}", file.display());
+        eprintln!("error: {}:{failure}", file.display());
     }
     failures.is_empty().then_some(snapshot)
 }

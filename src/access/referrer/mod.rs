@@ -7,7 +7,7 @@ pub use host::{ReferrerUrlError, listed_host};
 
 use std::collections::HashSet;
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, ORIGIN, REFERER};
 
@@ -77,7 +77,7 @@ impl ReferrerRule {
 
     fn judge_url(&self, url: &[u8], source: Source) -> Finding<'static> {
         match page_host(url) {
-            Some(page) => self.judge_host(page.host(), source),
+            Some(page) => self.judge_host(&page.host, source),
             None => self.not_understood(source),
         }
     }

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use super::Compiler;
 use super::rule::{is_on, must_be_written, nothing_listed};
-use crate::access::country::{CountryCode, CountryDatabase};
+use super::{Compiler, written_or};
+use crate::access::country::{CountryCode, CountryDatabase, DatabaseError};
 use crate::access::geo::{GeoPolicy, GeoRule};
-use crate::config::error::{Spot, quoted};
-use crate::config::file::{Entry, Geo, Mode, Unknown};
+use crate::config::error::{Finding, Spot};
+use crate::config::file::{Entry, Geo, Mode, Unknown, Written};
+use crate::config::source::why_unreadable;
 
 const DATABASE: &str = "country.mmdb";
 
 impl Compiler<'_> {
     /// `access.geo`; `None` when its mode is off.
     pub(super) fn geo(&mut self, raw: &Geo) -> Option<GeoRule> {
+        // A list that waits for its mode is checked, too.
         let countries = raw.countries.iter().flat_map(|list| list.iter());
-        let countries: Vec<_> = countries.filter_map(|entry| self.country(entry)).collect();
+        let countries = countries.filter_map(|entry| self.country(entry)).collect();
         let mode = raw.mode.as_ref().filter(|mode| mode.value != Mode::Off)?;
         let allow = mode.value == Mode::Allow;
         if allow && raw.unknown.is_none() {
@@ -31,17 +33,17 @@ impl Compiler<'_> {
             self.findings
                 .add_first(finding.help("write `countries = [\"DE\", \"FR\"]`"));
         }
-        let unknown = raw
-            .unknown
-            .as_ref()
-            .map_or(Unknown::Allow, |unknown| unknown.value);
         let policy = GeoPolicy {
             allow,
             countries,
-            deny_unknown: unknown == Unknown::Block,
+            deny_unknown: written_or(&raw.unknown, Unknown::Allow) == Unknown::Block,
             shadow: is_on(raw.shadow.as_ref()),
         };
-        let database = match &raw.database {
+        Some(GeoRule::new(&policy, self.geo_database(raw, mode)?))
+    }
+
+    fn geo_database(&mut self, raw: &Geo, mode: &Written<Mode>) -> Option<Arc<CountryDatabase>> {
+        match &raw.database {
             Some(written) => self.database(&written.value, &written.spot),
             None => {
                 let spot = Spot {
@@ -50,15 +52,14 @@ impl Compiler<'_> {
                 };
                 self.database(DATABASE, &spot)
             }
-        };
-        Some(GeoRule::new(&policy, database?))
+        }
     }
 
     fn country(&self, entry: Entry<'_>) -> Option<CountryCode> {
         match CountryCode::parse(entry.text) {
             Ok(code) => Some(code),
             Err(error) => {
-                let finding = entry.error(format!("{}: {error}", quoted(entry.text)));
+                let finding = entry.error(error.to_string());
                 let finding = finding.label("not a country code");
                 self.findings
                     .add(finding.allowed("ISO 3166-1 alpha-2 codes, in any case: \"DE\""));
@@ -76,17 +77,24 @@ impl Compiler<'_> {
         let database = match CountryDatabase::open(&path) {
             Ok(database) => Some(Arc::new(database)),
             Err(error) => {
-                let message = format!("cannot use {}: {error}", path.display());
-                let finding = spot.error(message).label("this database");
-                self.findings.add(
-                    finding
-                        .allowed("a MaxMind DB with countries, such as GeoLite2-Country.mmdb")
-                        .help("a relative path starts at the folder of the configuration file"),
-                );
+                self.findings.add(unusable(spot, &error));
                 None
             }
         };
         self.databases.insert(path, database.clone());
         database
     }
+}
+
+fn unusable(spot: &Spot, error: &DatabaseError) -> Finding {
+    let (message, help) = match error {
+        DatabaseError::Read { source, .. } => (
+            format!("{error}: {}", why_unreadable(source)),
+            "a relative path starts at the folder of the configuration file",
+        ),
+        _ => (error.to_string(), ""),
+    };
+    let finding = spot.error(message).label("this database");
+    let finding = finding.allowed("a MaxMind DB with countries, such as GeoLite2-Country.mmdb");
+    finding.help(help)
 }

@@ -5,5 +5,5 @@ mod origin;
 mod proxy;
 
 pub(crate) use client::{Client, Reply};
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Asked, Origin};
 pub(crate) use proxy::{Portcullis, eventually};

@@ -42,6 +42,11 @@ impl Portcullis {
         }
     }
 
+    /// The configuration file.
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.folder.path().join("portcullis.toml")
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
     }
