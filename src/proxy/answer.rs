@@ -1,8 +1,7 @@
 //! Answers of our own (sections 6.7 and 10).
 
-use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
 use super::record::Record;
@@ -12,7 +11,7 @@ use crate::origin::OriginError;
 use crate::plan::Reject;
 
 /// Carries the id of an answer made here.
-pub(super) static REFERENCE: HeaderName = HeaderName::from_static("portcullis-ref");
+static REFERENCE: HeaderName = HeaderName::from_static("portcullis-ref");
 static DENIED_BY: HeaderName = HeaderName::from_static("portcullis-denied-by");
 
 static TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -22,40 +21,34 @@ static CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// An answer made here.
 #[derive(Debug)]
 pub(super) struct Answer {
-    response: Response<()>,
-    body: Bytes,
+    status: StatusCode,
+    reference: Reference,
+    extra: Option<Extra>,
+    closing: bool,
+}
+
+/// A field that only some answers have.
+#[derive(Debug)]
+enum Extra {
+    DeniedBy(RuleId),
+    Allow(HeaderValue),
 }
 
 impl Answer {
     fn new(status: StatusCode, reference: Reference) -> Self {
-        let (body, id) = reference.body(status.canonical_reason().unwrap_or("Error"));
-        let mut response = Response::new(());
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.reserve(6);
-        headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
-        headers.insert(REFERENCE.clone(), id);
-        if status == StatusCode::NO_CONTENT {
-            return Self {
-                response,
-                body: Bytes::new(),
-            };
+        Self {
+            status,
+            reference,
+            extra: None,
+            closing: false,
         }
-        headers.insert(header::CONTENT_TYPE, TEXT.clone());
-        Self { response, body }
-    }
-
-    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.response.headers_mut().insert(name, value);
-        self
     }
 
     /// A denial; the rule only if it is disclosed.
     pub(super) fn denied(rule: Option<RuleId>, reference: Reference) -> Self {
-        let answer = Self::new(StatusCode::FORBIDDEN, reference);
-        match rule {
-            Some(rule) => answer.with(DENIED_BY.clone(), HeaderValue::from_static(rule.as_str())),
-            None => answer,
+        Self {
+            extra: rule.map(Extra::DeniedBy),
+            ..Self::new(StatusCode::FORBIDDEN, reference)
         }
     }
 
@@ -65,10 +58,9 @@ impl Answer {
         allow: Option<HeaderValue>,
         reference: Reference,
     ) -> Self {
-        let answer = Self::new(reject.status(), reference);
-        match allow {
-            Some(allow) => answer.with(header::ALLOW, allow),
-            None => answer,
+        Self {
+            extra: allow.map(Extra::Allow),
+            ..Self::new(reject.status(), reference)
         }
     }
 
@@ -94,12 +86,38 @@ impl Answer {
 
     /// The connection ends with this answer.
     pub(super) fn closing(self) -> Self {
-        self.with(header::CONNECTION, CLOSE.clone())
+        Self {
+            closing: true,
+            ..self
+        }
     }
 
     /// The response; hyper leaves the body away where the method has none.
     pub(super) fn into_response(self, mut record: Record) -> Response<Body> {
-        record.status(self.response.status());
-        self.response.map(|()| Body::own(self.body, record))
+        record.status(self.status);
+        let reason = self.status.canonical_reason().unwrap_or("Error");
+        let (mut body, id) = self.reference.body(reason);
+        let mut headers = HeaderMap::with_capacity(6);
+        headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
+        headers.insert(REFERENCE.clone(), id);
+        if self.status == StatusCode::NO_CONTENT {
+            body.clear();
+        } else {
+            headers.insert(header::CONTENT_TYPE, TEXT.clone());
+        }
+        match self.extra {
+            None => {}
+            Some(Extra::Allow(methods)) => drop(headers.insert(header::ALLOW, methods)),
+            Some(Extra::DeniedBy(rule)) => {
+                headers.insert(DENIED_BY.clone(), HeaderValue::from_static(rule.as_str()));
+            }
+        }
+        if self.closing {
+            headers.insert(header::CONNECTION, CLOSE.clone());
+        }
+        let mut response = Response::new(Body::own(body, record));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        response
     }
 }
