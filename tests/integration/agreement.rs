@@ -98,7 +98,7 @@ fn the_proxy_does_what_explain_says() {
     let proxy = Portcullis::start(&origin, &policy);
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let cases: Vec<Case> = (0..REQUESTS).map(|_| case(&mut random)).collect();
-    let answers = explain(&proxy.configuration(), &cases);
+    let answers = explain(&proxy.folder().join("portcullis.toml"), &cases);
     let mut sent = Vec::new();
     for case in &cases {
         let before = origin.asked().len();
@@ -454,7 +454,9 @@ const REFERERS: &[&str] = &[
     "https://show.example.org:8443/x",
     "https://xn--bcher-kva.example/",
     "https://b\u{fc}cher.example/",
-    "https://evil.example/", "https://evil.example/", "https://evil.example/a",
+    "https://evil.example/",
+    "https://evil.example/",
+    "https://evil.example/a",
     "https://www.example.com@evil.example/",
     "https://evil.example\\@www.example.com/",
     "https://www.example.com.evil.example/",

@@ -6,8 +6,13 @@ mod support;
 
 mod agreement;
 mod answer;
+mod forward;
 mod keys;
+mod log;
 mod oracle;
+mod origin;
+mod reload;
 mod rules;
 mod running_keys;
 mod seeds;
+mod server;

@@ -47,6 +47,11 @@ impl Portcullis {
         self.folder.path().join("portcullis.toml")
     }
 
+    /// Where its configuration is, and its access log.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address)
     }
@@ -60,14 +65,27 @@ impl Portcullis {
 
     /// Stops it in order and returns the lines of its access log.
     pub(crate) fn stop(self) -> Vec<serde_json::Value> {
-        self.server.stop().drain();
-        self.server.wait();
-        drop(self.log);
-        let lines = std::fs::read_to_string(self.folder.path().join("access.ndjson")).unwrap();
-        lines
+        self.stop_text()
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// Stops it in order and returns its access log.
+    pub(crate) fn stop_text(self) -> String {
+        let path = self.folder.path().join("access.ndjson");
+        let folder = self.finish();
+        let text = std::fs::read_to_string(path).unwrap();
+        drop(folder);
+        text
+    }
+
+    /// Stops it in order.
+    pub(crate) fn finish(self) -> TempDir {
+        self.server.stop().drain();
+        self.server.wait();
+        drop(self.log);
+        self.folder
     }
 }
 
