@@ -81,6 +81,8 @@ url = "@origin@"
 host = "origin"
 [route.access.origins.delivery]
 [route.access.referrer]
+mode = "block"
+urls = ["https://evil.example"]
 [route.images]
 formats = []
 "#;

@@ -6,6 +6,7 @@ mod support;
 
 mod agreement;
 mod answer;
+mod command;
 mod forward;
 mod keys;
 mod log;
