@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response, Uri, Version};
 use smallvec::SmallVec;
@@ -19,6 +20,7 @@ use crate::message::{connection, vary};
 use crate::origin::{OriginError, OriginSettings, Origins, Reply, Upload};
 use crate::plan::{Plan, Received};
 
+static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// What the origin is sent and the response gets, worked out by the plan.
@@ -35,7 +37,8 @@ pub(super) struct Prepared {
 /// A request that only has to be sent.
 #[derive(Debug)]
 pub(super) struct Errand {
-    prepared: Prepared,
+    settings: Arc<OriginSettings>,
+    vary: Option<HeaderValue>,
     request: Request<Upload>,
     record: Record,
     reference: Reference,
@@ -73,8 +76,13 @@ impl Prepared {
         })
     }
 
-    /// The request's head, edited in place.
-    pub(super) fn request_head(&mut self, received: Received, instance: &Instance) -> Request<()> {
+    /// The request, its head edited in place.
+    pub(super) fn request(
+        &mut self,
+        received: Received,
+        body: Incoming,
+        instance: &Instance,
+    ) -> Request<Upload> {
         let Received {
             method,
             mut headers,
@@ -89,7 +97,12 @@ impl Prepared {
             headers.insert(name, value);
         }
         headers.append(header::VIA, instance.via().clone());
-        let mut request = Request::new(());
+        let body = Upload::new(body);
+        if !body.is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
+            // hyper sends no body with a GET that does not say that it has one.
+            headers.insert(header::TRANSFER_ENCODING, CHUNKED.clone());
+        }
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = std::mem::take(&mut self.uri);
         *request.headers_mut() = headers;
@@ -100,22 +113,14 @@ impl Prepared {
 impl Errand {
     pub(super) fn new(
         prepared: Prepared,
-        head: Request<()>,
-        upload: Upload,
+        request: Request<Upload>,
         record: Record,
         reference: Reference,
     ) -> Self {
-        let mut request = head.map(|()| upload);
-        let headers = request.headers();
-        if !request.body().is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
-            // hyper sends no body with a GET that does not say that it has one.
-            let chunked = HeaderValue::from_static("chunked");
-            request
-                .headers_mut()
-                .insert(header::TRANSFER_ENCODING, chunked);
-        }
+        let Prepared { settings, vary, .. } = prepared;
         Self {
-            prepared,
+            settings,
+            vary,
             request,
             record,
             reference,
@@ -125,16 +130,17 @@ impl Errand {
     /// Asks the origin and passes its response on.
     pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> Response<Body> {
         let Self {
-            prepared,
+            settings,
+            vary,
             request,
             mut record,
             reference,
         } = self;
         let asked = Instant::now();
-        let reply = origins.send(&prepared.settings, request).await;
+        let reply = origins.send(&settings, request).await;
         record.origin_took(asked.elapsed());
         match reply {
-            Ok(reply) => respond(reply, prepared.vary.as_ref(), instance, record),
+            Ok(reply) => respond(reply, vary.as_ref(), instance, record),
             Err(error) => fail(&error, reference, record),
         }
     }

@@ -13,6 +13,7 @@ mod rest;
 pub use body::Body;
 pub use instance::Instance;
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use self::rest::Rest;
 use crate::access::Decision;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
-use crate::origin::{Origins, Upload};
+use crate::origin::Origins;
 use crate::plan::{Arrival, Plan, Received};
 
 /// Handles the requests of one worker.
@@ -42,11 +43,12 @@ pub struct Proxy {
 }
 
 /// How a request goes on once everything about it is known.
-enum Next {
+enum Next<'a> {
     /// It is answered here.
     Answer(Response<Body>),
-    /// The origin is asked.
-    Ask(Errand),
+    /// The origin is asked. Boxed, so that a denial does not have to move
+    /// the room for it.
+    Ask(Pin<Box<dyn Future<Output = Response<Body>> + 'a>>),
 }
 
 impl Proxy {
@@ -70,13 +72,12 @@ impl Proxy {
     pub async fn handle(&self, request: Request<Incoming>, arrival: &Arrival) -> Response<Body> {
         match self.decide(request, arrival) {
             Next::Answer(response) => response,
-            // Boxed, so that a denial does not have to move the room for it.
-            Next::Ask(errand) => Box::pin(errand.run(&self.origins, &self.instance)).await,
+            Next::Ask(response) => response.await,
         }
     }
 
     /// All that is done before the origin is asked, without waiting.
-    fn decide(&self, request: Request<Incoming>, arrival: &Arrival) -> Next {
+    fn decide(&self, request: Request<Incoming>, arrival: &Arrival) -> Next<'_> {
         let snapshot = self.policy.load();
         let reference = self.references.next();
         let mut record = Record::start(&snapshot, &self.journal);
@@ -96,32 +97,41 @@ impl Proxy {
             record.rejected(&seen, framing::AMBIGUOUS);
             return Next::Answer(rest.drop_and_close(Answer::bad_framing(reference), record));
         }
-        let plan = match Plan::new(&snapshot, &received, arrival) {
-            Ok(plan) => plan,
-            Err(reject) => {
-                record.rejected(&seen, &reject.to_string());
-                let allow = allow::methods(&snapshot, &received, arrival, reject);
-                return Next::Answer(
-                    rest.answer(Answer::rejected(reject, allow, reference), record),
-                );
+        match self.plan(&seen, &mut record) {
+            Err(answer) => Next::Answer(rest.answer(answer, record)),
+            Ok(mut prepared) => {
+                let request = prepared.request(received, rest.into_body(), &self.instance);
+                let errand = Errand::new(prepared, request, record, reference);
+                Next::Ask(Box::pin(errand.run(&self.origins, &self.instance)))
             }
-        };
-        record.planned(&seen, &plan);
+        }
+    }
+
+    /// What the origin is to be sent, or why it is not asked.
+    fn plan(&self, seen: &Seen<'_>, record: &mut Record) -> Result<Prepared, Answer> {
+        let &Seen {
+            snapshot,
+            received,
+            arrival,
+            reference,
+            ..
+        } = seen;
+        let plan = Plan::new(snapshot, received, arrival).map_err(|reject| {
+            record.rejected(seen, &reject.to_string());
+            let allow = allow::methods(snapshot, received, arrival, reject);
+            Answer::rejected(reject, allow, reference)
+        })?;
+        record.planned(seen, &plan);
         if let Decision::Deny(rule) = plan.judgement.decision {
-            let rule = snapshot.disclose.then_some(rule);
-            return Next::Answer(rest.answer(Answer::denied(rule, reference), record));
+            return Err(Answer::denied(snapshot.disclose.then_some(rule), reference));
         }
         if self.instance.is_named_in(&received.headers) {
             record.failed("proxy_loop_detected");
-            return Next::Answer(rest.answer(Answer::looped(reference), record));
+            return Err(Answer::looped(reference));
         }
-        let Some(mut prepared) = Prepared::new(&snapshot, &plan, arrival.peer) else {
+        Prepared::new(snapshot, &plan, arrival.peer).ok_or_else(|| {
             record.failed("http_request_error");
-            return Next::Answer(rest.answer(Answer::too_long(reference), record));
-        };
-        drop(plan);
-        let head = prepared.request_head(received, &self.instance);
-        let upload = Upload::new(rest.into_body());
-        Next::Ask(Errand::new(prepared, head, upload, record, reference))
+            Answer::too_long(reference)
+        })
     }
 }

@@ -256,7 +256,7 @@ fn signals_reload_and_stop() {
     assert_eq!(status(&program, "bad"), 403);
     program.edit("bad", "worse");
     program.signal("HUP");
-    program.says("in force");
+    program.says("is in force");
     assert_eq!(
         (status(&program, "bad"), status(&program, "worse")),
         (200, 403)
@@ -276,7 +276,7 @@ fn signals_reload_and_stop() {
     assert_eq!(status(&program, "worse"), 403);
     // A change of the file alone is enough.
     program.edit("expect = \"deny\"", "expect = \"forward\"");
-    program.says("in force");
+    program.says("is in force");
     assert_eq!(
         (status(&program, "worse"), status(&program, "other")),
         (200, 403)

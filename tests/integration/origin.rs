@@ -231,10 +231,16 @@ fn at_max_connections_requests_wait_in_line_and_then_503() {
             .map(|asked| asked.join().unwrap())
             .collect();
         assert_eq!(statuses, [200; 8], "{workers} workers");
+        let slow_ones = || {
+            origin
+                .asked()
+                .iter()
+                .filter(|a| a.line().contains("/slow"))
+                .count()
+        };
+        let before = slow_ones();
         let slow = ask("/slow");
-        eventually("the slow one is there", || {
-            origin.asked().iter().any(|a| a.line().contains("/slow"))
-        });
+        eventually("the slow one is there", || slow_ones() > before);
         let start = Instant::now();
         assert_eq!(ask("/").join().unwrap(), 503);
         assert!(start.elapsed() >= Duration::from_millis(350));
