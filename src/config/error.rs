@@ -1,7 +1,6 @@
 //! What is wrong, or risky, in a configuration: each with its place, the full
 //! key, what was found, what is allowed and the likely fix.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -63,6 +62,8 @@ pub struct Finding {
     message: String,
     label: String,
     notes: Vec<Note>,
+    /// The key that `key` is probably a misspelling of.
+    meant: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +83,7 @@ impl Finding {
             message: message.into(),
             label: String::new(),
             notes: Vec::new(),
+            meant: None,
         }
     }
 
@@ -107,6 +109,13 @@ impl Finding {
     /// The likely fix.
     pub(super) fn help(self, text: impl Into<String>) -> Self {
         self.noted("help", text)
+    }
+
+    /// The full key that was probably meant: what would be said of its
+    /// absence is said by this.
+    pub(super) fn meant(mut self, key: String) -> Self {
+        self.meant = Some(key);
+        self
     }
 
     /// Why it matters.
@@ -147,19 +156,27 @@ impl Finding {
 
     /// The line, from 1; `None` where the whole file is concerned.
     pub fn line(&self) -> Option<usize> {
-        let span = self.place.span.as_ref()?;
-        Some(self.place.source.line_number(span.start))
+        match &self.place.at {
+            At::File | At::Text => None,
+            At::Bytes(span) => Some(self.place.source.line_number(span.start)),
+        }
     }
 
     /// Whether it is about `key` or about an entry of it.
     pub(super) fn concerns(&self, key: &str) -> bool {
-        let rest = self.key.strip_prefix(key);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        let begins = |own: &String| {
+            let rest = own.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        begins(&self.key) || self.meant.as_ref().is_some_and(begins)
     }
 
     /// What to order findings by: the configuration file's own first.
     pub(super) fn position(&self, main: &Path) -> (bool, &Path, Option<usize>, usize) {
-        let start = self.place.span.as_ref().map_or(0, |span| span.start);
+        let start = match &self.place.at {
+            At::File | At::Text => 0,
+            At::Bytes(span) => span.start,
+        };
         (self.path() != main, self.path(), self.line(), start)
     }
 }
@@ -172,9 +189,10 @@ impl fmt::Display for Finding {
         };
         let path = self.place.source.path.to_string_lossy();
         let group = Group::with_title(tone.primary_title(self.summary()));
-        let group = match &self.place.span {
-            None => group.element(self.place.origin(path)),
-            Some(span) => group.element(self.place.snippet(span, &self.label).path(path)),
+        let group = match &self.place.at {
+            At::File => group.element(Origin::path(path)),
+            At::Text => group.element(Origin::path(path).line(1).char_column(1)),
+            At::Bytes(span) => group.element(self.place.snippet(span, &self.label).path(path)),
         };
         let notes = self.notes.iter();
         let notes = notes.map(|note| Tone::NOTE.with_name(note.name).message(&*note.text));
@@ -187,15 +205,26 @@ impl fmt::Display for Finding {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     source: Arc<Source>,
-    span: Option<Range<usize>>,
+    at: At,
+}
+
+#[derive(Clone, Debug)]
+enum At {
+    /// The file as such, which may not be there.
+    File,
+    /// The text as a whole: no line of it is to blame.
+    Text,
+    Bytes(Range<usize>),
 }
 
 impl Place {
     pub(super) fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
-        let end = span.end.min(source.text.len());
+        let text = &source.text;
+        let end = text.floor_char_boundary(span.end);
+        let start = text.floor_char_boundary(span.start.min(end));
         Self {
             source: Arc::clone(source),
-            span: Some(span.start.min(end)..end),
+            at: At::Bytes(start..end),
         }
     }
 
@@ -204,7 +233,7 @@ impl Place {
     pub(super) fn file(path: &Path) -> Self {
         Self {
             source: Source::new(path, ""),
-            span: None,
+            at: At::File,
         }
     }
 
@@ -212,15 +241,7 @@ impl Place {
     pub(super) fn whole(source: &Arc<Source>) -> Self {
         Self {
             source: Arc::clone(source),
-            span: None,
-        }
-    }
-
-    fn origin<'a>(&self, path: Cow<'a, str>) -> Origin<'a> {
-        let origin = Origin::path(path);
-        match self.source.text.as_str() {
-            "" => origin,
-            _ => origin.line(self.source.line_number(0)).char_column(1),
+            at: At::Text,
         }
     }
 
@@ -283,11 +304,16 @@ impl Spot {
 /// line.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
-    let shown: String = text.chars().take(LONGEST).collect();
-    let dots = if shown.len() < text.len() { "..." } else { "" };
-    let shown = shown.escape_debug().to_string();
-    let shown = shown.replace("\\\"", "\"").replace("\\'", "'");
-    format!("`{shown}{dots}`")
+    let dots = if text.chars().nth(LONGEST).is_some() {
+        "..."
+    } else {
+        ""
+    };
+    let shown = text.chars().take(LONGEST).map(|letter| match letter {
+        '\\' | '"' | '\'' => letter.to_string(),
+        letter => letter.escape_debug().to_string(),
+    });
+    format!("`{}{dots}`", shown.collect::<String>())
 }
 
 fn render_all(findings: &[Finding]) -> String {

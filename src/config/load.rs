@@ -7,6 +7,7 @@ use super::error::{ConfigErrors, Finding, Warnings};
 use super::parse::parse;
 use super::reader::Findings;
 use super::source::Source;
+use super::warn::warn;
 use super::{Level, Snapshot};
 
 /// Reads and compiles the configuration file at `path`, and the files that it
@@ -16,10 +17,14 @@ use super::{Level, Snapshot};
 ///
 /// Every error in it, in order of position.
 pub fn load(path: &Path) -> Result<(Snapshot, Warnings), ConfigErrors> {
-    let source = Source::read(path).map_err(|finding| ConfigErrors(vec![finding]))?;
+    let source = Source::read(path).map_err(|finding| ConfigErrors(vec![*finding]))?;
     let findings = Findings::default();
     let file = parse(&source, &findings);
-    let snapshot = file.and_then(|file| compile(&file, path, &findings));
+    let snapshot = file.and_then(|file| {
+        let snapshot = compile(&file, path, &findings)?;
+        warn(&file, &snapshot, &findings);
+        Some(snapshot)
+    });
     let (errors, warnings) = in_order(findings, path);
     match snapshot {
         Some(snapshot) if errors.is_empty() => Ok((snapshot, Warnings(warnings))),

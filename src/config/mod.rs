@@ -18,6 +18,10 @@ mod snapshot;
 mod source;
 mod spelling;
 mod units;
+mod warn;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::{ConfigErrors, Finding, Level, Warnings};
 pub use load::load;

@@ -165,12 +165,12 @@ impl<'a> Table<'a> {
         let (spot, value) = self.get(name)?;
         let allowed = one_of(words.iter().map(|(word, _)| *word));
         let Some(text) = value.as_str() else {
-            return self.refuse(wrong_type(&spot, value, &allowed));
+            return self.refuse(wrong_type(&spot, value, &format!("one of {allowed}")));
         };
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(Written::new(*meaning, spot));
         }
-        let meant = spelling::closest(text, words.iter().map(|(word, _)| *word));
+        let meant = spelling::meant(text, words.iter().map(|(word, _)| *word));
         let help = meant.map(|word| format!("did you mean `\"{word}\"`?"));
         self.refuse(
             spot.error(format!("{} is not one of the choices", quoted(text)))
@@ -184,16 +184,16 @@ impl<'a> Table<'a> {
     /// warnings.
     pub(super) fn list(&self, name: &'static str) -> Option<List> {
         let (spot, value) = self.get(name)?;
-        self.strings(spot, value)
+        self.strings(spot, value, "a list of strings")
     }
 
-    fn strings(&self, spot: Spot, value: &DeValue<'_>) -> Option<List> {
+    fn strings(&self, spot: Spot, value: &DeValue<'_>, kind: &str) -> Option<List> {
         let Some(array) = value.as_array() else {
             let fix = match value.as_str() {
                 Some(text) => format!("write `[\"{text}\"]`"),
                 None => String::new(),
             };
-            return self.refuse(wrong_type(&spot, value, "a list of strings").help(fix));
+            return self.refuse(wrong_type(&spot, value, kind).help(fix));
         };
         let mut list = List::new(spot);
         for (index, item) in array.iter().enumerate() {
@@ -218,7 +218,7 @@ impl<'a> Table<'a> {
     }
 
     /// A table with the keys of `section`.
-    pub(super) fn table(&self, name: &'static str, section: &str) -> Option<Table<'a>> {
+    pub(super) fn table(&self, name: &'static str, section: &str) -> Option<Self> {
         let (spot, value) = self.get(name)?;
         match value.as_table() {
             Some(entries) => {
@@ -252,7 +252,9 @@ impl<'a> Table<'a> {
             let value_spot = self.spot_of(key, value.span());
             let list = match value.get_ref().as_str() {
                 Some(text) => List::of_one(value_spot, text),
-                None => self.strings(value_spot, value.get_ref())?,
+                None => {
+                    self.strings(value_spot, value.get_ref(), "a string or a list of strings")?
+                }
             };
             Some((Written::new(name.get_ref().to_string(), named), list))
         };
@@ -260,7 +262,7 @@ impl<'a> Table<'a> {
     }
 
     /// The tables of `[[name]]`, each with the keys of `section`.
-    pub(super) fn tables(&self, name: &'static str, section: &str) -> Vec<Table<'a>> {
+    pub(super) fn tables(&self, name: &'static str, section: &str) -> Vec<Self> {
         let Some((spot, value)) = self.get(name) else {
             return Vec::new();
         };

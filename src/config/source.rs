@@ -41,20 +41,26 @@ impl Source {
 
     /// Reads a configuration file; what is wrong with it as a whole is one
     /// error that names the path.
-    pub(super) fn read(path: &Path) -> Result<Arc<Self>, Finding> {
+    pub(super) fn read(path: &Path) -> Result<Arc<Self>, Box<Finding>> {
         let refuse = |message: String, help: &str| {
-            Err(Finding::error(Place::file(path), "", message).help(help))
+            Err(Box::new(
+                Finding::error(Place::file(path), "", message).help(help),
+            ))
         };
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) => return refuse(why_unreadable(&error).into(), hint(&error)),
+            Err(error) => {
+                let why = why_unreadable(&error);
+                let message = format!("the configuration cannot be read: {why}");
+                return refuse(message, hint(&error));
+            }
         };
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(path, text)),
             Err(error) => {
                 let good = error.utf8_error().valid_up_to();
                 let line = 1 + count_lines(&error.as_bytes()[..good]);
-                let message = format!("this file is not UTF-8 text (line {line})");
+                let message = format!("the configuration is not UTF-8 text: see line {line}");
                 refuse(message, "save it as UTF-8; is it the right file?")
             }
         }

@@ -16,6 +16,24 @@ pub(super) fn closest<'a>(
         .map(|(_, word)| word)
 }
 
+/// The word in `words` that `found` probably stands for: another word for the
+/// same, or a misspelling.
+pub(super) fn meant<'a>(
+    found: &str,
+    words: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let same = match plain(found).as_str() {
+        "deny" | "blacklist" | "blocklist" | "denylist" | "forbid" => "block",
+        "whitelist" | "allowlist" | "permit" | "pass" => "allow",
+        "none" | "disabled" | "no" | "false" => "off",
+        "warning" => "warn",
+        "remove" | "strip" | "ignore" => "drop",
+        _ => "",
+    };
+    let found_same = words.clone().into_iter().find(|word| *word == same);
+    found_same.or_else(|| closest(found, words))
+}
+
 /// Keys are often typed `maxConnections`, `max-connections` or `MaxConnections`.
 fn plain(word: &str) -> String {
     let letters = word.chars().filter(|letter| !matches!(letter, '_' | '-'));
@@ -63,6 +81,9 @@ mod tests {
         assert_eq!(closest("ALLOW", words), Some("allow"));
         assert_eq!(closest("on", words), None);
         assert_eq!(closest("", words), None);
+        assert_eq!(meant("deny", words), Some("block"));
+        assert_eq!(meant("whitelist", words), Some("allow"));
+        assert_eq!(meant("warning", words), None);
         assert_eq!(closest("userAgent", ["user_agent"]), Some("user_agent"));
     }
 }

@@ -118,6 +118,10 @@ pub fn listed_host(entry: &str) -> Result<String, ReferrerUrlError> {
     let no_scheme = || ReferrerUrlError::NoScheme(entry.trim_start_matches('/').to_owned());
     let (_, rest) = entry.split_once("://").ok_or_else(no_scheme)?;
     let host_end = rest.find(['/', '\\', '#']).unwrap_or(rest.len());
+    if host_end == 0 {
+        // `Url` would read the path's first segment as the host.
+        return Err(ReferrerUrlError::NoHost);
+    }
     if rest[..host_end].contains(['*', '?']) {
         return Err(ReferrerUrlError::Wildcard);
     }

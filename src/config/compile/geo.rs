@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::Compiler;
 use super::rule::{is_on, must_be_written, nothing_listed};
-use crate::access::country::{CountryCode, CountryDatabase};
+use crate::access::country::{CountryCode, CountryDatabase, DatabaseError};
 use crate::access::geo::{GeoPolicy, GeoRule};
-use crate::config::error::{Spot, quoted};
+use crate::config::error::{Finding, Spot};
 use crate::config::file::{Entry, Geo, Mode, Unknown};
+use crate::config::source::why_unreadable;
 
 const DATABASE: &str = "country.mmdb";
 
@@ -58,7 +59,7 @@ impl Compiler<'_> {
         match CountryCode::parse(entry.text) {
             Ok(code) => Some(code),
             Err(error) => {
-                let finding = entry.error(format!("{}: {error}", quoted(entry.text)));
+                let finding = entry.error(error.to_string());
                 let finding = finding.label("not a country code");
                 self.findings
                     .add(finding.allowed("ISO 3166-1 alpha-2 codes, in any case: \"DE\""));
@@ -76,17 +77,24 @@ impl Compiler<'_> {
         let database = match CountryDatabase::open(&path) {
             Ok(database) => Some(Arc::new(database)),
             Err(error) => {
-                let message = format!("cannot use {}: {error}", path.display());
-                let finding = spot.error(message).label("this database");
-                self.findings.add(
-                    finding
-                        .allowed("a MaxMind DB with countries, such as GeoLite2-Country.mmdb")
-                        .help("a relative path starts at the folder of the configuration file"),
-                );
+                self.findings.add(unusable(spot, &error));
                 None
             }
         };
         self.databases.insert(path, database.clone());
         database
     }
+}
+
+fn unusable(spot: &Spot, error: &DatabaseError) -> Finding {
+    let (message, help) = match error {
+        DatabaseError::Read { source, .. } => (
+            format!("{error}: {}", why_unreadable(source)),
+            "a relative path starts at the folder of the configuration file",
+        ),
+        _ => (error.to_string(), ""),
+    };
+    let finding = spot.error(message).label("this database");
+    let finding = finding.allowed("a MaxMind DB with countries, such as GeoLite2-Country.mmdb");
+    finding.help(help)
 }

@@ -51,7 +51,7 @@ impl Limit {
         findings.add(
             spot.error(message)
                 .label("the first one too many")
-                .allowed(format!("{most} entries"))
+                .allowed(format!("{most} at most"))
                 .help(format!("raise {key} to {count}, or take entries out")),
         );
     }

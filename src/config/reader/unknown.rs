@@ -37,14 +37,30 @@ impl Table<'_> {
         let finding = spot
             .error("unknown key")
             .label(format!("not a key of {here}"));
-        let finding = finding.allowed(self.section.keys.join(", "));
-        finding.help(self.meant(key).unwrap_or_default())
+        let mut allowed = self.section.keys.to_vec();
+        keep_if_any(&mut allowed, |key| {
+            schema::unsupported(self.section, key).is_none()
+        });
+        let finding = finding.allowed(allowed.join(", "));
+        if let Some(word) = spelling::closest(key, self.section.keys.iter().copied()) {
+            let finding = finding.meant(self.full_key(word));
+            return finding.help(format!("did you mean `{word}`?"));
+        }
+        finding.help(self.elsewhere(key).unwrap_or_default())
     }
 
-    /// Which key was meant, or which table.
-    fn meant(&self, key: &str) -> Option<String> {
-        if let Some(word) = spelling::closest(key, self.section.keys.iter().copied()) {
-            return Some(format!("did you mean `{word}`?"));
+    /// Which key that is not spelt alike was meant, or which table.
+    fn elsewhere(&self, key: &str) -> Option<String> {
+        let longer = |name: &&&str| name.split('_').any(|part| part == key);
+        let longer: Vec<String> = self
+            .section
+            .keys
+            .iter()
+            .filter(longer)
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if !longer.is_empty() {
+            return Some(format!("did you mean {}?", longer.join(" or ")));
         }
         if let Some(table) = SECTIONS
             .iter()

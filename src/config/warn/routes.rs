@@ -1,0 +1,115 @@
+//! How routes and their rules go together.
+
+use super::{Findings, PageList, in_force};
+use crate::config::error::Spot;
+use crate::config::file::{ConfigFile, List, Policy, Route as RawRoute};
+use crate::config::{Route, Snapshot};
+use crate::route::HostPattern;
+
+pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) {
+    let top = snapshot.route(None);
+    for (raw, route) in file.routes.iter().zip(&snapshot.routes) {
+        own_hosts(raw.hosts.as_ref(), &raw.policy, file, findings);
+        rules_of_the_last(raw, route, top, file, findings);
+    }
+    own_hosts(file.server.hosts.as_ref(), &file.policy, file, findings);
+}
+
+/// Pages on a route's own hosts embed its images too.
+fn own_hosts(hosts: Option<&List>, policy: &Policy, file: &ConfigFile, findings: &Findings) {
+    let top = &file.policy;
+    let effective = Policy {
+        upload: in_force(policy, top, |policy| &policy.upload).cloned(),
+        delivery: in_force(policy, top, |policy| &policy.delivery).cloned(),
+        referrer: in_force(policy, top, |policy| &policy.referrer).cloned(),
+        ..Policy::default()
+    };
+    let lists: Vec<PageList<'_>> = PageList::all(&effective).collect();
+    for entry in hosts.into_iter().flat_map(List::iter) {
+        let Ok(HostPattern::Exact(host)) = HostPattern::parse(entry.text) else {
+            continue;
+        };
+        let admits = |list: &&PageList<'_>| list.admits(&host, 443) || list.admits(&host, 80);
+        for list in lists.iter().filter(|list| !admits(list)) {
+            let Spot { key, .. } = &list.list.spot;
+            let finding = entry.warning(format!("{key} does not list {host}"));
+            findings.add(
+                finding
+                    .label("pages on this host are denied")
+                    .note("a page on the host itself names this host when it shows its own images")
+                    .help(format!("add {host} to {key}, if it has pages")),
+            );
+        }
+    }
+}
+
+/// Whoever asks for another host gets the catch-all's rules.
+fn rules_of_the_last(
+    raw: &RawRoute,
+    route: &Route,
+    top: &Route,
+    file: &ConfigFile,
+    findings: &Findings,
+) {
+    let Some(hosts) = raw.hosts.as_ref() else {
+        return;
+    };
+    let lacking: Vec<&str> = rules(route)
+        .into_iter()
+        .zip(rules(top))
+        .filter(|((_, here), (_, there))| *here && !there)
+        .map(|((name, _), _)| name)
+        .collect();
+    if lacking.is_empty() || route.origin.url != top.origin.url || only_host(raw, file) {
+        return;
+    }
+    let rules = lacking.join(", ");
+    let message = format!("the top level has the same origin, but not these rules: {rules}");
+    findings.add(
+        hosts
+            .spot
+            .warning(message)
+            .label("the rules hold for these hosts only")
+            .note("a request that names another host goes to the same origin without them")
+            .help("give the rules at the top level, or list these hosts in server.hosts"),
+    );
+}
+
+/// The rules that are enforced, by the table they stand in.
+fn rules(route: &Route) -> [(&'static str, bool); 6] {
+    let rules = &route.rules;
+    let ip = rules.ip.block.is_some() && !rules.ip.shadow;
+    let user_agent = rules.user_agent.block.is_some() && !rules.user_agent.shadow;
+    [
+        ("access.ip", ip),
+        ("access.user_agent", user_agent),
+        (
+            "access.geo",
+            rules.geo.as_ref().is_some_and(|rule| !rule.shadow),
+        ),
+        (
+            "access.origins.upload",
+            rules.upload.as_ref().is_some_and(|rule| !rule.shadow),
+        ),
+        (
+            "access.origins.delivery",
+            rules.delivery.as_ref().is_some_and(|rule| !rule.shadow),
+        ),
+        (
+            "access.referrer",
+            rules.referrer.as_ref().is_some_and(|rule| !rule.shadow),
+        ),
+    ]
+}
+
+/// Whether every host that is answered at all belongs to this route.
+fn only_host(raw: &RawRoute, file: &ConfigFile) -> bool {
+    let Some(answered) = file.server.hosts.as_ref().filter(|list| !list.is_empty()) else {
+        return false;
+    };
+    let own = |text: &str| {
+        let mut hosts = raw.hosts.iter().flat_map(List::iter);
+        hosts.any(|host| host.text.eq_ignore_ascii_case(text))
+    };
+    raw.paths.is_none() && answered.iter().all(|entry| own(entry.text))
+}
