@@ -66,7 +66,7 @@ fn broken_lines(source: &Arc<Source>) -> Vec<Finding> {
         if findings.len() == MOST_BROKEN {
             break;
         }
-        let stand_in = taken_out(&line, was_header, findings.len());
+        let stand_in = taken_out(&source.text[line.clone()], findings.len());
         text.to_mut().replace_range(line, &stand_in);
     }
     findings
@@ -88,16 +88,24 @@ fn open_list(source: &Arc<Source>, line: Range<usize>) -> Finding {
         .help("close the list with `]`")
 }
 
-/// What stands in for a broken line: as long, so that places stay the same,
-/// and for a header another one, so that its keys are not the last table's.
-fn taken_out(line: &Range<usize>, was_header: bool, number: usize) -> String {
+/// What stands in for a broken line: as long, so that places stay the same.
+/// For a header it is another header, so that its keys are not the last
+/// table's; and a list that begins or ends on the line still does.
+fn taken_out(line: &str, number: usize) -> String {
+    let blanks = |count: usize| " ".repeat(count);
     let header = format!("[-{number}]");
-    let stand_in = if was_header && header.len() <= line.len() {
-        header
-    } else {
-        String::new()
+    let value = line.find('=').unwrap_or(line.len());
+    let open = line[value..].find('[').map(|at| value + at + 1);
+    let kept = match (open, line.rfind(']')) {
+        _ if line.trim_start().starts_with('[') => header,
+        (Some(open), None) => line[..open].to_owned(),
+        (None, Some(close)) => blanks(close) + "]",
+        _ => String::new(),
     };
-    format!("{stand_in:width$}", width = line.len())
+    match line.len().checked_sub(kept.len()) {
+        Some(rest) => kept + &blanks(rest),
+        None => blanks(line.len()),
+    }
 }
 
 fn syntax(source: &Arc<Source>, span: Range<usize>, message: &str) -> Finding {
@@ -192,6 +200,13 @@ mod tests {
         let text = "[server\nlisten = [a]\n\n[origin\nurl = b\n[log]\nlevel = 'x\n";
         let lines: Vec<_> = found(text).iter().map(Finding::line).collect();
         assert_eq!(lines, [1, 2, 4, 5, 7].map(Some));
+    }
+
+    #[test]
+    fn lines_of_a_broken_list() {
+        let text = "[access.ip]\nblock = [\"a\"x,\n  \"\u{e4}\",\n  \"b\" \"c\"]\n\n[log]\nlevel = \"info\"\n";
+        let lines: Vec<_> = found(text).iter().map(Finding::line).collect();
+        assert_eq!(lines, [2, 4].map(Some));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The `Accept` field, as far as the two image formats go (RFC 9110 section
 //! 12.5.1).
 
+use memchr::memchr;
+
 /// What a field says of the formats we know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
@@ -29,6 +31,29 @@ impl Wish {
 }
 
 impl Named {
+    /// Reads one entry.
+    fn read(&mut self, entry: &[u8]) {
+        let entry = entry.trim_ascii_start();
+        let Some((format, parameters)) = entry.split_at_checked(b"image/webp".len()) else {
+            return;
+        };
+        let wish = if format.eq_ignore_ascii_case(b"image/webp") {
+            &mut self.webp
+        } else if format.eq_ignore_ascii_case(b"image/avif") {
+            &mut self.avif
+        } else {
+            return;
+        };
+        if *wish != Wish::Unnamed {
+            return;
+        }
+        *wish = match weight_is_positive(parameters.trim_ascii()) {
+            Some(true) => Wish::Wanted,
+            Some(false) => Wish::Refused,
+            None => Wish::Unnamed,
+        };
+    }
+
     /// Whether a format that `other` names has q=0 here.
     pub(super) fn refuses_one_of(self, other: Self) -> bool {
         let refuses = |here: Wish, there| here == Wish::Refused && there != Wish::Unnamed;
@@ -40,33 +65,37 @@ impl Named {
 /// with a malformed q is as if it were not there.
 pub(super) fn named<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Named {
     let mut named = Named::default();
-    for entry in lines.flat_map(|line| Pieces {
-        rest: Some(line),
-        separator: b',',
-    }) {
-        let mut parts = Pieces {
-            rest: Some(entry),
-            separator: b';',
-        };
-        let wish = match parts.next() {
-            Some(name) if name.eq_ignore_ascii_case(b"image/webp") => &mut named.webp,
-            Some(name) if name.eq_ignore_ascii_case(b"image/avif") => &mut named.avif,
-            _ => continue,
-        };
-        if *wish == Wish::Unnamed {
-            *wish = match weight_is_positive(parts) {
-                Some(true) => Wish::Wanted,
-                Some(false) => Wish::Refused,
-                None => Wish::Unnamed,
-            };
+    for line in lines {
+        if memchr(b'"', line).is_some() {
+            Pieces {
+                rest: Some(line),
+                separator: b',',
+            }
+            .for_each(|entry| named.read(entry));
+            continue;
         }
+        // Without strings every comma separates, and few entries are ours.
+        let mut rest = line;
+        while let Some(comma) = memchr(b',', rest) {
+            named.read(&rest[..comma]);
+            rest = &rest[comma + 1..];
+        }
+        named.read(rest);
     }
     named
 }
 
-/// Whether the q among `parameters` is above 0; 1 without one; `None` if it
-/// is malformed.
-fn weight_is_positive(parameters: Pieces<'_>) -> Option<bool> {
+/// Whether the q among `parameters`, each with a `;` before it, is above 0; 1
+/// without one; `None` if it is malformed or this is another type.
+fn weight_is_positive(parameters: &[u8]) -> Option<bool> {
+    let parameters = match parameters {
+        [] => return Some(true),
+        [b';', rest @ ..] => Pieces {
+            rest: Some(rest),
+            separator: b';',
+        },
+        _ => return None,
+    };
     for parameter in parameters {
         if let [b'q' | b'Q', b'=', weight @ ..] = parameter {
             return parse_weight(weight);

@@ -65,7 +65,7 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
     let host_end = if text.starts_with('[') {
         text.find(']')? + 1
     } else {
-        text.find(':').unwrap_or(text.len())
+        memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len())
     };
     match text[host_end..].strip_prefix(':') {
         Some(port) => Some((&text[..host_end], Some(port))),
@@ -92,36 +92,102 @@ pub fn normalise_host(host: &str) -> Option<Cow<'_, str>> {
             text.into()
         });
     }
-    let host = host.strip_suffix('.').unwrap_or(host);
-    if host.is_empty() || host.len() > MAX_HOST || !is_name(host.as_bytes()) {
+    let name = Name::scan(host.as_bytes())?;
+    if name.end != host.len() {
         return None;
     }
+    let host = &host[..name.host_end];
     // What ends in a number is an IPv4 address or nothing (WHATWG URL, "ends
     // in a number"): other spellings of an address would be other hosts.
-    if ends_in_a_number(host) && host.parse::<Ipv4Addr>().is_err() {
+    if name.numeric && ends_in_a_number(host) && host.parse::<Ipv4Addr>().is_err() {
         return None;
     }
-    Some(if host.bytes().any(|b| b.is_ascii_uppercase()) {
+    Some(if name.upper {
         host.to_ascii_lowercase().into()
     } else {
         host.into()
     })
 }
 
-/// Letters, digits, `-` and `_` in labels that are not empty.
-fn is_name(host: &[u8]) -> bool {
-    let mut previous = b'.';
-    for &byte in host {
-        let fits = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_')
-            || (byte == b'.' && previous != b'.');
-        if !fits {
-            return false;
-        }
-        previous = byte;
-    }
-    previous != b'.'
+/// A host name at the start of a text, seen in one pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name {
+    /// Where the name ends, a trailing dot included.
+    pub(crate) end: usize,
+    /// Where it ends without a trailing dot.
+    pub(crate) host_end: usize,
+    /// Whether it has upper-case letters.
+    pub(crate) upper: bool,
+    /// Whether its last label starts with a digit.
+    pub(crate) numeric: bool,
+    /// Whether a label starts with `x`, as A-labels do.
+    pub(crate) x_label: bool,
 }
+
+impl Name {
+    /// Reads letters, digits, `-` and `_` in labels that are not empty;
+    /// `None` if there is no such name or it is too long.
+    pub(crate) fn scan(text: &[u8]) -> Option<Self> {
+        let (mut label, mut at) = (0, 0);
+        let (mut upper, mut x_label) = (false, false);
+        while let Some(&byte) = text.get(at) {
+            match NAME[usize::from(byte)] {
+                STOP => break,
+                DOT => {
+                    if at == label {
+                        return None;
+                    }
+                    x_label |= text[label] | 0x20 == b'x';
+                    label = at + 1;
+                }
+                kind => upper |= kind == UPPER,
+            }
+            at += 1;
+        }
+        // One trailing dot is the root, not a label.
+        let host_end = if label == at { at.checked_sub(1)? } else { at };
+        if host_end == 0 || host_end > MAX_HOST {
+            return None;
+        }
+        let last = if label == at {
+            text[..host_end]
+                .iter()
+                .rposition(|byte| *byte == b'.')
+                .map_or(0, |dot| dot + 1)
+        } else {
+            label
+        };
+        x_label |= text[last] | 0x20 == b'x';
+        Some(Self {
+            end: at,
+            host_end,
+            upper,
+            numeric: text[last].is_ascii_digit(),
+            x_label,
+        })
+    }
+}
+
+const STOP: u8 = 0;
+const DOT: u8 = 1;
+const UPPER: u8 = 2;
+const OTHER: u8 = 3;
+
+/// What a byte is in a host name.
+static NAME: [u8; 256] = {
+    let mut table = [STOP; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = match byte {
+            b'.' => DOT,
+            b'A'..=b'Z' => UPPER,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => OTHER,
+            _ => STOP,
+        };
+        byte += 1;
+    }
+    table
+};
 
 /// Whether the last label is digits only, or a hexadecimal number.
 pub fn ends_in_a_number(host: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Finding any of a list of substrings in a field, ASCII case ignored.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind, packed};
+use smallvec::SmallVec;
 
 /// Field values up to this many bytes are lowered into a buffer on the stack
 /// and searched with SIMD; browsers stay below 300.
@@ -55,9 +56,7 @@ impl SubstringSet {
         }
         match &self.fast {
             Some(fast) if value.len() <= SHORT => {
-                let mut buffer = [0; SHORT];
-                let lowered = &mut buffer[..value.len()];
-                lowered.copy_from_slice(value);
+                let mut lowered: SmallVec<[u8; SHORT]> = SmallVec::from_slice(value);
                 lowered.make_ascii_lowercase();
                 fast.find(&*lowered).is_some()
             }

@@ -15,7 +15,8 @@ const TABLE: u32 = 1 << 31;
 /// times. A table guesses the place instead: it cuts what lies between its
 /// first and last boundary into equal parts and knows where each part begins.
 /// Addresses come in clusters, so a crowded part is cut again, which two or
-/// three tables do for the lists that exist.
+/// three tables do for the lists that exist. What is left at a million entries
+/// is the price of memory: 32 MB of boundaries are in no near cache.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SearchV6 {
     /// All boundaries, sorted.

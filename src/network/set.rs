@@ -227,6 +227,18 @@ mod tests {
         }
     }
 
+    /// Clusters within clusters, down to single addresses: each step needs a
+    /// table of its own.
+    #[test]
+    fn nested_clusters_agree_with_a_linear_scan() {
+        let networks: Vec<IpNet> = (0..128_u32)
+            .step_by(8)
+            .flat_map(|depth| (0..50_u128).map(move |i| (u128::MAX >> depth).wrapping_sub(3 * i)))
+            .map(|bits| Ipv6Net::from(Ipv6Addr::from_bits(bits)).into())
+            .collect();
+        agrees(&networks, &[]).expect("the same as a linear scan");
+    }
+
     /// Every second address of a /16: as many boundaries as a bucket can hold.
     #[test]
     fn a_full_bucket_alternates() {

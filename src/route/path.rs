@@ -82,34 +82,55 @@ impl<'a> NormalPath<'a> {
 /// Whether a path is its own normal form, seen in one pass: nothing to
 /// decode, encode, cut or merge. Most paths are.
 fn is_plain(path: &[u8]) -> bool {
-    let mut previous = 0;
+    let mut after_slash = false;
     for &byte in path {
-        let fits = match byte {
-            b'/' => previous != b'/',
-            b'.' => previous != b'/',
-            b';' => false,
-            _ => is_path_byte(byte),
-        };
-        if !fits {
-            return false;
+        match KIND[usize::from(byte)] {
+            SLASH | DOT if after_slash => return false,
+            SLASH => after_slash = true,
+            ENCODED | SEMICOLON => return false,
+            _ => after_slash = false,
         }
-        previous = byte;
     }
     path.first() == Some(&b'/')
 }
 
-/// unreserved, sub-delims, `:`, `@` and `/` (RFC 3986 section 3.3).
+const ENCODED: u8 = 0;
+const UNRESERVED: u8 = 1;
+const DOT: u8 = 2;
+const DELIMITER: u8 = 3;
+const SEMICOLON: u8 = 4;
+const SLASH: u8 = 5;
+
+/// What a byte is in a path (RFC 3986 section 3.3).
+static KIND: [u8; 256] = {
+    let mut table = [ENCODED; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => UNRESERVED,
+            b'.' => DOT,
+            b'!' | b'$' | b'&'..=b',' | b'=' | b':' | b'@' => DELIMITER,
+            b';' => SEMICOLON,
+            b'/' => SLASH,
+            _ => ENCODED,
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// unreserved, sub-delims, `:`, `@` and `/`: what may stand raw.
 fn is_path_byte(byte: u8) -> bool {
-    is_unreserved(byte) || is_delimiter(byte) || byte == b'/'
+    KIND[usize::from(byte)] != ENCODED
 }
 
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+    matches!(KIND[usize::from(byte)], UNRESERVED | DOT)
 }
 
 /// sub-delims, `:` and `@`: allowed raw in a segment, without a meaning to us.
 fn is_delimiter(byte: u8) -> bool {
-    b"!$&'()*+,;=:@".contains(&byte)
+    matches!(KIND[usize::from(byte)], DELIMITER | SEMICOLON)
 }
 
 /// Decodes unreserved characters, writes other escapes in upper case, and

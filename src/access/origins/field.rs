@@ -47,18 +47,26 @@ pub(super) fn read(headers: &HeaderMap) -> OriginField<'_> {
 
 fn parse(value: &[u8]) -> Option<OriginField<'_>> {
     let text = std::str::from_utf8(value).ok()?;
+    if let Some(rest) = text.strip_prefix("https://") {
+        return web(Scheme::Https, rest);
+    }
     let (scheme, rest) = text.split_once("://")?;
     match Scheme::parse(scheme.as_bytes()) {
-        Some(scheme) if !rest.ends_with(':') => {
-            let authority = Authority::parse(rest.as_bytes(), scheme)?;
-            Some(OriginField::Web {
-                port: authority.effective_port(scheme),
-                host: authority.host,
-            })
-        }
-        Some(_) => None,
+        Some(scheme) => web(scheme, rest),
         None => is_app_origin(scheme, rest).then_some(OriginField::App(text)),
     }
+}
+
+/// `host[:port]` and nothing after; a colon has its port.
+fn web(scheme: Scheme, rest: &str) -> Option<OriginField<'_>> {
+    if rest.ends_with(':') {
+        return None;
+    }
+    let authority = Authority::parse(rest.as_bytes(), scheme)?;
+    Some(OriginField::Web {
+        port: authority.effective_port(scheme),
+        host: authority.host,
+    })
 }
 
 /// A scheme (RFC 3986 section 3.1) and a host with nothing after it.

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use globset::GlobBuilder;
 
+use crate::message::authority::normalise_host;
+
 /// A pattern may stand for at most this many, braces multiplied out.
 const MAX_ALTERNATIVES: usize = 1000;
 
@@ -23,6 +25,8 @@ pub(super) enum Kind {
     Null,
     /// An origin of another scheme than http and https, in lower case.
     App(String),
+    /// One host with any port, normalised.
+    Host(String),
     /// A regular expression over `labels/with/slashes|port`.
     Web(String),
 }
@@ -153,6 +157,12 @@ fn parse_web(text: &str, start: usize) -> Checked<Kind> {
     }
     let cut = check_syntax(text, start..end)?;
     let host = &text[start..cut.unwrap_or(end)];
+    if cut.is_none()
+        && host.is_ascii()
+        && let Some(host) = normalise_host(host)
+    {
+        return Ok(Kind::Host(host.into_owned()));
+    }
     let whole = |reason| PatternError {
         span: start..end,
         reason,

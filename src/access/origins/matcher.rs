@@ -23,6 +23,8 @@ const MAX_AUTOMATON: usize = 4 << 20;
 pub struct OriginPatterns {
     null: bool,
     apps: HashSet<String, RandomState>,
+    /// Hosts that are listed as they are, with any port: no table step.
+    hosts: HashSet<String, RandomState>,
     web: WebMatcher,
 }
 
@@ -51,16 +53,21 @@ impl OriginPatterns {
             .iter()
             .filter_map(|pattern| match &pattern.kind {
                 Kind::Web(regex) => Some(regex.as_str()),
-                Kind::Null | Kind::App(_) => None,
+                Kind::Null | Kind::App(_) | Kind::Host(_) => None,
             })
             .collect();
         let app = |pattern: &OriginPattern| match &pattern.kind {
             Kind::App(origin) => Some(origin.clone()),
-            Kind::Null | Kind::Web(_) => None,
+            Kind::Null | Kind::Host(_) | Kind::Web(_) => None,
+        };
+        let host = |pattern: &OriginPattern| match &pattern.kind {
+            Kind::Host(host) => Some(host.clone()),
+            Kind::Null | Kind::App(_) | Kind::Web(_) => None,
         };
         Ok(Self {
             null: patterns.iter().any(|pattern| pattern.kind == Kind::Null),
             apps: patterns.iter().filter_map(app).collect(),
+            hosts: patterns.iter().filter_map(host).collect(),
             web: WebMatcher::new(&web)?,
         })
     }
@@ -77,13 +84,22 @@ impl OriginPatterns {
 
     /// Whether a lower-case host and its port fit a pattern.
     pub fn matches(&self, host: &str, port: u16) -> bool {
-        let mut buffer = [0; MAX_TEXT];
-        let Some(text) = text_of(&mut buffer, host, port) else {
+        if self.hosts.contains(host) {
+            return true;
+        }
+        if matches!(self.web, WebMatcher::None) {
             return false;
-        };
-        match &self.web {
-            WebMatcher::None => false,
-            WebMatcher::Table { dfa, start } => {
+        }
+        let mut buffer = [0; MAX_TEXT];
+        text_of(&mut buffer, host, port).is_some_and(|text| self.web.is_match(text))
+    }
+}
+
+impl WebMatcher {
+    fn is_match(&self, text: &[u8]) -> bool {
+        match self {
+            Self::None => false,
+            Self::Table { dfa, start } => {
                 let mut state = *start;
                 for &byte in text {
                     state = dfa.next_state(state, byte);
@@ -93,12 +109,10 @@ impl OriginPatterns {
                 }
                 dfa.is_match_state(dfa.next_eoi_state(state))
             }
-            WebMatcher::Large(regex) => regex.is_match(text),
+            Self::Large(regex) => regex.is_match(text),
         }
     }
-}
 
-impl WebMatcher {
     fn new(patterns: &[&str]) -> Result<Self, Box<meta::BuildError>> {
         if patterns.is_empty() {
             return Ok(Self::None);

@@ -109,7 +109,7 @@ impl OriginsRule {
             None => not_understood(Source::Referer),
             Some(page) => {
                 let port = page.port.unwrap_or(if page.https { 443 } else { 80 });
-                verdict(self.patterns.matches(page.host(), port), Source::Referer)
+                verdict(self.patterns.matches(&page.host, port), Source::Referer)
             }
         }
     }

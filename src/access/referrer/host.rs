@@ -1,81 +1,56 @@
 //! The host of a page's URL, as browsers parse URLs.
 
-use smallvec::SmallVec;
+use std::borrow::Cow;
+
 use url::{Host, Url};
 
-use crate::message::authority::{MAX_HOST, ends_in_a_number, parse_port};
+use crate::message::authority::{MAX_HOST, Name, parse_port};
 
 /// The host of a page and the port its URL writes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PageHost {
-    host: SmallVec<[u8; 64]>,
+pub(crate) struct PageHost<'a> {
+    /// The host: lower case, A-labels, one trailing dot removed.
+    pub(crate) host: Cow<'a, str>,
     /// The port as written; `None` without one.
     pub(crate) port: Option<u16>,
     /// Whether the scheme is `https`, which decides the port without one.
     pub(crate) https: bool,
 }
 
-impl PageHost {
-    /// The host: lower case, A-labels, one trailing dot removed.
-    pub(crate) fn host(&self) -> &str {
-        // Only ASCII and what `Url` gives is ever put in.
-        std::str::from_utf8(&self.host).unwrap_or_default()
-    }
-
-    fn new(host: &str, port: Option<u16>, https: bool) -> Option<Self> {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        if host.is_empty() || host.len() > MAX_HOST {
-            return None;
-        }
-        let mut host = SmallVec::from_slice(host.as_bytes());
-        host.make_ascii_lowercase();
-        Some(Self { host, port, https })
-    }
-}
-
 /// The host of `url`; `None` if it is not UTF-8, relative, or has no host.
-pub(crate) fn page_host(url: &[u8]) -> Option<PageHost> {
+pub(crate) fn page_host(url: &[u8]) -> Option<PageHost<'_>> {
     let url = std::str::from_utf8(url).ok()?;
     plain_host(url).or_else(|| parsed_host(url))
 }
 
 /// The usual case without a parser: `http(s)://` and a host of plain ASCII
 /// letters that ends where every parser agrees it ends. `None`: ask `Url`.
-fn plain_host(url: &str) -> Option<PageHost> {
-    let (https, rest) = match url.as_bytes() {
-        [b'h', b't', b't', b'p', b':', b'/', b'/', ..] => (false, &url[7..]),
-        [b'h', b't', b't', b'p', b's', b':', b'/', b'/', ..] => (true, &url[8..]),
-        _ => return None,
+fn plain_host(url: &str) -> Option<PageHost<'_>> {
+    let (https, rest) = match url.strip_prefix("https://") {
+        Some(rest) => (true, rest),
+        None => (false, url.strip_prefix("http://")?),
     };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let end = rest
-        .bytes()
-        .position(|byte| !plain(byte))
-        .unwrap_or(rest.len());
-    let (host, after) = rest.split_at(end);
-    let port = match after.as_bytes() {
+    let name = Name::scan(rest.as_bytes())?;
+    // Numbers may be addresses in disguise, and A-labels must be checked.
+    if name.numeric || name.upper || (name.x_label && has_a_label(&rest[..name.end])) {
+        return None;
+    }
+    let port = match rest.as_bytes()[name.end..] {
         [] | [b'/' | b'?' | b'#', ..] => None,
-        [b':', port @ ..] => {
-            let end = port
-                .iter()
-                .position(|byte| !byte.is_ascii_digit())
-                .unwrap_or(port.len());
-            if !matches!(port.get(end), None | Some(b'/' | b'?' | b'#')) {
-                return None;
-            }
-            Some(parse_port(&after[1..=end])?)
-        }
+        [b':', ..] => Some(plain_port(&rest[name.end + 1..])?),
         _ => return None,
     };
-    // Numbers may be addresses in disguise, A-labels must be checked, and a
-    // host with empty labels is for `Url` to judge.
-    if host.is_empty() || host.starts_with('.') || host.contains("..") || has_a_label(host) {
-        return None;
-    }
-    if ends_in_a_number(host.strip_suffix('.').unwrap_or(host)) {
-        return None;
-    }
-    PageHost::new(host, port, https)
+    Some(PageHost {
+        host: rest[..name.host_end].into(),
+        port,
+        https,
+    })
+}
+
+/// The port up to the path; `None` if there is anything else.
+fn plain_port(rest: &str) -> Option<u16> {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    parse_port(&rest[..end])
 }
 
 /// Whether any label starts like an A-label (`xn--`), in any case.
@@ -86,10 +61,20 @@ fn has_a_label(host: &str) -> bool {
 }
 
 /// The host by the WHATWG URL Standard.
-fn parsed_host(text: &str) -> Option<PageHost> {
+fn parsed_host(text: &str) -> Option<PageHost<'static>> {
     let url = Url::parse(text).ok()?;
-    // `Url` drops a port that is its scheme's default, which comes to the same.
-    PageHost::new(url.host_str()?, url.port(), url.scheme() == "https")
+    let host = url.host_str()?;
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.is_empty() || host.len() > MAX_HOST {
+        return None;
+    }
+    // `Url` lowers the hosts of http and the like only, and drops a port that
+    // is its scheme's default, which comes to the same.
+    Some(PageHost {
+        host: host.to_ascii_lowercase().into(),
+        port: url.port(),
+        https: url.scheme() == "https",
+    })
 }
 
 /// Why an entry of `access.referrer.urls` is a configuration error.
@@ -133,7 +118,7 @@ pub fn listed_host(entry: &str) -> Result<String, ReferrerUrlError> {
     match url.host() {
         None | Some(Host::Domain("")) => Err(ReferrerUrlError::NoHost),
         Some(_) => parsed_host(entry)
-            .map(|page| page.host().to_owned())
+            .map(|page| page.host.into_owned())
             .ok_or(ReferrerUrlError::NoHost),
     }
 }
@@ -145,7 +130,7 @@ mod tests {
     use super::*;
 
     fn host(url: &str) -> Option<String> {
-        page_host(url.as_bytes()).map(|page| page.host().to_owned())
+        page_host(url.as_bytes()).map(|page| page.host.into_owned())
     }
 
     #[test]
@@ -236,7 +221,7 @@ mod tests {
                 let parsed = parsed_host(&url);
                 prop_assert!(parsed.is_some(), "{}", url);
                 let parsed = parsed.unwrap();
-                prop_assert_eq!(plain.host(), parsed.host());
+                prop_assert_eq!(&plain.host, &parsed.host);
                 let default = if plain.https { 443 } else { 80 };
                 prop_assert_eq!(plain.port.unwrap_or(default), parsed.port.unwrap_or(default));
             }

@@ -77,7 +77,7 @@ impl ReferrerRule {
 
     fn judge_url(&self, url: &[u8], source: Source) -> Finding<'static> {
         match page_host(url) {
-            Some(page) => self.judge_host(page.host(), source),
+            Some(page) => self.judge_host(&page.host, source),
             None => self.not_understood(source),
         }
     }

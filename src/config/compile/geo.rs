@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Compiler;
 use super::rule::{is_on, must_be_written, nothing_listed};
+use super::{Compiler, written_or};
 use crate::access::country::{CountryCode, CountryDatabase, DatabaseError};
 use crate::access::geo::{GeoPolicy, GeoRule};
 use crate::config::error::{Finding, Spot};
-use crate::config::file::{Entry, Geo, Mode, Unknown};
+use crate::config::file::{Entry, Geo, Mode, Unknown, Written};
 use crate::config::source::why_unreadable;
 
 const DATABASE: &str = "country.mmdb";
@@ -15,8 +15,9 @@ const DATABASE: &str = "country.mmdb";
 impl Compiler<'_> {
     /// `access.geo`; `None` when its mode is off.
     pub(super) fn geo(&mut self, raw: &Geo) -> Option<GeoRule> {
+        // A list that waits for its mode is checked, too.
         let countries = raw.countries.iter().flat_map(|list| list.iter());
-        let countries: Vec<_> = countries.filter_map(|entry| self.country(entry)).collect();
+        let countries = countries.filter_map(|entry| self.country(entry)).collect();
         let mode = raw.mode.as_ref().filter(|mode| mode.value != Mode::Off)?;
         let allow = mode.value == Mode::Allow;
         if allow && raw.unknown.is_none() {
@@ -32,17 +33,17 @@ impl Compiler<'_> {
             self.findings
                 .add_first(finding.help("write `countries = [\"DE\", \"FR\"]`"));
         }
-        let unknown = raw
-            .unknown
-            .as_ref()
-            .map_or(Unknown::Allow, |unknown| unknown.value);
         let policy = GeoPolicy {
             allow,
             countries,
-            deny_unknown: unknown == Unknown::Block,
+            deny_unknown: written_or(&raw.unknown, Unknown::Allow) == Unknown::Block,
             shadow: is_on(raw.shadow.as_ref()),
         };
-        let database = match &raw.database {
+        Some(GeoRule::new(&policy, self.geo_database(raw, mode)?))
+    }
+
+    fn geo_database(&mut self, raw: &Geo, mode: &Written<Mode>) -> Option<Arc<CountryDatabase>> {
+        match &raw.database {
             Some(written) => self.database(&written.value, &written.spot),
             None => {
                 let spot = Spot {
@@ -51,8 +52,7 @@ impl Compiler<'_> {
                 };
                 self.database(DATABASE, &spot)
             }
-        };
-        Some(GeoRule::new(&policy, database?))
+        }
     }
 
     fn country(&self, entry: Entry<'_>) -> Option<CountryCode> {

@@ -7,8 +7,8 @@ use hyper::Method;
 use hyper::header::HeaderValue;
 
 use super::{Compiler, written_or};
-use crate::config::error::{Finding, Place, quoted};
-use crate::config::file::{ConfigFile, Entry, Origin, Written};
+use crate::config::error::{Finding, Place, Spot, quoted};
+use crate::config::file::{ConfigFile, Entry, List, Origin, Written};
 use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::origin::{HostMode, OriginSettings, OriginUrl};
@@ -33,29 +33,38 @@ impl Compiler<'_> {
     /// `[origin]`, the top level's or a route's.
     pub(super) fn origin(&self, raw: &Origin) -> Option<OriginSettings> {
         if raw.url.is_none() {
-            let message = "must be given; `[origin]` of a route replaces the top level's whole";
-            let finding = raw.spot.lacking("url").error(match raw.spot.key.as_str() {
-                "origin" => "must be given",
-                _ => message,
-            });
-            let finding = finding
-                .label("`url` is missing")
-                .allowed("http://host:port");
-            self.findings
-                .add_first(finding.help("write `url = \"http://127.0.0.1:9000\"`"));
+            self.findings.add_first(without_url(&raw.spot));
+        }
+        for written in [&raw.connect_timeout, &raw.response_timeout]
+            .into_iter()
+            .flatten()
+        {
+            self.positive(written);
         }
         let host = raw
             .host
             .as_ref()
             .map_or(Some(HostMode::Preserve), |host| self.host_mode(host));
-        let methods = match &raw.methods {
-            Some(list) => list.iter().filter_map(|entry| self.method(entry)).collect(),
-            None => METHODS
+        let seconds = Duration::from_secs;
+        Some(OriginSettings {
+            connect_timeout: written_or(&raw.connect_timeout, seconds(3)),
+            response_timeout: written_or(&raw.response_timeout, seconds(30)),
+            max_connections: written_or(&raw.max_connections, 512),
+            retries: u32::try_from(written_or(&raw.retries, 1)).unwrap_or(u32::MAX),
+            methods: self.methods(raw.methods.as_ref()),
+            host: host?,
+            url: raw.url.as_ref().and_then(|url| self.origin_url(url))?,
+        })
+    }
+
+    fn methods(&self, list: Option<&List>) -> Vec<Method> {
+        let Some(list) = list else {
+            return METHODS
                 .iter()
                 .filter_map(|name| name.parse().ok())
-                .collect(),
+                .collect();
         };
-        if let Some(list) = raw.methods.as_ref().filter(|list| list.is_empty()) {
+        if list.is_empty() {
             let finding = list
                 .spot
                 .error("every request would be answered 405")
@@ -63,19 +72,7 @@ impl Compiler<'_> {
             self.findings
                 .add_first(finding.help("leave the key out for the usual methods"));
         }
-        let positive = |written: &Option<Written<Duration>>, seconds| {
-            self.positive(written.as_ref());
-            written_or(written, Duration::from_secs(seconds))
-        };
-        Some(OriginSettings {
-            connect_timeout: positive(&raw.connect_timeout, 3),
-            response_timeout: positive(&raw.response_timeout, 30),
-            max_connections: written_or(&raw.max_connections, 512),
-            retries: u32::try_from(written_or(&raw.retries, 1)).unwrap_or(u32::MAX),
-            methods,
-            host: host?,
-            url: raw.url.as_ref().and_then(|url| self.origin_url(url))?,
-        })
+        list.iter().filter_map(|entry| self.method(entry)).collect()
     }
 
     fn origin_url(&self, written: &Written<String>) -> Option<OriginUrl> {
@@ -152,8 +149,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn positive(&self, written: Option<&Written<Duration>>) {
-        if let Some(written) = written.filter(|written| written.value.is_zero()) {
+    fn positive(&self, written: &Written<Duration>) {
+        if written.value.is_zero() {
             let finding = written
                 .spot
                 .error("no request could be answered in no time");
@@ -161,6 +158,20 @@ impl Compiler<'_> {
                 .add(finding.label("zero").allowed("more than nothing: \"3s\""));
         }
     }
+}
+
+fn without_url(table: &Spot) -> Finding {
+    let message = match table.key.as_str() {
+        "origin" => "must be given",
+        _ => "must be given; `[origin]` of a route replaces the top level's whole",
+    };
+    let finding = table
+        .lacking("url")
+        .error(message)
+        .label("`url` is missing");
+    finding
+        .allowed("http://host:port")
+        .help("write `url = \"http://127.0.0.1:9000\"`")
 }
 
 /// Whether a connection to `url` would end at `listener`; names but

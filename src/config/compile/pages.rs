@@ -1,7 +1,7 @@
 //! Which pages may upload and embed: `access.origins` and `access.referrer`.
 
-use super::Compiler;
 use super::rule::{is_on, must_be_written, nothing_listed};
+use super::{Compiler, written_or};
 use crate::access::Missing;
 use crate::access::origins::{OriginPattern, OriginPatterns, OriginsRule};
 use crate::access::referrer::{ReferrerRule, ReferrerUrlError, listed_host};
@@ -36,10 +36,7 @@ impl Compiler<'_> {
         };
         Some(OriginsRule {
             patterns,
-            missing: raw
-                .missing
-                .as_ref()
-                .map_or(Missing::Allow, |missing| missing.value),
+            missing: written_or(&raw.missing, Missing::Allow),
             shadow: is_on(raw.shadow.as_ref()),
         })
     }
@@ -66,6 +63,12 @@ impl Compiler<'_> {
 
     /// `access.referrer`; `None` when its mode is off.
     pub(super) fn referrer(&self, raw: &Referrer) -> Option<ReferrerRule> {
+        // A list that waits for its mode is checked, too.
+        let list = raw.urls.as_ref().filter(|list| !list.is_empty());
+        list.into_iter()
+            .for_each(|list| self.limits.referrers.check(list, self.findings));
+        let urls = list.into_iter().flat_map(|list| list.iter());
+        let hosts = urls.filter_map(|entry| self.listed_host(entry)).collect();
         let mode = raw.mode.as_ref().filter(|mode| mode.value != Mode::Off)?;
         let allow = mode.value == Mode::Allow;
         if allow && raw.missing.is_none() {
@@ -75,24 +78,18 @@ impl Compiler<'_> {
                  reports as embedding from elsewhere",
             ));
         }
-        let urls = raw.urls.as_ref().filter(|list| !list.is_empty());
-        let Some(list) = urls else {
+        if list.is_none() {
             let finding = nothing_listed(mode, &raw.spot, "urls");
             self.findings
                 .add_first(finding.help("write `urls = [\"https://www.example.com\"]`"));
-            return None;
-        };
-        self.limits.referrers.check(list, self.findings);
-        let hosts = list
-            .iter()
-            .filter_map(|entry| self.listed_host(entry))
-            .collect();
-        let missing = raw
-            .missing
-            .as_ref()
-            .map_or(Missing::Allow, |missing| missing.value);
-        let shadow = is_on(raw.shadow.as_ref());
-        Some(ReferrerRule::new(allow, hosts, missing, shadow))
+        }
+        let missing = written_or(&raw.missing, Missing::Allow);
+        Some(ReferrerRule::new(
+            allow,
+            hosts,
+            missing,
+            is_on(raw.shadow.as_ref()),
+        ))
     }
 
     fn listed_host(&self, entry: Entry<'_>) -> Option<String> {

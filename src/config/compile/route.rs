@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::Compiler;
 use crate::access::ExemptPaths;
-use crate::config::error::{Spot, quoted};
-use crate::config::file::{Entry, List, Route};
+use crate::config::error::{Finding, Spot, quoted};
+use crate::config::file::{Entry, List, Route, Written};
 use crate::route::host::HostPatternError;
 use crate::route::{HostPattern, PathPattern};
 
@@ -16,45 +16,26 @@ impl Compiler<'_> {
     /// The routes' names, each its own.
     pub(super) fn names(&self, routes: &[Route]) -> Vec<String> {
         let mut known: HashMap<&str, &Spot> = HashMap::new();
+        let mut names = Vec::with_capacity(routes.len());
         for route in routes {
-            let Some(name) = &route.name else {
-                let finding = route.spot.lacking("name").error("every route needs a name");
-                self.findings.add_first(
-                    finding
-                        .label("this route has no `name`")
-                        .help("write `name = \"...\"`; logs, metrics and `explain` show it"),
-                );
-                continue;
-            };
-            let finding = match name.value.as_str() {
-                text if text.trim().is_empty() || text.contains(char::is_control) => name
-                    .spot
-                    .error("this is not a name")
-                    .allowed("a word or a few"),
-                DEFAULT => name
-                    .spot
-                    .error("the name `default` is taken: it is the top level's")
-                    .allowed("any other name"),
-                text => match known.insert(text, &name.spot) {
-                    None => continue,
-                    Some(first) => name
-                        .spot
-                        .error(format!("another route is called {} already", quoted(text)))
-                        .note(format!(
-                            "the other is {}, in line {}",
-                            first.key,
-                            first.line()
-                        ))
-                        .help("give each route a name of its own"),
-                },
-            };
-            self.findings.add(finding.label("not this name"));
+            match &route.name {
+                None => self.findings.add_first(without_name(route)),
+                Some(name) => {
+                    if let Some(finding) = wrong_name(name, known.get(name.value.as_str())) {
+                        self.findings.add(finding.label("not this name"));
+                    }
+                    known.entry(&name.value).or_insert(&name.spot);
+                }
+            }
+            names.push(
+                route
+                    .name
+                    .as_ref()
+                    .map(|name| name.value.clone())
+                    .unwrap_or_default(),
+            );
         }
-        let name = |route: &Route| route.name.as_ref().map(|name| name.value.clone());
-        routes
-            .iter()
-            .map(|route| name(route).unwrap_or_default())
-            .collect()
+        names
     }
 
     /// The hosts of a route; empty: every host.
@@ -127,6 +108,33 @@ impl Compiler<'_> {
         let help = format!("leave the key out for every {what}");
         self.findings.add_first(finding.label("empty").help(help));
     }
+}
+
+fn without_name(route: &Route) -> Finding {
+    let finding = route.spot.lacking("name").error("every route needs a name");
+    let finding = finding.label("this route has no `name`");
+    finding.help("write `name = \"...\"`; logs, metrics and `explain` show it")
+}
+
+/// What is wrong with a route's name, if anything; `first` is where another
+/// route has it.
+fn wrong_name(name: &Written<String>, first: Option<&&Spot>) -> Option<Finding> {
+    let Written { value, spot } = name;
+    if value.trim().is_empty() || value.contains(char::is_control) {
+        return Some(spot.error("this is not a name").allowed("a word or a few"));
+    }
+    if value == DEFAULT {
+        let finding = spot.error("the name `default` is taken: it is the top level's");
+        return Some(finding.allowed("any other name"));
+    }
+    let first = first?;
+    let finding = spot.error(format!("another route is called {} already", quoted(value)));
+    let finding = finding.note(format!(
+        "the other is {}, in line {}",
+        first.key,
+        first.line()
+    ));
+    Some(finding.help("give each route a name of its own"))
 }
 
 /// `https://img.example.com/a` is pasted from an address bar.
