@@ -24,6 +24,6 @@ mod warn;
 mod tests;
 
 pub use error::{ConfigErrors, Finding, Level, Warnings};
-pub use load::load;
+pub use load::{load, load_embedded};
 pub use policy_test::{Expect, PolicyTest, TestRequest};
 pub use snapshot::{Route, ServerSettings, Snapshot};
