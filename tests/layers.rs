@@ -1,5 +1,6 @@
 //! The order of the modules: a module imports only what is lower, and none
 //! imports, by whatever way round, itself.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,11 +35,22 @@ struct Import {
 #[test]
 fn modules_import_only_what_is_lower() {
     let imports = imports();
-    assert!(imports.len() > 30, "only {} imports were found", imports.len());
+    assert!(
+        imports.len() > 30,
+        "only {} imports were found",
+        imports.len()
+    );
     let wrong: Vec<String> = imports
         .iter()
         .filter(|import| !is_allowed(layer(&import.from), layer(&import.of)))
-        .map(|import| format!("{}: {} imports {}", import.file.display(), import.from, import.of))
+        .map(|import| {
+            format!(
+                "{}: {} imports {}",
+                import.file.display(),
+                import.from,
+                import.of
+            )
+        })
         .collect();
     assert!(wrong.is_empty(), "upward imports:\n{}", wrong.join("\n"));
 }
@@ -65,10 +77,19 @@ fn no_module_imports_itself_by_way_of_others() {
 fn imports_are_found_however_they_are_written() {
     let found = |text: &str| modules_in(text).into_iter().collect::<Vec<_>>();
     assert_eq!(found("use crate::plan::Plan;"), ["plan"]);
-    assert_eq!(found("use crate::{\n    plan::{A, B},\n    route::C,\n};"), ["plan", "route"]);
-    assert_eq!(found("let a = crate::images::Variant::WebP; // crate::cli"), ["images"]);
+    assert_eq!(
+        found("use crate::{\n    plan::{A, B},\n    route::C,\n};"),
+        ["plan", "route"]
+    );
+    assert_eq!(
+        found("let a = crate::images::Variant::WebP; // crate::cli"),
+        ["images"]
+    );
     assert_eq!(found("//! [`crate::server`]\nuse std::fmt;"), [""; 0]);
-    assert_eq!(found("use crate::a::B;\n#[cfg(test)]\nmod tests { use crate::c; }"), ["a"]);
+    assert_eq!(
+        found("use crate::a::B;\n#[cfg(test)]\nmod tests { use crate::c; }"),
+        ["a"]
+    );
 }
 
 fn is_allowed(from: usize, of: usize) -> bool {
@@ -92,11 +113,16 @@ fn imports() -> Vec<Import> {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();
-        imports.extend(modules_in(&text).into_iter().filter(|of| *of != from).map(|of| Import {
-            file: inside.to_owned(),
-            from: from.clone(),
-            of,
-        }));
+        imports.extend(
+            modules_in(&text)
+                .into_iter()
+                .filter(|of| *of != from)
+                .map(|of| Import {
+                    file: inside.to_owned(),
+                    from: from.clone(),
+                    of,
+                }),
+        );
     }
     imports
 }
@@ -123,11 +149,12 @@ fn modules_in(text: &str) -> BTreeSet<String> {
         .collect();
     let code = code.join("\n");
     let paths = code.split("crate::").skip(1);
-    paths.flat_map(|rest| match rest.strip_prefix('{') {
-        Some(group) => heads(group),
-        None => vec![head(rest)],
-    })
-    .collect()
+    paths
+        .flat_map(|rest| match rest.strip_prefix('{') {
+            Some(group) => heads(group),
+            None => vec![head(rest)],
+        })
+        .collect()
 }
 
 /// The first names of all entries of a group, up to its closing brace.
@@ -153,5 +180,7 @@ fn heads(group: &str) -> Vec<String> {
 }
 
 fn head(path: &str) -> String {
-    path.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+    path.chars()
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .collect()
 }
