@@ -7,9 +7,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::check::load_and_test;
 use super::{CliError, Exit, stdin};
-use crate::config::TestRequest;
+use crate::config::{TestRequest, load};
 use crate::plan::{Decided, Explanation, Question};
 
 #[derive(Debug, Args)]
@@ -48,9 +47,14 @@ fn parse_field(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<Exit, CliError> {
-    // Nothing but the request is read before the configuration is sound.
-    let Some(snapshot) = load_and_test(&arguments.config) else {
-        return Ok(Exit::Config);
+    // Neither warnings nor failing tests stand in the way: this is the
+    // command to find out why a test fails.
+    let snapshot = match load(&arguments.config) {
+        Ok((snapshot, _)) => snapshot,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(Exit::Config);
+        }
     };
     if arguments.stdin {
         return stdin::run(&snapshot);

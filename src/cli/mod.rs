@@ -2,12 +2,16 @@
 
 mod check;
 mod explain;
+mod load;
+mod run;
 mod stdin;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+use crate::server::ServeError;
 
 /// How a command ended; the process's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,15 @@ pub enum CliError {
     /// Standard input or output.
     #[error("cannot {0}")]
     Io(&'static str, #[source] std::io::Error),
+    /// The server does not start.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The access log cannot be opened.
+    #[error("log.access: the access log cannot be opened")]
+    AccessLog(#[source] std::io::Error),
+    /// The program's own log cannot be set up.
+    #[error("the program's own log cannot be set up")]
+    Log(#[source] tracing_subscriber::util::TryInitError),
 }
 
 /// An edge reverse proxy that decides who may fetch or upload assets.
@@ -53,6 +66,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the proxy
+    Run {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Compile a configuration and run its tests
     Check {
         /// The configuration file
@@ -80,6 +99,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliErr
         }
     };
     match arguments.command {
+        Command::Run { config } => run::run(&config),
         Command::Check { file } => check::run(&file),
         Command::Explain(arguments) => explain::run(arguments),
     }

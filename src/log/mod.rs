@@ -1,5 +1,7 @@
 //! What happened: the access log and the program's own log (section 13).
 
+pub mod access;
+pub mod program;
 mod settings;
 
 pub use settings::{AccessTarget, ClientAddressMode, Level, LogFormat, LogSettings};

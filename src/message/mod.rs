@@ -5,6 +5,7 @@ pub mod authority;
 pub mod connection;
 pub mod field;
 pub mod substrings;
+pub mod vary;
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! The boundaries of a set of IPv4 addresses, laid out for searching.
 
-/// Up to this many boundaries a binary search over one sorted list is as quick
-/// as the index, which would take 256 KiB.
-const MAX_FLAT: usize = 256;
+/// Up to this many boundaries an index of 256 places is as quick as the one of
+/// 65,536, which would take 256 KiB.
+const MAX_SMALL: usize = 1024;
 
 /// Up to this many boundaries in a /16, counting all of them (without a branch,
 /// several at a time) is quicker than a binary search.
@@ -11,8 +11,11 @@ const MAX_COUNTED: usize = 64;
 /// An address is in the set if an odd number of boundaries stand at or below it.
 #[derive(Clone, Debug)]
 pub(super) enum SearchV4 {
-    /// One sorted list.
-    Flat(Box<[u32]>),
+    /// One sorted list, and where the boundaries of each /8 begin in it.
+    Small {
+        index: Box<[u16; 257]>,
+        sorted: Box<[u32]>,
+    },
     /// Sorted lists of low halves, one a /16: a million single addresses take
     /// 4 MB, and a lookup touches one place of the index and one of the lists.
     Indexed {
@@ -28,8 +31,12 @@ pub(super) enum SearchV4 {
 impl SearchV4 {
     /// `boundaries` must be sorted, each once.
     pub(super) fn new(boundaries: Vec<u32>) -> Self {
-        if boundaries.len() <= MAX_FLAT {
-            return Self::Flat(boundaries.into());
+        if boundaries.len() <= MAX_SMALL {
+            let before = |top: usize| boundaries.partition_point(|b| (b >> 24) < top as u32) as u16;
+            return Self::Small {
+                index: Box::new(std::array::from_fn(before)),
+                sorted: boundaries.into(),
+            };
         }
         let (index, low_halves) = split(&boundaries);
         Self::Indexed {
@@ -42,7 +49,11 @@ impl SearchV4 {
     #[inline]
     pub(super) fn contains(&self, address: u32) -> bool {
         let passed = match self {
-            Self::Flat(sorted) => sorted.partition_point(|boundary| *boundary <= address),
+            Self::Small { index, sorted } => {
+                let top = (address >> 24) as usize;
+                let (start, end) = (usize::from(index[top]), usize::from(index[top + 1]));
+                start + sorted[start..end].partition_point(|boundary| *boundary <= address)
+            }
             Self::Indexed {
                 index, low_halves, ..
             } => {
@@ -56,7 +67,7 @@ impl SearchV4 {
 
     pub(super) fn boundaries(&self) -> usize {
         match self {
-            Self::Flat(sorted) => sorted.len(),
+            Self::Small { sorted, .. } => sorted.len(),
             Self::Indexed { boundaries, .. } => *boundaries,
         }
     }
@@ -64,7 +75,7 @@ impl SearchV4 {
 
 impl Default for SearchV4 {
     fn default() -> Self {
-        Self::Flat(Box::default())
+        Self::new(Vec::new())
     }
 }
 

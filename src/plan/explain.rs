@@ -127,7 +127,7 @@ impl From<RuleReport> for ToldRule {
 }
 
 /// The value of `client_from`.
-pub(super) fn client_from(snapshot: &Snapshot, from: ClientFrom) -> &str {
+pub fn client_from(snapshot: &Snapshot, from: ClientFrom) -> &str {
     match from {
         ClientFrom::Peer => "peer",
         ClientFrom::Field => snapshot.client.field.name().as_str(),

@@ -7,7 +7,7 @@ mod policy_test;
 mod question;
 mod reject;
 
-pub use explain::{Decided, Explanation, field_text};
+pub use explain::{Decided, Explanation, client_from, field_text};
 pub use policy_test::{TestFailure, run_tests};
 pub use question::{Question, QuestionError};
 pub use reject::Reject;

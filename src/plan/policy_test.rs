@@ -5,7 +5,7 @@ use crate::config::{Expect, PolicyTest, Snapshot};
 
 /// A promise that the policy does not keep.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: test \"{name}\" failed: expected {expected}, found {found}")]
+#[error("{line}: test \"{name}\" fails\n  expected: {expected}\n  found:    {found}")]
 pub struct TestFailure {
     /// Its name.
     pub name: String,

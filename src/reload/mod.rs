@@ -1,1 +1,9 @@
-//! Not yet.
+//! A new configuration without a restart (section 11): watch the files it is
+//! made of, compile, and swap the snapshot whole.
+
+mod fingerprint;
+mod reloader;
+mod watch;
+
+pub use reloader::{Load, ReloadError, Reloader, Swapped};
+pub use watch::{Handle, start};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 
 use super::{HostPattern, NormalPath, PathError, PathPattern};
 

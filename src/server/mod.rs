@@ -1,1 +1,119 @@
-//! Not yet.
+//! Workers, listeners, and the life of one connection (sections 10 and 11).
+
+mod connection;
+mod lingering;
+mod listen;
+mod stop;
+mod stream;
+mod worker;
+
+pub use listen::BindError;
+pub use stop::Stop;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+
+use self::listen::Listeners;
+use self::worker::Shared;
+use crate::config::Snapshot;
+use crate::log::access::Spool;
+use crate::origin::Limits;
+use crate::proxy::Instance;
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A worker cannot be started.
+    #[error("a worker cannot be started")]
+    Worker(#[source] io::Error),
+    /// There is no randomness for ids.
+    #[error("the system has no random source")]
+    Random(#[source] getrandom::Error),
+}
+
+/// A running server: a thread, a runtime and its own listeners a worker.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    workers: Vec<JoinHandle<()>>,
+    stop: Stop,
+}
+
+impl Server {
+    /// Binds every address of `server.listen` and starts to serve by
+    /// whatever `policy` is in force; access log lines go to `spool`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`]; nothing runs then.
+    pub fn start(policy: &Arc<ArcSwap<Snapshot>>, spool: &Spool) -> Result<Self, ServeError> {
+        let settings = policy.load().server.clone();
+        let count = worker_count(settings.workers);
+        let Listeners {
+            addresses,
+            by_worker,
+        } = listen::bind(&settings.listen, count)?;
+        let stop = Stop::default();
+        let shared = Shared {
+            policy: Arc::clone(policy),
+            instance: Arc::new(Instance::new().map_err(ServeError::Random)?),
+            limits: Arc::new(Limits::default()),
+            spool: spool.clone(),
+            stop: stop.clone(),
+        };
+        let start = |(index, listeners)| worker::start(index, listeners, shared.clone());
+        let started: Result<Vec<_>, _> = by_worker.into_iter().enumerate().map(start).collect();
+        match started {
+            Ok(workers) => Ok(Self {
+                addresses,
+                workers,
+                stop,
+            }),
+            Err(error) => {
+                stop.now();
+                Err(ServeError::Worker(error))
+            }
+        }
+    }
+
+    /// Where it listens; ports that were 0 are known now.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// How it is told to stop, from anywhere.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Waits until it has stopped.
+    pub fn wait(mut self) {
+        for worker in self.workers.drain(..) {
+            // A worker's panic was told when it happened.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    /// Nobody can wait for it any more.
+    fn drop(&mut self) {
+        self.stop.now();
+    }
+}
+
+/// `server.workers`; 0 is one a core that this process may use, by its
+/// cgroup quota and its cpuset.
+fn worker_count(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::meta;
 use regex_automata::util::primitives::StateID;

@@ -7,7 +7,7 @@ pub use host::{ReferrerUrlError, listed_host};
 
 use std::collections::HashSet;
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, ORIGIN, REFERER};
 

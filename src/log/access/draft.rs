@@ -1,0 +1,177 @@
+//! One line in the making.
+
+use std::time::Duration;
+
+use super::escape::push_string;
+
+/// A line, all of it but what is only known when the response is over:
+/// `status` and `bytes`, the times, and `error` at its end.
+#[derive(Debug, Default)]
+pub struct Draft {
+    pub(super) text: Vec<u8>,
+    pub(super) status_at: usize,
+    pub(super) times_at: usize,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// The status.
+    pub status: u16,
+    /// Bytes of the body that were sent.
+    pub bytes: u64,
+    /// From the request to the origin until its response head.
+    pub origin: Option<Duration>,
+    /// From the request's head to the end of its response.
+    pub total: Duration,
+    /// What went wrong.
+    pub error: Option<&'a str>,
+}
+
+impl Draft {
+    pub(super) fn new(mut text: Vec<u8>) -> Self {
+        text.clear();
+        Self {
+            text,
+            status_at: 0,
+            times_at: 0,
+        }
+    }
+
+    /// A string, or null.
+    pub fn string(&mut self, key: &str, value: Option<&[u8]>) {
+        self.key(key);
+        match value {
+            Some(value) => push_string(&mut self.text, value),
+            None => self.text.extend_from_slice(b"null"),
+        }
+    }
+
+    /// A whole number.
+    pub fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        push_number(&mut self.text, value);
+    }
+
+    /// A field: null, a string, or a list where it was sent on several lines.
+    pub fn lines<'v>(&mut self, key: &str, lines: impl Iterator<Item = &'v [u8]>) {
+        let mut lines = lines.peekable();
+        let first = lines.next();
+        if lines.peek().is_none() {
+            return self.string(key, first);
+        }
+        self.list(key, first.into_iter().chain(lines));
+    }
+
+    /// A list of strings, be it empty.
+    pub fn list<'v>(&mut self, key: &str, values: impl Iterator<Item = &'v [u8]>) {
+        self.key(key);
+        self.text.push(b'[');
+        for (index, value) in values.enumerate() {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            push_string(&mut self.text, value);
+        }
+        self.text.push(b']');
+    }
+
+    /// `status` and `bytes` belong here.
+    pub fn status_here(&mut self) {
+        self.status_at = self.text.len();
+    }
+
+    /// The times belong here.
+    pub fn times_here(&mut self) {
+        self.times_at = self.text.len();
+    }
+
+    /// Appends the finished line.
+    pub(super) fn finish(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.text[..self.status_at]);
+        out.extend_from_slice(b",\"status\":");
+        push_number(out, u64::from(outcome.status));
+        out.extend_from_slice(b",\"bytes\":");
+        push_number(out, outcome.bytes);
+        out.extend_from_slice(&self.text[self.status_at..self.times_at]);
+        out.extend_from_slice(b",\"origin_ms\":");
+        push_millis(out, outcome.origin);
+        out.extend_from_slice(b",\"total_ms\":");
+        push_millis(out, Some(outcome.total));
+        out.extend_from_slice(&self.text[self.times_at..]);
+        out.extend_from_slice(b",\"error\":");
+        match outcome.error {
+            Some(error) => push_string(out, error.as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn key(&mut self, key: &str) {
+        self.text
+            .push(if self.text.is_empty() { b'{' } else { b',' });
+        self.text.push(b'"');
+        self.text.extend_from_slice(key.as_bytes());
+        self.text.extend_from_slice(b"\":");
+    }
+}
+
+fn push_number(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+/// Milliseconds with three decimals.
+fn push_millis(out: &mut Vec<u8>, time: Option<Duration>) {
+    let Some(time) = time else {
+        return out.extend_from_slice(b"null");
+    };
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    push_number(out, micros / 1000);
+    out.push(b'.');
+    out.extend([100, 10, 1].map(|place| b'0' + (micros / place % 10) as u8));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_in_its_order() {
+        let mut draft = Draft::new(b"left over".to_vec());
+        draft.string("ref", Some(b"a\"b"));
+        draft.status_here();
+        draft.lines("user_agent", [&b"x"[..]].into_iter());
+        draft.lines("referer", [&b"y"[..], b"z"].into_iter());
+        draft.times_here();
+        draft.lines("origin_field", std::iter::empty());
+        draft.list("would_deny", std::iter::empty());
+        draft.number("generation", 7);
+        let mut out = Vec::new();
+        let outcome = Outcome {
+            status: 403,
+            bytes: 1_234_567,
+            origin: None,
+            total: Duration::from_micros(12_034),
+            error: Some("x"),
+        };
+        draft.finish(&outcome, &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            concat!(
+                r#"{"ref":"a\"b","status":403,"bytes":1234567,"user_agent":"x","referer":["y","z"],"#,
+                r#""origin_ms":null,"total_ms":12.034,"origin_field":null,"would_deny":[],"generation":7,"error":"x"}"#,
+                "\n"
+            )
+        );
+    }
+}

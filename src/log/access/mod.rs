@@ -1,0 +1,17 @@
+//! The access log: a JSON line a request.
+//!
+//! A line is formatted by hand while the request's head is at hand
+//! ([`Draft`]), finished when its response is over, and collected in the
+//! worker's [`Journal`]; chunks of lines go to the one thread that writes.
+
+mod address;
+mod draft;
+mod escape;
+mod journal;
+mod stamp;
+mod writer;
+
+pub use address::{shown, shown_in_field};
+pub use draft::{Draft, Outcome};
+pub use journal::Journal;
+pub use writer::{AccessLog, Spool};

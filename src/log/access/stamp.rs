@@ -1,0 +1,92 @@
+//! RFC 3339 in UTC with milliseconds; the second is formatted once.
+
+use std::time::Duration;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// Formats times that mostly share their second.
+#[derive(Debug, Default)]
+pub(super) struct Stamp {
+    second: Option<u64>,
+    text: String,
+}
+
+impl Stamp {
+    /// `2026-11-22T01:02:03.` and then the milliseconds and `Z`.
+    pub(super) fn push(&mut self, out: &mut Vec<u8>, since_epoch: Duration) {
+        let second = since_epoch.as_secs();
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.text = date_time(second);
+        }
+        out.extend_from_slice(self.text.as_bytes());
+        let millis = since_epoch.subsec_millis();
+        out.extend([100, 10, 1].map(|place| b'0' + (millis / place % 10) as u8));
+        out.push(b'Z');
+    }
+}
+
+fn date_time(second: u64) -> String {
+    let (year, month, day) = civil(second / DAY);
+    let (hour, minute) = (second / 3600 % 24, second / 60 % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.",
+        second % 60
+    )
+}
+
+/// The date of a day counted from 1970-01-01. Years are counted from March,
+/// so that the leap day is the last one.
+fn civil(day: u64) -> (u64, u64, u64) {
+    const ERA: u64 = 146_097; // days of 400 years
+    let day = day + 719_468; // since 0000-03-01
+    let (era, of_era) = (day / ERA, day % ERA);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, of_year - (153 * from_march + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn formats() {
+        let mut stamp = Stamp::default();
+        for (millis, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_007, "2000-02-29T00:00:00.007Z"),
+            (1_795_310_583_120, "2026-11-22T01:23:03.120Z"),
+            (1_795_310_583_121, "2026-11-22T01:23:03.121Z"),
+        ] {
+            let mut out = Vec::new();
+            stamp.push(&mut out, Duration::from_millis(millis));
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_agrees_with_httpdate() {
+        for day in 0..146_100 {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(day * DAY);
+            let http = httpdate::fmt_http_date(at);
+            let (year, month, of_month) = civil(day);
+            let months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+            let name = &months[(month as usize - 1) * 3..][..3];
+            assert_eq!(
+                http[5..16],
+                format!("{of_month:02} {name} {year}"),
+                "day {day}"
+            );
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The one thread that writes the access log.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::log::AccessTarget;
+
+/// Chunks in the queue; with some 36 KiB each it holds 9 MiB at most.
+const QUEUE: usize = 256;
+
+/// How often lost lines are told, and a new target is noticed without lines.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The access log of the process. Dropping it writes what is queued.
+#[derive(Debug)]
+pub struct AccessLog {
+    spool: Spool,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A way to the writer, for a worker.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    queue: SyncSender<Chunk>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+enum Chunk {
+    Lines(Vec<u8>, u64),
+    LookAgain,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    lost: AtomicU64,
+    /// Lines lost since the start.
+    lost_ever: AtomicU64,
+    next: Mutex<Option<AccessTarget>>,
+    closing: AtomicBool,
+}
+
+impl AccessLog {
+    /// Opens `target` and starts the writer.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened or the thread not be started.
+    pub fn start(target: &AccessTarget) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (queue, chunks) = sync_channel(QUEUE);
+        let writer = Writer {
+            output: Output::open(target)?,
+            shared: Arc::clone(&shared),
+            told: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || writer.run(&chunks))?;
+        Ok(Self {
+            spool: Spool { queue, shared },
+            thread: Some(thread),
+        })
+    }
+
+    /// A way to the writer.
+    pub fn spool(&self) -> Spool {
+        self.spool.clone()
+    }
+
+    /// Opens the log again, at `target`: after SIGHUP or a reload.
+    pub fn reopen(&self, target: &AccessTarget) {
+        self.spool.reopen(target);
+    }
+
+    /// Lines lost under pressure since the start.
+    pub fn lost(&self) -> u64 {
+        self.spool.shared.lost_ever.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.spool.shared.closing.store(true, Ordering::Release);
+        self.spool.look_again();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Spool {
+    /// Opens the log again, at `target`.
+    pub fn reopen(&self, target: &AccessTarget) {
+        let mut next = self
+            .shared
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *next = Some(target.clone());
+        drop(next);
+        self.look_again();
+    }
+
+    fn look_again(&self) {
+        // If the queue is full the writer looks soon enough.
+        let _ = self.queue.try_send(Chunk::LookAgain);
+    }
+
+    /// Queues lines, or counts them as lost: a slow disk stops no request.
+    pub(super) fn send(&self, text: Vec<u8>, count: u64) {
+        let full = self.queue.try_send(Chunk::Lines(text, count));
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = full {
+            self.shared.lose(count);
+        }
+    }
+}
+
+impl Shared {
+    fn lose(&self, count: u64) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
+        self.lost_ever.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+struct Writer {
+    output: Output,
+    shared: Arc<Shared>,
+    told: Option<Instant>,
+}
+
+enum Output {
+    Off,
+    Stdout,
+    File(File),
+}
+
+impl Writer {
+    fn run(mut self, chunks: &Receiver<Chunk>) {
+        let mut open = true;
+        while open {
+            open = !self.shared.closing.load(Ordering::Acquire);
+            // What was queued before the end is written.
+            let chunk = chunks.recv_timeout(if open { TICK } else { Duration::ZERO });
+            self.follow();
+            match chunk {
+                Ok(Chunk::Lines(text, count)) => {
+                    self.write(&text, count);
+                    open = true;
+                }
+                Ok(Chunk::LookAgain) => open = true,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.tell_losses();
+        }
+        self.told = None;
+        self.tell_losses();
+    }
+
+    /// Goes over to a new target, if there is one. If that cannot be opened,
+    /// the old one stays.
+    fn follow(&mut self) {
+        let next = self
+            .shared
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(target) = next else { return };
+        match Output::open(&target) {
+            Ok(output) => self.output = output,
+            Err(error) => tracing::error!(
+                "the access log cannot be opened again, the old one goes on: {error}"
+            ),
+        }
+    }
+
+    fn write(&mut self, text: &[u8], count: u64) {
+        if let Err(error) = self.output.write(text) {
+            self.shared.lose(count);
+            if self.told.is_none_or(|told| told.elapsed() >= TICK) {
+                tracing::error!("the access log cannot be written: {error}");
+            }
+        }
+    }
+
+    fn tell_losses(&mut self) {
+        if self.told.is_some_and(|told| told.elapsed() < TICK) {
+            return;
+        }
+        let lost = self.shared.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            self.told = Some(Instant::now());
+            tracing::warn!(lost, "access log lines were lost");
+        }
+    }
+}
+
+impl Output {
+    fn open(target: &AccessTarget) -> io::Result<Self> {
+        Ok(match target {
+            AccessTarget::Off => Self::Off,
+            AccessTarget::Stdout => Self::Stdout,
+            AccessTarget::File(path) => Self::File(open(path)?),
+        })
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Off => Ok(()),
+            Self::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(text)?;
+                stdout.flush()
+            }
+            Self::File(file) => file.write_all(text),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_and_reopens() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
+        let target = AccessTarget::File(path.clone());
+        let log = AccessLog::start(&target).unwrap();
+        let spool = log.spool();
+        spool.send(b"one\n".to_vec(), 1);
+        while std::fs::read_to_string(&path).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        std::fs::rename(&path, &moved).unwrap();
+        log.reopen(&target);
+        spool.send(b"two\n".to_vec(), 1);
+        drop(spool);
+        drop(log);
+        assert_eq!(std::fs::read_to_string(moved).unwrap(), "one\n");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "two\n");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let (queue, _chunks) = sync_channel(1);
+        let spool = Spool {
+            queue,
+            shared: Arc::default(),
+        };
+        spool.send(b"a\n".to_vec(), 1);
+        spool.send(b"b\nc\n".to_vec(), 2);
+        assert_eq!(spool.shared.lost_ever.load(Ordering::Relaxed), 2);
+    }
+}

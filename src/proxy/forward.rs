@@ -1,0 +1,238 @@
+//! A request on its way to the origin, and the response on its way back
+//! (sections 4 "Towards the origin", 7 and 10).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Request, Response, Uri, Version};
+use smallvec::SmallVec;
+
+use super::answer::Answer;
+use super::body::Body;
+use super::instance::Instance;
+use super::record::Record;
+use super::reference::Reference;
+use crate::client::{PeerAddr, X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use crate::config::Snapshot;
+use crate::message::{connection, vary};
+use crate::origin::{OriginError, OriginSettings, Origins, Reply, Upload};
+use crate::plan::{Plan, Received};
+
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// What the origin is sent and the response gets, worked out by the plan.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    settings: Arc<OriginSettings>,
+    uri: Uri,
+    set: SmallVec<[(HeaderName, HeaderValue); 6]>,
+    /// The field by which strangers could name a client.
+    client_field: Option<HeaderName>,
+    vary: Option<HeaderValue>,
+}
+
+/// A request that only has to be sent.
+#[derive(Debug)]
+pub(super) struct Errand {
+    prepared: Prepared,
+    request: Request<Upload>,
+    record: Record,
+    reference: Reference,
+}
+
+impl Prepared {
+    /// `None`: the normalised target is too long for a request line.
+    pub(super) fn new(snapshot: &Snapshot, plan: &Plan<'_>, peer: PeerAddr) -> Option<Self> {
+        let choice = plan.choice();
+        let authority = plan.target.authority.to_string();
+        let authority =
+            HeaderValue::try_from(authority).expect("a normalised host is a field value");
+        let scheme = HeaderValue::from_static(plan.target.scheme.as_str());
+        let mut set = SmallVec::from_iter([
+            (header::HOST, plan.origin_host()),
+            (X_FORWARDED_FOR.clone(), plan.forwarded_for(peer)),
+            (X_FORWARDED_PROTO.clone(), scheme),
+            (X_FORWARDED_HOST.clone(), authority),
+        ]);
+        set.extend(choice.accept.map(|accept| (header::ACCEPT, accept.clone())));
+        if let Some(field) = &plan.route.key.field {
+            let key = HeaderValue::try_from(plan.cache_key(&choice));
+            set.push((
+                field.clone(),
+                key.expect("a normalised key is a field value"),
+            ));
+        }
+        let client_field = snapshot.client.field.name();
+        Some(Self {
+            settings: Arc::clone(&plan.route.origin),
+            uri: Uri::try_from(plan.origin_target()).ok()?,
+            set,
+            client_field: (!plan.client.peer_trusted).then(|| client_field.clone()),
+            vary: choice.vary.cloned(),
+        })
+    }
+
+    /// The request's head, edited in place.
+    pub(super) fn request_head(&mut self, received: Received, instance: &Instance) -> Request<()> {
+        let Received {
+            method,
+            mut headers,
+            ..
+        } = received;
+        connection::remove_hop_by_hop(&mut headers);
+        remove_private(&mut headers);
+        if let Some(name) = &self.client_field {
+            headers.remove(name);
+        }
+        for (name, value) in self.set.drain(..) {
+            headers.insert(name, value);
+        }
+        headers.append(header::VIA, instance.via().clone());
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.uri_mut() = std::mem::take(&mut self.uri);
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+impl Errand {
+    pub(super) fn new(
+        prepared: Prepared,
+        head: Request<()>,
+        upload: Upload,
+        record: Record,
+        reference: Reference,
+    ) -> Self {
+        let mut request = head.map(|()| upload);
+        let headers = request.headers();
+        if !request.body().is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
+            // hyper sends no body with a GET that does not say that it has one.
+            let chunked = HeaderValue::from_static("chunked");
+            request
+                .headers_mut()
+                .insert(header::TRANSFER_ENCODING, chunked);
+        }
+        Self {
+            prepared,
+            request,
+            record,
+            reference,
+        }
+    }
+
+    /// Asks the origin and passes its response on.
+    pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> Response<Body> {
+        let Self {
+            prepared,
+            request,
+            mut record,
+            reference,
+        } = self;
+        let asked = Instant::now();
+        let reply = origins.send(&prepared.settings, request).await;
+        record.origin_took(asked.elapsed());
+        match reply {
+            Ok(reply) => respond(reply, prepared.vary.as_ref(), instance, record),
+            Err(error) => fail(&error, reference, record),
+        }
+    }
+}
+
+fn respond(
+    reply: Reply,
+    vary: Option<&HeaderValue>,
+    instance: &Instance,
+    mut record: Record,
+) -> Response<Body> {
+    let Reply { response, lease } = reply;
+    record.status(response.status());
+    let (mut head, body) = response.into_parts();
+    connection::remove_named(&mut head.headers);
+    connection::remove_hop_by_hop(&mut head.headers);
+    head.headers.remove(header::ALT_SVC);
+    head.headers.append(header::VIA, instance.via().clone());
+    if let Some(ours) = vary {
+        vary::merge(&mut head.headers, ours);
+    }
+    // hyper's server would repeat an HTTP/1.0 of the origin's.
+    head.version = Version::HTTP_11;
+    Response::from_parts(head, Body::origin(body, lease, record))
+}
+
+fn fail(error: &OriginError, reference: Reference, mut record: Record) -> Response<Body> {
+    record.failed(error.as_str());
+    tracing::debug!(
+        error = error as &dyn std::error::Error,
+        "the origin gave no response"
+    );
+    Answer::failed(error, reference).into_response(record)
+}
+
+/// Removes what a client could pose with, and what we set anew.
+fn remove_private(headers: &mut HeaderMap) {
+    let private = |name: &&HeaderName| is_private(name.as_str());
+    let names: SmallVec<[HeaderName; 8]> = headers.keys().filter(private).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// Whether a field is never passed on. A name with other characters than
+/// letters, digits and `-` may be read as another one by the origin.
+fn is_private(name: &str) -> bool {
+    if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        return true;
+    }
+    match name.as_bytes() {
+        [b'x', b'-', ..] => {
+            name.starts_with("x-forwarded-")
+                || matches!(
+                    name,
+                    "x-real-ip"
+                        | "x-host"
+                        | "x-original-url"
+                        | "x-rewrite-url"
+                        | "x-http-method"
+                        | "x-http-method-override"
+                        | "x-method-override"
+                )
+        }
+        // `Expect` was met here: the body is read as soon as the origin takes it.
+        _ => matches!(name, "forwarded" | "proxy" | "expect"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_fields() {
+        for name in [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-anything",
+            "x-real-ip",
+            "proxy",
+            "x_a",
+            "a.b",
+        ] {
+            assert!(is_private(name), "{name}");
+        }
+        for name in [
+            "x-forward",
+            "x-custom",
+            "accept",
+            "proxied",
+            "authorization",
+            "x-hostess",
+        ] {
+            assert!(!is_private(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! This process, as `Via` names it (RFC 9110 section 7.6.3).
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderValue, VIA};
+
+use crate::message::field::trim;
+
+/// The name of this process among proxies; chosen at its start.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pseudonym: String,
+    via: HeaderValue,
+}
+
+impl Instance {
+    /// A new name, which no other process has.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no random source.
+    pub fn new() -> Result<Self, getrandom::Error> {
+        let pseudonym = format!("portcullis-{:016x}", getrandom::u64()?);
+        let via = HeaderValue::try_from(format!("1.1 {pseudonym}"));
+        Ok(Self {
+            via: via.expect("letters, digits and `-` are a field value"),
+            pseudonym,
+        })
+    }
+
+    /// The `Via` entry of this process.
+    pub(super) fn via(&self) -> &HeaderValue {
+        &self.via
+    }
+
+    /// Whether a message has passed this process before.
+    pub(super) fn is_named_in(&self, headers: &HeaderMap) -> bool {
+        let name = self.pseudonym.as_bytes();
+        headers.get_all(VIA).iter().any(|line| {
+            line.as_bytes().split(|byte| *byte == b',').any(|entry| {
+                let mut words = trim(entry).split(|byte| matches!(byte, b' ' | b'\t'));
+                words
+                    .nth(1)
+                    .is_some_and(|word| word.eq_ignore_ascii_case(name))
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_itself() {
+        let instance = Instance::new().unwrap();
+        let named = |via: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(VIA, HeaderValue::from_static("1.1 other"));
+            headers.append(VIA, HeaderValue::from_str(via).unwrap());
+            instance.is_named_in(&headers)
+        };
+        let name = &instance.pseudonym;
+        assert!(named(&format!("1.0 a, HTTP/1.1 {name} (comment)")));
+        assert!(named(&format!("1.1 {}", name.to_uppercase())));
+        assert!(!named(&format!("1.1 {name}x, {name}")));
+    }
+}

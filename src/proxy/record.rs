@@ -1,0 +1,276 @@
+//! The access log line of one request (section 13).
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use hyper::header::{self, HeaderName};
+use hyper::http::uri::PathAndQuery;
+use hyper::{HeaderMap, Method, StatusCode, Version};
+
+use super::reference::Reference;
+use crate::access::Decision;
+use crate::client::Client;
+use crate::config::Snapshot;
+use crate::log::AccessTarget;
+use crate::log::access::{Draft, Journal, Outcome, shown, shown_in_field};
+use crate::message::Scheme;
+use crate::plan::{Arrival, Plan, Received, client_from};
+
+static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// What nginx logs when the client went away before there was a status.
+const CLIENT_CLOSED: u16 = 499;
+
+/// What is known of a request; written as a line when it is dropped. With
+/// the log off it is nothing.
+#[derive(Debug, Default)]
+pub(super) struct Record(Option<Box<Open>>);
+
+#[derive(Debug)]
+struct Open {
+    journal: Rc<Journal>,
+    started: Instant,
+    draft: Option<Draft>,
+    status: Option<StatusCode>,
+    bytes: u64,
+    origin: Option<Duration>,
+    error: Option<Cow<'static, str>>,
+}
+
+/// A request as it was seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) received: &'a Received,
+    pub(super) version: Version,
+    pub(super) arrival: &'a Arrival,
+    pub(super) reference: Reference,
+}
+
+impl Record {
+    /// The record of a request that has just come.
+    pub(super) fn start(snapshot: &Snapshot, journal: &Rc<Journal>) -> Self {
+        if snapshot.log.access == AccessTarget::Off {
+            return Self(None);
+        }
+        Self(Some(Box::new(Open {
+            journal: Rc::clone(journal),
+            started: Instant::now(),
+            draft: None,
+            status: None,
+            bytes: 0,
+            origin: None,
+            error: None,
+        })))
+    }
+
+    /// It was answered before any rule saw it.
+    pub(super) fn rejected(&mut self, seen: &Seen<'_>, error: &str) {
+        let Some(open) = &mut self.0 else { return };
+        open.error = Some(error.to_owned().into());
+        let client = seen
+            .snapshot
+            .client
+            .find(seen.arrival.peer, &seen.received.headers)
+            .ok();
+        let mut draft = open.journal.draft();
+        seen.write_request(&mut draft, seen.arrival.scheme);
+        seen.write_client(&mut draft, client.as_ref());
+        for key in ["country", "route"] {
+            draft.string(key, None);
+        }
+        draft.string("verdict", Some(b"reject"));
+        draft.string("rule", None);
+        draft.list("would_deny", std::iter::empty());
+        for key in ["variant", "accept", "cache", "cache_key"] {
+            draft.string(key, None);
+        }
+        seen.write_fields(&mut draft);
+        open.draft = Some(draft);
+    }
+
+    /// Its plan was made.
+    pub(super) fn planned(&mut self, seen: &Seen<'_>, plan: &Plan<'_>) {
+        let Some(open) = &mut self.0 else { return };
+        let mut draft = open.journal.draft();
+        seen.write_request(&mut draft, plan.target.scheme);
+        seen.write_client(&mut draft, Some(&plan.client));
+        write_plan(&mut draft, plan);
+        seen.write_fields(&mut draft);
+        open.draft = Some(draft);
+    }
+
+    /// The status of the response.
+    pub(super) fn status(&mut self, status: StatusCode) {
+        if let Some(open) = &mut self.0 {
+            open.status = Some(status);
+        }
+    }
+
+    /// Bytes of the body went out.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        if let Some(open) = &mut self.0 {
+            open.bytes += bytes as u64;
+        }
+    }
+
+    /// The origin needed so long for its response head.
+    pub(super) fn origin_took(&mut self, time: Duration) {
+        if let Some(open) = &mut self.0 {
+            open.origin = Some(time);
+        }
+    }
+
+    /// Something went wrong; the first error is the one told.
+    pub(super) fn failed(&mut self, error: &'static str) {
+        if let Some(open) = &mut self.0 {
+            open.error.get_or_insert(error.into());
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Some(draft) = self.draft.take() else {
+            return;
+        };
+        let gone = self
+            .status
+            .is_none()
+            .then_some("the client went away before the response");
+        self.journal.write(
+            draft,
+            &Outcome {
+                status: self.status.map_or(CLIENT_CLOSED, |status| status.as_u16()),
+                bytes: self.bytes,
+                origin: self.origin,
+                total: self.started.elapsed(),
+                error: self.error.as_deref().or(gone),
+            },
+        );
+    }
+}
+
+impl Seen<'_> {
+    fn write_request(&self, draft: &mut Draft, scheme: Scheme) {
+        draft.string("ref", Some(self.reference.as_bytes()));
+        draft.number("generation", self.snapshot.generation);
+        draft.string("method", Some(self.received.method.as_str().as_bytes()));
+        draft.string("url", Some(&self.url(scheme)));
+        draft.string("protocol", Some(protocol(self.version)));
+        draft.status_here();
+    }
+
+    /// Scheme, authority and target as received.
+    fn url(&self, scheme: Scheme) -> Vec<u8> {
+        let Received { uri, headers, .. } = self.received;
+        let mut url = Vec::with_capacity(128);
+        url.extend_from_slice(scheme.as_str().as_bytes());
+        url.extend_from_slice(b"://");
+        match (
+            uri.authority(),
+            headers.get(header::HOST),
+            &self.arrival.fallback,
+        ) {
+            (Some(authority), _, _) => url.extend_from_slice(authority.as_str().as_bytes()),
+            (None, Some(host), _) => url.extend_from_slice(host.as_bytes()),
+            (None, None, Some(fallback)) => url.extend_from_slice(fallback.to_string().as_bytes()),
+            (None, None, None) => {}
+        }
+        let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        url.extend_from_slice(target.as_bytes());
+        url
+    }
+
+    fn write_client(&self, draft: &mut Draft, client: Option<&Client>) {
+        let mode = self.snapshot.log.client_address;
+        let peer = shown(self.arrival.peer.ip(), mode);
+        draft.string("peer", peer.as_deref().map(str::as_bytes));
+        let address = client.and_then(|client| shown(client.address.ip(), mode));
+        draft.string("client", address.as_deref().map(str::as_bytes));
+        let from = client.map(|client| client_from(self.snapshot, client.from));
+        draft.string("client_from", from.map(str::as_bytes));
+        let lines = self
+            .received
+            .headers
+            .get_all(self.snapshot.client.field.name());
+        let lines: Vec<Vec<u8>> = lines
+            .iter()
+            .filter_map(|line| shown_in_field(line.as_bytes(), mode))
+            .collect();
+        draft.lines("forwarded", lines.iter().map(Vec::as_slice));
+    }
+
+    fn write_fields(&self, draft: &mut Draft) {
+        let Received {
+            method, headers, ..
+        } = self.received;
+        draft.times_here();
+        draft.lines("user_agent", lines(headers, &header::USER_AGENT));
+        draft.lines("referer", lines(headers, &header::REFERER));
+        draft.lines("origin_field", lines(headers, &header::ORIGIN));
+        let fetch = sec_fetch(headers);
+        draft.string("sec_fetch", fetch.as_deref());
+        let asked = lines(headers, &header::ACCESS_CONTROL_REQUEST_METHOD);
+        let preflight = *method == Method::OPTIONS;
+        draft.lines("request_method", asked.filter(|_| preflight));
+    }
+}
+
+fn write_plan(draft: &mut Draft, plan: &Plan<'_>) {
+    let geo = plan.route.rules.geo();
+    let country = geo
+        .and_then(|geo| geo.country(plan.client.address))
+        .map(|code| code.to_string());
+    draft.string("country", country.as_deref().map(str::as_bytes));
+    draft.string("route", Some(plan.route.name.as_bytes()));
+    let (verdict, rule) = match plan.judgement.decision {
+        Decision::Forward => ("forward", None),
+        Decision::Deny(rule) => ("deny", Some(rule.as_str().as_bytes())),
+    };
+    draft.string("verdict", Some(verdict.as_bytes()));
+    draft.string("rule", rule);
+    let would_deny = plan.judgement.would_deny.iter();
+    draft.list(
+        "would_deny",
+        would_deny.map(|rule| rule.as_str().as_bytes()),
+    );
+    let choice = plan.choice();
+    draft.string("variant", Some(choice.variant.as_str().as_bytes()));
+    match choice.accept {
+        Some(accept) => draft.string("accept", Some(accept.as_bytes())),
+        None => draft.string(
+            "accept",
+            joined(plan.head().headers, &header::ACCEPT).as_deref(),
+        ),
+    }
+    draft.string("cache", None);
+    draft.string("cache_key", Some(plan.cache_key(&choice).as_bytes()));
+}
+
+fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).iter().map(|line| line.as_bytes())
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = lines(headers, name).collect();
+    (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+}
+
+/// `site/mode/dest`; null without any of them.
+fn sec_fetch(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let parts = [&SITE, &MODE, &DEST].map(|name| joined(headers, name));
+    let any = parts.iter().any(Option::is_some);
+    any.then(|| parts.map(Option::unwrap_or_default).join(&b'/'))
+}
+
+fn protocol(version: Version) -> &'static [u8] {
+    if version == Version::HTTP_10 {
+        b"HTTP/1.0"
+    } else {
+        b"HTTP/1.1"
+    }
+}

@@ -1,0 +1,74 @@
+//! What is still to come of a request that is answered here (section 6.7).
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use hyper::Response;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::EXPECT;
+use hyper::http::request::Parts;
+use tokio::task::spawn_local;
+use tokio::time::timeout;
+
+use super::answer::Answer;
+use super::body::Body;
+use super::record::Record;
+
+/// This much of an unwanted body is read and dropped; beyond it, a new
+/// connection is cheaper for both sides.
+const MAX_DROPPED: u64 = 64 * 1024;
+
+/// And no longer than this.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The body of a request, not yet read.
+#[derive(Debug)]
+pub(super) struct Rest {
+    body: Incoming,
+    /// The client waits for a 100 before it sends the body.
+    waits: bool,
+}
+
+impl Rest {
+    pub(super) fn new(head: &Parts, body: Incoming) -> Self {
+        Self {
+            body,
+            waits: head.headers.contains_key(EXPECT),
+        }
+    }
+
+    pub(super) fn into_body(self) -> Incoming {
+        self.body
+    }
+
+    /// Answers without the body. The connection is kept if the body is short
+    /// and comes soon; else dropping it makes hyper close the connection
+    /// after the answer. Reading a body is what makes hyper send the 100.
+    pub(super) fn answer(self, answer: Answer, record: Record) -> Response<Body> {
+        if self.body.is_end_stream() {
+            return answer.into_response(record);
+        }
+        if self.waits || self.body.size_hint().lower() > MAX_DROPPED {
+            return self.drop_and_close(answer, record);
+        }
+        spawn_local(timeout(PATIENCE, read_and_drop(self.body)));
+        answer.into_response(record)
+    }
+
+    /// Answers, after which the connection is closed.
+    pub(super) fn drop_and_close(self, answer: Answer, record: Record) -> Response<Body> {
+        answer.closing().into_response(record)
+    }
+}
+
+async fn read_and_drop(mut body: Incoming) {
+    let mut left = MAX_DROPPED;
+    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+    {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        let Some(rest) = left.checked_sub(length) else {
+            return;
+        };
+        left = rest;
+    }
+}

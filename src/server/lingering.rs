@@ -1,0 +1,31 @@
+//! Closing a connection in order (RFC 9112 section 9.6).
+
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// What a client still sends is read this long at most.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Tells the client that no more comes, and lets it finish sending: a close
+/// with bytes unread would be a reset, and could take the response with it.
+pub(super) async fn close(mut stream: TcpStream) {
+    if stream.shutdown().await.is_ok() {
+        let _ = timeout(PATIENCE, read_to_end(&mut stream)).await;
+    }
+}
+
+/// Resets the connection: where only its end tells the end of a response, an
+/// orderly one would make a cut response look complete.
+pub(super) fn reset(stream: TcpStream) {
+    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    drop(stream);
+}
+
+async fn read_to_end(stream: &mut TcpStream) {
+    let mut buffer = [0; 4096];
+    while matches!(stream.read(&mut buffer).await, Ok(length) if length > 0) {}
+}

@@ -1,0 +1,1 @@
+//! Keys that show only in a running proxy; see `keys`.

@@ -1,0 +1,165 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use super::Reply;
+
+/// An origin that follows a script and remembers what it was asked.
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// A request as the origin received it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// Which connection it came on, counted from 0.
+    pub(crate) connection: usize,
+}
+
+/// One connection, seen by the script.
+pub(crate) struct Conversation {
+    pub(crate) stream: TcpStream,
+    pub(crate) connection: usize,
+    buffer: Vec<u8>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Origin {
+    /// Runs `script` on every connection; its end closes the connection.
+    pub(crate) fn scripted(script: impl Fn(&mut Conversation) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (script, record) = (Arc::new(script), Arc::clone(&asked));
+        std::thread::spawn(move || {
+            for (connection, stream) in listener.incoming().enumerate() {
+                let (script, asked) = (Arc::clone(&script), Arc::clone(&record));
+                let stream = stream.unwrap();
+                stream.set_nodelay(true).unwrap();
+                std::thread::spawn(move || {
+                    script(&mut Conversation {
+                        stream,
+                        connection,
+                        buffer: Vec::new(),
+                        asked,
+                    });
+                });
+            }
+        });
+        Self { address, asked }
+    }
+
+    /// Gives every request the same answer.
+    pub(crate) fn answering(answer: &'static str) -> Self {
+        Self::scripted(move |conversation| {
+            while conversation.request().is_some() {
+                conversation.say(answer);
+            }
+        })
+    }
+
+    /// Says `200` with the body `ok`.
+    pub(crate) fn ok() -> Self {
+        Self::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    }
+
+    /// All requests so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// The only request so far.
+    pub(crate) fn only(&self) -> Asked {
+        let asked = self.asked();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        asked.into_iter().next().unwrap()
+    }
+}
+
+impl Conversation {
+    /// The next request with its body; `None`: closed.
+    pub(crate) fn request(&mut self) -> Option<Asked> {
+        let head = self.head()?;
+        let body = match Reply::find(&head, "content-length") {
+            Some(length) => self.take(length.parse().unwrap())?,
+            None if head.to_lowercase().contains("transfer-encoding: chunked") => self.chunked()?,
+            None => Vec::new(),
+        };
+        let asked = Asked {
+            head,
+            body,
+            connection: self.connection,
+        };
+        self.asked.lock().unwrap().push(asked.clone());
+        Some(asked)
+    }
+
+    /// The next request head; its body is left.
+    pub(crate) fn head(&mut self) -> Option<String> {
+        let end = self.until(b"\r\n\r\n")?;
+        Some(String::from_utf8(self.take(end)?).unwrap())
+    }
+
+    pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        // The other side may have gone away: that is its matter.
+        let _ = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// `length` bytes as they come.
+    pub(crate) fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.buffer.len() < length {
+            self.fill()?;
+        }
+        Some(self.buffer.drain(..length).collect())
+    }
+
+    /// The chunked body, as it was framed.
+    fn chunked(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let end = self.until(b"\r\n")?;
+            let line = String::from_utf8(self.take(end)?).unwrap();
+            let size = usize::from_str_radix(line.trim(), 16).unwrap();
+            if size == 0 {
+                let trailers = self.until(b"\r\n")?;
+                assert_eq!(self.take(trailers)?, b"\r\n", "trailers were passed on");
+                return Some(body);
+            }
+            body.extend(&self.take(size + 2)?[..size]);
+        }
+    }
+
+    fn until(&mut self, end: &[u8]) -> Option<usize> {
+        loop {
+            if let Some(at) = self.buffer.windows(end.len()).position(|w| w == end) {
+                return Some(at + end.len());
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Option<()> {
+        let mut part = [0; 16 * 1024];
+        let length = self
+            .stream
+            .read(&mut part)
+            .ok()
+            .filter(|length| *length > 0)?;
+        self.buffer.extend_from_slice(&part[..length]);
+        Some(())
+    }
+}
+
+impl Asked {
+    /// The value of a field, if it was sent exactly once.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        Reply::find(&self.head, name)
+    }
+
+    pub(crate) fn line(&self) -> &str {
+        self.head.lines().next().unwrap()
+    }
+}
