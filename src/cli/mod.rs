@@ -1,12 +1,15 @@
 //! The command line: a file a command (section 12).
 
 mod check;
+mod demo;
 mod explain;
 mod load;
 mod run;
+mod signals;
 mod stdin;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -77,6 +80,12 @@ enum Command {
         /// The configuration file
         file: PathBuf,
     },
+    /// Run a proxy and an origin of our own, and print curl lines to try
+    Demo {
+        /// Where the proxy listens
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+    },
     /// Tell what would become of a request, and why
     Explain(explain::Arguments),
 }
@@ -101,6 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliErr
     match arguments.command {
         Command::Run { config } => run::run(&config),
         Command::Check { file } => check::run(&file),
+        Command::Demo { listen } => demo::run(listen),
         Command::Explain(arguments) => explain::run(arguments),
     }
 }

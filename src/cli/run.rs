@@ -1,20 +1,18 @@
 //! `portcullis run`: the proxy.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::load::{Refused, load_tested};
+use super::signals::Signals;
 use super::{CliError, Exit};
 use crate::config::{Snapshot, Warnings};
-
 use crate::log::access::{AccessLog, Spool};
 use crate::log::program::ProgramLog;
 use crate::reload::{self, Reloader};
-use crate::server::{Server, Stop};
+use crate::server::Server;
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
@@ -29,26 +27,13 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     tell(&warnings);
     let access_log = open_access_log(&snapshot)?;
     let policy = Arc::new(ArcSwap::from_pointee(snapshot));
-    // Before anything is served, so that no signal is missed.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::Io("start the runtime for signals", error))?;
-    let signals = {
-        let _inside = runtime.enter();
-        Signals::new().map_err(|error| CliError::Io("listen for signals", error))?
-    };
+    let signals = Signals::listen()?;
     let server = Server::start(&policy, &access_log.spool())?;
     started(file, &policy.load(), &server);
     let reloader = reloader(file, &policy, program_log, access_log.spool());
     let watcher = reload::start(reloader)
         .map_err(|error| CliError::Io("start the thread that watches files", error))?;
-    let stop = server.stop().clone();
-    // The thread ends with the process; it only waits for signals.
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || runtime.block_on(signals.obey(&watcher, &stop)))
-        .map_err(|error| CliError::Io("start the thread for signals", error))?;
+    signals.obey(server.stop().clone(), move || watcher.reload())?;
     server.wait();
     tracing::info!(lines_lost = access_log.lost(), "stopped");
     Ok(Exit::Done)
@@ -109,44 +94,4 @@ fn reloader(
         spool.reopen(&snapshot.log.access);
     };
     Reloader::new(Arc::clone(policy), Box::new(load), Box::new(swapped))
-}
-
-/// The signals that mean something to the proxy.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// SIGHUP reloads and reopens the log; the first SIGTERM or SIGINT
-    /// drains, the second ends at once.
-    async fn obey(mut self, watcher: &reload::Handle, stop: &Stop) {
-        let mut draining = false;
-        loop {
-            tokio::select! {
-                _ = self.hangup.recv() => watcher.reload(),
-                _ = self.terminate.recv() => stop_again(&mut draining, stop),
-                _ = self.interrupt.recv() => stop_again(&mut draining, stop),
-            }
-        }
-    }
-}
-
-fn stop_again(draining: &mut bool, stop: &Stop) {
-    if std::mem::replace(draining, true) {
-        tracing::warn!("a second signal: ending at once");
-        stop.now();
-    } else {
-        tracing::info!("stopping: requests in flight are finished first");
-        stop.drain();
-    }
 }

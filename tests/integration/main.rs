@@ -1,5 +1,6 @@
 //! What a user of Portcullis sees: policies asked about requests, and whole
 //! requests from a client's bytes to an origin's and back.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod policy;
 mod support;
