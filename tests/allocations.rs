@@ -1,6 +1,7 @@
 //! Deciding costs no allocation where Referer and `Origin` are plain ASCII
 //! http(s) URLs (a counting allocator is the one place for `unsafe`).
 #![expect(unsafe_code, reason = "an allocator is an unsafe trait")]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -3,45 +3,31 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use super::load::load_tested;
 use super::{CliError, Exit};
-use crate::config::{Snapshot, load};
-use crate::plan::run_tests;
 
 /// Prints every error and warning on stderr, and a line that says what was
 /// checked on stdout.
 pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
-    let Some(snapshot) = load_and_test(file) else {
-        return Ok(Exit::Config);
-    };
-    let (routes, tests) = (snapshot.routes.len(), snapshot.tests.len());
-    writeln!(
-        io::stdout(),
-        "{}: ok, {} and {} passed",
-        file.display(),
-        counted(routes, "route"),
-        counted(tests, "test"),
-    )
-    .map_err(|error| CliError::Io("write to standard output", error))?;
-    Ok(Exit::Done)
-}
-
-/// Compiles `file` and runs its tests; what is wrong goes to stderr.
-pub(super) fn load_and_test(file: &Path) -> Option<Snapshot> {
-    let (snapshot, warnings) = match load(file) {
+    let (snapshot, warnings) = match load_tested(file) {
         Ok(loaded) => loaded,
-        Err(errors) => {
-            eprintln!("{errors}");
-            return None;
+        Err(refused) => {
+            eprintln!("{refused}");
+            return Ok(Exit::Config);
         }
     };
     if !warnings.is_empty() {
         eprintln!("{warnings}");
     }
-    let failures = run_tests(&snapshot);
-    for failure in &failures {
-        eprintln!("error: {}:{failure}", file.display());
-    }
-    failures.is_empty().then_some(snapshot)
+    writeln!(
+        io::stdout(),
+        "{}: ok, {} and {} passed",
+        file.display(),
+        counted(snapshot.routes.len(), "route"),
+        counted(snapshot.tests.len(), "test"),
+    )
+    .map_err(|error| CliError::Io("write to standard output", error))?;
+    Ok(Exit::Done)
 }
 
 fn counted(number: usize, what: &str) -> String {

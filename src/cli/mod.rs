@@ -1,13 +1,20 @@
 //! The command line: a file a command (section 12).
 
 mod check;
+mod demo;
 mod explain;
+mod load;
+mod run;
+mod signals;
 mod stdin;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+use crate::server::ServeError;
 
 /// How a command ended; the process's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +48,15 @@ pub enum CliError {
     /// Standard input or output.
     #[error("cannot {0}")]
     Io(&'static str, #[source] std::io::Error),
+    /// The server does not start.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The access log cannot be opened.
+    #[error("log.access: the access log cannot be opened")]
+    AccessLog(#[source] std::io::Error),
+    /// The program's own log cannot be set up.
+    #[error("the program's own log cannot be set up")]
+    Log(#[source] tracing_subscriber::util::TryInitError),
 }
 
 /// An edge reverse proxy that decides who may fetch or upload assets.
@@ -53,10 +69,22 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the proxy
+    Run {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Compile a configuration and run its tests
     Check {
         /// The configuration file
         file: PathBuf,
+    },
+    /// Run a proxy and an origin of our own, and print curl lines to try
+    Demo {
+        /// Where the proxy listens
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
     },
     /// Tell what would become of a request, and why
     Explain(explain::Arguments),
@@ -80,7 +108,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliErr
         }
     };
     match arguments.command {
+        Command::Run { config } => run::run(&config),
         Command::Check { file } => check::run(&file),
+        Command::Demo { listen } => demo::run(listen),
         Command::Explain(arguments) => explain::run(arguments),
     }
 }

@@ -1,14 +1,16 @@
 //! From a path to a snapshot.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::compile::compile;
+use super::compile::{Databases, compile};
 use super::error::{ConfigErrors, Finding, Warnings};
 use super::parse::parse;
 use super::reader::Findings;
 use super::source::Source;
 use super::warn::warn;
 use super::{Level, Snapshot};
+use crate::access::country::CountryDatabase;
 
 /// Reads and compiles the configuration file at `path`, and the files that it
 /// names. Its tests are not run.
@@ -18,10 +20,41 @@ use super::{Level, Snapshot};
 /// Every error in it, in order of position.
 pub fn load(path: &Path) -> Result<(Snapshot, Warnings), ConfigErrors> {
     let source = Source::read(path).map_err(|finding| ConfigErrors(vec![*finding]))?;
+    load_source(&source, path, Databases::new())
+}
+
+/// Compiles a configuration that is part of the program. A database that it
+/// names is the one in `databases` under that name; every other file that it
+/// names is read from the current directory on.
+///
+/// # Errors
+///
+/// Every error in it, in order of position; places name it `name`.
+pub fn load_embedded(
+    name: &str,
+    text: &str,
+    databases: impl IntoIterator<Item = (&'static str, CountryDatabase)>,
+) -> Result<(Snapshot, Warnings), ConfigErrors> {
+    let path = Path::new(name);
+    let databases = databases
+        .into_iter()
+        .map(|(name, database)| (name.into(), Some(Arc::new(database))))
+        .collect();
+    let (mut snapshot, warnings) = load_source(&Source::new(path, text), path, databases)?;
+    // There is no file to watch.
+    snapshot.sources.clear();
+    Ok((snapshot, warnings))
+}
+
+fn load_source(
+    source: &Arc<Source>,
+    path: &Path,
+    databases: Databases,
+) -> Result<(Snapshot, Warnings), ConfigErrors> {
     let findings = Findings::default();
-    let file = parse(&source, &findings);
+    let file = parse(source, &findings);
     let snapshot = file.and_then(|file| {
-        let snapshot = compile(&file, path, &findings)?;
+        let snapshot = compile(&file, path, databases, &findings)?;
         warn(&file, &snapshot, &findings);
         Some(snapshot)
     });

@@ -1,9 +1,9 @@
 //! The configuration: one TOML file to one [`Snapshot`], or every error in it.
 //!
-//! [`parse`] makes a text into [`file::ConfigFile`], which is what is written
-//! and where ([`reader`] reads tables, [`schema`] knows their keys);
-//! [`compile`] makes that into what requests are handled by, [`warn`] looks
-//! for what is allowed and risky. What is wrong is an [`error::Finding`].
+//! `parse` makes a text into `file::ConfigFile`, which is what is written
+//! and where (`reader` reads tables, `schema` knows their keys);
+//! `compile` makes that into what requests are handled by, `warn` looks
+//! for what is allowed and risky. What is wrong is an `error::Finding`.
 
 mod compile;
 mod error;
@@ -24,6 +24,6 @@ mod warn;
 mod tests;
 
 pub use error::{ConfigErrors, Finding, Level, Warnings};
-pub use load::load;
+pub use load::{load, load_embedded};
 pub use policy_test::{Expect, PolicyTest, TestRequest};
 pub use snapshot::{Route, ServerSettings, Snapshot};

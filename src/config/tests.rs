@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use toml::de::{DeTable, DeValue};
 
-use super::compile::compile;
+use super::compile::{Databases, compile};
 use super::parse::parse;
 use super::reader::Findings;
 use super::schema::{self, SECTIONS};
@@ -246,7 +246,7 @@ proptest! {
         let findings = Findings::default();
         let source = Source::new(path, text);
         if let Some(file) = parse(&source, &findings)
-            && let Some(snapshot) = compile(&file, path, &findings)
+            && let Some(snapshot) = compile(&file, path, Databases::new(), &findings)
         {
             warn(&file, &snapshot, &findings);
         }

@@ -1,6 +1,6 @@
 //! The program's own log, on stderr.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Layer, Layered, SubscriberExt as _};
@@ -53,7 +53,12 @@ impl ProgramLog {
 
 fn format(format: LogFormat) -> Format {
     match format {
-        LogFormat::Text => Box::new(fmt::layer().with_writer(io::stderr).with_target(false)),
+        LogFormat::Text => Box::new(
+            fmt::layer()
+                .with_ansi(io::stderr().is_terminal())
+                .with_writer(io::stderr)
+                .with_target(false),
+        ),
         LogFormat::Json => Box::new(
             fmt::layer()
                 .json()

@@ -81,6 +81,8 @@ url = "@origin@"
 host = "origin"
 [route.access.origins.delivery]
 [route.access.referrer]
+mode = "block"
+urls = ["https://evil.example"]
 [route.images]
 formats = []
 "#;
@@ -98,7 +100,7 @@ fn the_proxy_does_what_explain_says() {
     let proxy = Portcullis::start(&origin, &policy);
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let cases: Vec<Case> = (0..REQUESTS).map(|_| case(&mut random)).collect();
-    let answers = explain(&proxy.configuration(), &cases);
+    let answers = explain(&proxy.folder().join("portcullis.toml"), &cases);
     let mut sent = Vec::new();
     for case in &cases {
         let before = origin.asked().len();

@@ -1,1 +1,308 @@
 //! Keys that show only in a running proxy; see `keys`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use crate::support::{Client, Origin, Portcullis, Program};
+
+const BLOCK_BAD: &str = "[access.user_agent]\nblock = [\"bad\"]\n";
+const BAD: &str = "User-Agent: bad\r\n";
+
+#[test]
+fn server_listen() {
+    let one = Program::start(&Origin::ok(), "[server]\nlisten = [\"127.0.0.1:0\"]");
+    assert!(one.address.is_ipv4());
+    let mut two = Program::start(
+        &Origin::ok(),
+        "[server]\nlisten = [\"127.0.0.1:0\", \"127.0.0.2:0\"]",
+    );
+    assert_eq!(two.client().get("/", "").status, 200);
+    two.signal("TERM");
+    two.says("stopp");
+    let policy = "[server]\nlisten = [\"127.0.0.1:0\", \"127.0.0.2:0\"]";
+    let server = Portcullis::start(&Origin::ok(), policy);
+    let addresses: Vec<SocketAddr> = server.server.addresses().to_vec();
+    assert_eq!(addresses.len(), 2);
+    for address in addresses {
+        assert_eq!(Client::connect(address).get("/", "").status, 200);
+    }
+}
+
+/// How many threads named like workers a program has.
+fn workers(count: usize) -> usize {
+    let toml = format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = {count}");
+    let program = Program::start(&Origin::ok(), &toml);
+    // A thread has its name once it runs.
+    crate::support::eventually("threads have names", || program.threads("worker") >= count);
+    program.threads("worker")
+}
+
+#[test]
+fn server_workers() {
+    assert_eq!(workers(1), 1);
+    assert_eq!(workers(3), 3);
+}
+
+#[test]
+fn server_drain_timeout() {
+    let stopping_takes = |timeout: &str| {
+        // The origin answers the head of a request and then nothing.
+        let origin = Origin::scripted(|conversation| {
+            conversation.head();
+            conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+            conversation.head();
+        });
+        let toml = format!("[server]\nlisten = [\"127.0.0.1:0\"]\ndrain_timeout = \"{timeout}\"");
+        let program = Program::start(&origin, &toml);
+        let mut client = program.client();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").head();
+        let start = Instant::now();
+        program.signal("TERM");
+        assert_eq!(program.wait().0.code(), Some(0));
+        start.elapsed()
+    };
+    let (short, long) = (stopping_takes("100ms"), stopping_takes("2s"));
+    assert!(
+        short < long && long >= Duration::from_secs(2),
+        "{short:?} {long:?}"
+    );
+}
+
+#[test]
+fn origin_url() {
+    let (one, two) = (Origin::ok(), Origin::ok());
+    for (origin, other, prefix) in [(&one, &two, ""), (&two, &one, "/bucket/a")] {
+        let before = other.asked().len();
+        let toml = format!("[origin]\nurl = \"http://{}{prefix}\"", origin.address);
+        assert_eq!(
+            Portcullis::start(&one, &toml)
+                .client()
+                .get("/x?y", "")
+                .status,
+            200
+        );
+        let asked = origin.asked().pop().unwrap();
+        assert_eq!(asked.line(), format!("GET {prefix}/x?y HTTP/1.1"));
+        assert_eq!(other.asked().len(), before);
+    }
+}
+
+#[test]
+fn origin_host() {
+    let host = |mode: &str| {
+        let origin = Origin::ok();
+        let toml = format!("[origin]\nurl = \"@origin@\"\nhost = \"{mode}\"");
+        Portcullis::start(&origin, &toml).client().get("/", "");
+        (
+            origin.only().field("host").unwrap(),
+            origin.address.to_string(),
+        )
+    };
+    assert_eq!(host("preserve").0, "img.example.com");
+    let (own, address) = host("origin");
+    assert_eq!(own, address);
+    assert_eq!(host("bucket.example:81").0, "bucket.example:81");
+}
+
+/// A listener that nobody accepts from, its queue full: connecting to it hangs.
+fn full_listener() -> (TcpListener, Vec<socket2::Socket>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    socket.listen(0).unwrap();
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr().unwrap();
+    let fill = (0..4).map(|_| {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        // In progress, for ever.
+        let _ = socket.connect(&address.into());
+        socket
+    });
+    let fill = fill.collect();
+    (listener, fill)
+}
+
+#[test]
+fn origin_connect_timeout() {
+    let (listener, _queue) = full_listener();
+    let takes = |timeout: &str| {
+        let toml = format!(
+            "[origin]\nurl = \"http://{}\"\nconnect_timeout = \"{timeout}\"\nretries = 0",
+            listener.local_addr().unwrap()
+        );
+        let proxy = Portcullis::start(&Origin::ok(), &toml);
+        let start = Instant::now();
+        assert_eq!(proxy.client().get("/", "").status, 504);
+        start.elapsed()
+    };
+    let (short, long) = (takes("50ms"), takes("1s"));
+    assert!(
+        short < long && long >= Duration::from_secs(1),
+        "{short:?} {long:?}"
+    );
+}
+
+#[test]
+fn origin_response_timeout() {
+    let takes = |timeout: &str| {
+        let origin = Origin::scripted(|conversation| while conversation.request().is_some() {});
+        let toml =
+            format!("[origin]\nurl = \"@origin@\"\nresponse_timeout = \"{timeout}\"\nretries = 0");
+        let proxy = Portcullis::start(&origin, &toml);
+        let start = Instant::now();
+        assert_eq!(proxy.client().get("/", "").status, 504);
+        start.elapsed()
+    };
+    let (short, long) = (takes("50ms"), takes("1s"));
+    assert!(
+        short < long && long >= Duration::from_secs(1),
+        "{short:?} {long:?}"
+    );
+}
+
+#[test]
+fn origin_max_connections() {
+    let status_of_second = |most: usize| {
+        let origin = Origin::scripted(|conversation| {
+            while let Some(asked) = conversation.request() {
+                if asked.line().contains("/held") {
+                    conversation.head();
+                    return;
+                }
+                conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        let toml = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n\
+             [origin]\nurl = \"@origin@\"\nmax_connections = {most}\nconnect_timeout = \"300ms\""
+        );
+        let proxy = Portcullis::start(&origin, &toml);
+        let mut held = proxy.client();
+        held.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+        crate::support::eventually("the first request is held", || origin.asked().len() == 1);
+        proxy.client().get("/", "").status
+    };
+    assert_eq!(status_of_second(1), 503);
+    assert_eq!(status_of_second(2), 200);
+}
+
+#[test]
+fn origin_retries() {
+    let tries = |retries: usize| {
+        let origin = Origin::scripted(|conversation| {
+            conversation.request();
+        });
+        let toml = format!("[origin]\nurl = \"@origin@\"\nretries = {retries}");
+        assert_eq!(
+            Portcullis::start(&origin, &toml)
+                .client()
+                .get("/", "")
+                .status,
+            502
+        );
+        origin.asked().len()
+    };
+    assert_eq!(tries(0), 1);
+    assert_eq!(tries(2), 3);
+}
+
+#[test]
+fn access_disclose() {
+    let told = |disclose: bool| {
+        let toml = format!("[access]\ndisclose = {disclose}\n{BLOCK_BAD}");
+        let reply = Portcullis::start(&Origin::ok(), &toml)
+            .client()
+            .get("/", BAD);
+        assert_eq!(reply.status, 403);
+        reply.field("portcullis-denied-by")
+    };
+    assert_eq!(told(true).as_deref(), Some("user_agent.block"));
+    assert_eq!(told(false), None);
+}
+
+#[test]
+fn cache_key_field() {
+    let sent = |field: &str| {
+        let origin = Origin::ok();
+        let toml = format!("[cache_key]\nfield = \"{field}\"");
+        Portcullis::start(&origin, &toml)
+            .client()
+            .get("/a.css?x", "");
+        origin.only().field("x-key")
+    };
+    assert_eq!(
+        sent("x-key").as_deref(),
+        Some("http://img.example.com/a.css?x original")
+    );
+    assert_eq!(sent(""), None);
+}
+
+#[test]
+fn log_access() {
+    let said = |access: &str| {
+        let program = Program::start(&Origin::ok(), &format!("[log]\naccess = \"{access}\""));
+        program.client().get("/", "");
+        program.signal("TERM");
+        let file = program.file("access.ndjson");
+        let seen = || std::fs::read_to_string(&file).map_or(0, |text| text.lines().count());
+        crate::support::eventually("it ends", || {
+            std::net::TcpStream::connect(program.address).is_err()
+        });
+        if access == "access.ndjson" {
+            crate::support::eventually("the line is written", || seen() == 1);
+        }
+        let lines = seen();
+        (program.wait().1.lines().count(), lines)
+    };
+    assert_eq!(said("stdout"), (1, 0));
+    assert_eq!(said("off"), (0, 0));
+    assert_eq!(said("access.ndjson"), (0, 1));
+}
+
+#[test]
+fn log_client_address() {
+    let client = |mode: &str| {
+        let program = Program::start(
+            &Origin::ok(),
+            &format!("[log]\nclient_address = \"{mode}\""),
+        );
+        program.client().get("/", "");
+        program.signal("TERM");
+        let line: serde_json::Value = serde_json::from_str(program.wait().1.trim()).unwrap();
+        line["client"].clone()
+    };
+    assert_eq!(client("full"), "127.0.0.1");
+    assert!(client("prefix").as_str().unwrap().starts_with("127.0.0."));
+    assert_ne!(client("prefix"), "127.0.0.1");
+    assert!(client("none").is_null());
+}
+
+#[test]
+fn log_level() {
+    let says_that_it_stopped = |level: &str| {
+        let program = Program::start(&Origin::ok(), "[log]\nlevel = \"info\"");
+        program.edit("\"info\"", &format!("\"{level}\"\n{BLOCK_BAD}"));
+        program.signal("HUP");
+        crate::support::eventually("the policy is in force", || {
+            program.client().get("/", BAD).status == 403
+        });
+        program.signal("TERM");
+        program.wait().2.iter().any(|line| line.contains("stopped"))
+    };
+    assert!(says_that_it_stopped("info"));
+    assert!(!says_that_it_stopped("error"));
+}
+
+#[test]
+fn log_format() {
+    let last = |format: &str| {
+        let program = Program::start(&Origin::ok(), &format!("[log]\nformat = \"{format}\""));
+        program.signal("TERM");
+        program.wait().2.pop().unwrap()
+    };
+    assert!(serde_json::from_str::<serde_json::Value>(&last("json")).is_ok());
+    assert!(serde_json::from_str::<serde_json::Value>(&last("text")).is_err());
+}

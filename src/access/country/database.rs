@@ -87,6 +87,11 @@ impl CountryDatabase {
             path: path.to_owned(),
             source,
         })?;
+        Self::from_bytes(bytes, path)
+    }
+
+    /// Verifies what was read already; errors name it `path`.
+    pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, DatabaseError> {
         if bytes.is_empty() {
             let path = path.to_owned();
             return Err(DatabaseError::Empty { path });

@@ -26,6 +26,9 @@ use crate::access::country::CountryDatabase;
 use crate::network::NetworkSet;
 use crate::route::RouteMatcherBuilder;
 
+/// By path; `None`: it could not be opened.
+pub(super) type Databases = BTreeMap<PathBuf, Option<Arc<CountryDatabase>>>;
+
 /// What compiling one file needs and collects.
 #[derive(Debug)]
 struct Compiler<'a> {
@@ -35,22 +38,27 @@ struct Compiler<'a> {
     limits: ListLimits,
     listeners: Vec<SocketAddr>,
     trusted: Arc<NetworkSet>,
-    /// What is opened once, whoever uses it; `None`: it could not be.
-    databases: BTreeMap<PathBuf, Option<Arc<CountryDatabase>>>,
+    /// What is opened once, whoever uses it.
+    databases: Databases,
     /// The files read so far.
     sources: Vec<PathBuf>,
 }
 
-/// Compiles `file`, which was read from `path`. `None` if anything in it is
-/// wrong; all of it is among the findings then.
-pub(super) fn compile(file: &ConfigFile, path: &Path, findings: &Findings) -> Option<Snapshot> {
+/// Compiles `file`, which was read from `path`; `databases` are open already.
+/// `None` if anything in it is wrong; all of it is among the findings then.
+pub(super) fn compile(
+    file: &ConfigFile,
+    path: &Path,
+    databases: Databases,
+    findings: &Findings,
+) -> Option<Snapshot> {
     let mut compiler = Compiler {
         findings,
         base: path.parent().map(Path::to_owned).unwrap_or_default(),
         limits: ListLimits::new(&file.limits),
         listeners: Vec::new(),
         trusted: Arc::default(),
-        databases: BTreeMap::new(),
+        databases,
         sources: vec![path.to_owned()],
     };
     let snapshot = compiler.snapshot(file);

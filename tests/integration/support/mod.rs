@@ -2,8 +2,10 @@
 
 mod client;
 mod origin;
+mod program;
 mod proxy;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use origin::{Asked, Origin};
+pub(crate) use program::{Program, portcullis};
 pub(crate) use proxy::{Portcullis, eventually};

@@ -42,9 +42,9 @@ impl Portcullis {
         }
     }
 
-    /// The configuration file.
-    pub(crate) fn configuration(&self) -> PathBuf {
-        self.folder.path().join("portcullis.toml")
+    /// Where its configuration is, and its access log.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     pub(crate) fn client(&self) -> Client {

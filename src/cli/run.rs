@@ -1,0 +1,97 @@
+//! `portcullis run`: the proxy.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::load::{Refused, load_tested};
+use super::signals::Signals;
+use super::{CliError, Exit};
+use crate::config::{Snapshot, Warnings};
+use crate::log::access::{AccessLog, Spool};
+use crate::log::program::ProgramLog;
+use crate::reload::{self, Reloader};
+use crate::server::Server;
+
+/// Runs until SIGTERM or SIGINT.
+pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
+    let (snapshot, warnings) = match load_tested(file) {
+        Ok(loaded) => loaded,
+        Err(refused) => {
+            eprintln!("{refused}");
+            return Ok(Exit::Config);
+        }
+    };
+    let program_log = ProgramLog::start(&snapshot.log).map_err(CliError::Log)?;
+    tell(&warnings);
+    let access_log = open_access_log(&snapshot)?;
+    let policy = Arc::new(ArcSwap::from_pointee(snapshot));
+    let signals = Signals::listen()?;
+    let server = Server::start(&policy, &access_log.spool())?;
+    started(file, &policy.load(), &server);
+    let reloader = reloader(file, &policy, program_log, access_log.spool());
+    let watcher = reload::start(reloader)
+        .map_err(|error| CliError::Io("start the thread that watches files", error))?;
+    signals.obey(server.stop().clone(), move || watcher.reload())?;
+    server.wait();
+    tracing::info!(lines_lost = access_log.lost(), "stopped");
+    Ok(Exit::Done)
+}
+
+/// The access log of `snapshot`, opened.
+pub(super) fn open_access_log(snapshot: &Snapshot) -> Result<AccessLog, CliError> {
+    AccessLog::start(&snapshot.log.access).map_err(CliError::AccessLog)
+}
+
+/// Logs the warnings of a configuration that comes into force.
+fn tell(warnings: &Warnings) {
+    for warning in warnings.iter() {
+        tracing::warn!("{}", warning.summary());
+    }
+}
+
+/// The one line at start: what listens, which policy, the database's date.
+fn started(file: &Path, snapshot: &Snapshot, server: &Server) {
+    let addresses: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
+    let built = snapshot
+        .routes
+        .iter()
+        .filter_map(|route| route.rules.geo())
+        .next();
+    let built = built.map_or_else(
+        || "none".to_owned(),
+        |geo| {
+            let built = std::time::Duration::from_secs(geo.database().build_epoch());
+            httpdate::fmt_http_date(std::time::UNIX_EPOCH + built)
+        },
+    );
+    tracing::info!(
+        listening = addresses.join(" "),
+        policy = %file.display(),
+        routes = snapshot.routes.len(),
+        tests_passed = snapshot.tests.len(),
+        country_database = built,
+        cache = "none",
+        "started"
+    );
+}
+
+fn reloader(
+    file: &Path,
+    policy: &Arc<ArcSwap<Snapshot>>,
+    program_log: ProgramLog,
+    spool: Spool,
+) -> Reloader<Refused> {
+    let file = file.to_owned();
+    let load = move || {
+        let (snapshot, warnings) = load_tested(&file)?;
+        tell(&warnings);
+        Ok(snapshot)
+    };
+    let swapped = move |snapshot: &Snapshot| {
+        program_log.set(&snapshot.log);
+        spool.reopen(&snapshot.log.access);
+    };
+    Reloader::new(Arc::clone(policy), Box::new(load), Box::new(swapped))
+}
