@@ -36,7 +36,7 @@ const FIELDS: [&str; 29] = [
     "error",
 ];
 
-fn check(line: &Value, expected: Value) {
+fn check(line: &Value, expected: &Value) {
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&line[key], value, "{key} of {line}");
     }
@@ -75,7 +75,7 @@ fn a_line_a_request_with_all_fields() {
     }
     check(
         &lines[0],
-        json!({
+        &json!({
             "generation": 1, "method": "GET", "url": "http://img.example.com/a.jpg?q=1", "protocol": "HTTP/1.1",
             "status": 200, "bytes": 2, "peer": "127.0.0.1", "client": "127.0.0.1", "client_from": "peer",
             "forwarded": null, "country": null, "route": "default", "verdict": "forward", "rule": null,
@@ -88,7 +88,7 @@ fn a_line_a_request_with_all_fields() {
     assert!(lines[0]["origin_ms"].as_f64().unwrap() <= lines[0]["total_ms"].as_f64().unwrap());
     check(
         &lines[1],
-        json!({
+        &json!({
             "ref": denied.field("portcullis-ref").unwrap(), "status": 403, "bytes": 42, "verdict": "deny",
             "rule": "user_agent.block", "would_deny": [], "variant": "original", "accept": "a, b",
             "cache_key": "http://img.example.com/b.css original", "origin_ms": null, "user_agent": "bad\"",
@@ -97,7 +97,7 @@ fn a_line_a_request_with_all_fields() {
     );
     check(
         &lines[2],
-        json!({
+        &json!({
             "status": 400, "verdict": "reject", "client": "127.0.0.1", "route": null, "variant": null,
             "url": "http://img.example.com/%zz", "cache_key": null,
         }),
@@ -105,13 +105,13 @@ fn a_line_a_request_with_all_fields() {
     assert!(lines[2]["error"].is_string());
     check(
         &lines[3],
-        json!({
+        &json!({
             "method": "OPTIONS", "url": "http://img.example.com/up", "request_method": "PUT", "variant": "original",
         }),
     );
     check(
         &lines[4],
-        json!({ "protocol": "HTTP/1.0", "url": format!("http://{address}/old"), "status": 200 }),
+        &json!({ "protocol": "HTTP/1.0", "url": format!("http://{address}/old"), "status": 200 }),
     );
 }
 
