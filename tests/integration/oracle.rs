@@ -313,8 +313,8 @@ fn referrer_denies(rules: &Rules, request: &Request, allow: bool) -> bool {
 fn origins_deny((patterns, missing): &(Vec<&str>, &str), request: &Request, upload: bool) -> bool {
     let fits = |host: &str, port: u16| patterns.iter().any(|p| pattern_fits(p, host, port));
     let by_referer = || {
-        let unfit = |url| url_host(url).is_none_or(|(host, port)| !fits(&host, port));
-        referer(request).map(unfit)
+        let denied = |url| url_host(url).is_none_or(|(host, port)| !fits(&host, port));
+        referer(request).map(denied)
     };
     match present(request.origin) {
         None if upload => missing_denies(missing, request),
