@@ -1,0 +1,321 @@
+//! The requests: most are odd in one place at most, and every list has what
+//! slips past somebody's rules.
+
+use serde_json::{Value, json};
+
+/// One request, as it goes over the wire and as it is asked about.
+pub(super) struct Case {
+    pub(super) wire: Vec<u8>,
+    pub(super) question: Value,
+}
+
+/// xorshift64*: the same requests in every run.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let high = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
+        usize::try_from(high).unwrap() % bound
+    }
+
+    fn one<'a>(&mut self, list: &[&'a str]) -> &'a str {
+        list[self.below(list.len())]
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// How many of each list are nothing out of the ordinary.
+const PLAIN_PATHS: usize = 11;
+const PLAIN_QUERIES: usize = 8;
+const PLAIN_HOSTS: usize = 9;
+
+const PATHS: &[&str] = &[
+    "/a.jpg",
+    "/b.PNG",
+    "/gallery/c.webp",
+    "/d.css",
+    "/",
+    "/premium/x.png",
+    "/premium",
+    "/premium/y.jpg",
+    "/public/a.jpg",
+    "/a,b%2Cc.jpg",
+    "/~user/%7Euser",
+    "/%70remium/x.jp%67",
+    "/premium%2fx",
+    "/x/..%2fpremium/a",
+    "/x/../premium/a.avif",
+    "//a//b.jpg",
+    "/a/./b/../c.gif",
+    "/a%",
+    "/a%0g",
+    "/a%00",
+    "/a%7f",
+    "/..",
+    "/a/../..",
+    "/public",
+    "/public/%2e%2e/secret.jpg",
+    "/public/..;/x",
+    "/public/%252e%252e/x",
+    "/publicx/a.jpg",
+    "/a\\b.jpg",
+    "/m\u{fc}.jpg",
+    "/a{b}|c^.jpg",
+    "/<x>",
+    "/a`b",
+    "/a;v=1/c.jpg",
+    "/premium;v=1/c.jpg",
+    "/%25",
+    "/%252e%252e/premium/x",
+    "/a%E4.jpg",
+    "/a.jpg#frag",
+    "/a%20b.jpg",
+    "/a\"b.jpg",
+    "/%5c..%5cpremium/x",
+];
+
+const QUERIES: &[&str] = &[
+    "",
+    "",
+    "",
+    "?",
+    "?w=1",
+    "?b=2&a=1&utm_x=3",
+    "?utm_a=1",
+    "?%61=1&b",
+    "?a=%zz&&b",
+    "?x=\"y\"",
+    "?x=<",
+    "?q=m\u{fc}",
+    "?x#y",
+];
+
+const HOSTS: &[&str] = &[
+    "img.example.com",
+    "img.example.com",
+    "img.example.com",
+    "IMG.Example.COM.",
+    "img.example.com:80",
+    "img.example.com:8080",
+    "a.cdn.example.com",
+    "open.example.org",
+    "[::1]",
+    "b.c.cdn.example.com",
+    "open.example.org:81",
+    "evil.example",
+    "cdn.example.com",
+    "",
+    "user@img.example.com",
+    "img..example.com",
+    "img.example.com:x",
+    "img.example.com:99999",
+    "a b.example.com",
+];
+
+const FORWARDED: &[&str] = &[
+    "203.0.113.9",
+    "203.0.113.200",
+    "198.51.100.1",
+    "198.51.100.130",
+    "192.0.2.1",
+    "192.0.2.200",
+    "2001:db8:bad::1",
+    "2001:db8::7",
+    "::ffff:203.0.113.9",
+    "64:ff9b::203.0.113.9",
+    "198.51.100.77",
+    "1.1.1.1",
+    "6.6.6.6, 203.0.113.9, 10.0.0.2",
+    "203.0.113.9:4711",
+    "[2001:db8::9]:1",
+    "unknown",
+    "203.0.113.9, nonsense",
+    "203.0.113.009",
+    "",
+    "127.0.0.1",
+    "10.0.0.3, 10.0.0.2",
+];
+
+const AGENTS: &[&str] = &[
+    "Mozilla/5.0 (X11; Linux x86_64) Chrome/145.0",
+    "Mozilla/5.0 Chrome/145.0",
+    "okhttp/4.12.0",
+    "Dalvik/2.1.0 (Linux; U; Android 11)",
+    "x BADBOT/2",
+    "Scrapy/2.11",
+    "curl/8.5",
+    "",
+    "b\u{e4}dbot",
+];
+
+const REFERERS: &[&str] = &[
+    "https://www.example.com/",
+    "https://www.example.com/page?x=1",
+    "http://WWW.example.com:81/",
+    "https://show.example.org:8443/x",
+    "https://xn--bcher-kva.example/",
+    "https://b\u{fc}cher.example/",
+    "https://evil.example/",
+    "https://evil.example/",
+    "https://evil.example/a",
+    "https://www.example.com@evil.example/",
+    "https://evil.example\\@www.example.com/",
+    "https://www.example.com.evil.example/",
+    "about:blank",
+    "about:srcdoc",
+    "/relative",
+    "",
+    "https://w%77w.example.com/",
+];
+
+const ORIGINS: &[&str] = &[
+    "https://www.example.com",
+    "http://example.com",
+    "https://a.b.example.com",
+    "https://app-1.example.net",
+    "https://show.example.org:8443",
+    "https://show.example.org",
+    "null",
+    "capacitor://localhost",
+    "http://localhost:3000",
+    "https://evil.example",
+    "https://www.example.com/",
+    "HTTPS://WWW.EXAMPLE.COM",
+    "https://example.com, https://evil.example",
+    "",
+    "https://evil.example:443@www.example.com",
+];
+
+const ACCEPTS: &[&str] = &[
+    "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    "image/webp,*/*",
+    "*/*",
+    "image/webp;q=0,*/*",
+    "image/avif;q=0.5, image/webp",
+    "image/webp;q=x",
+    "IMAGE/WEBP;q=0.1",
+    "",
+];
+
+pub(super) fn case(random: &mut Random) -> Case {
+    // Most requests are odd in one place at most, or none would get far.
+    let (odd_method, odd_path, odd_host) = (random.chance(6), random.chance(35), random.chance(15));
+    let method = match odd_method {
+        true => random.one(&["DELETE", "TRACE", "PURGE", "get"]),
+        false => random.one(&["GET", "GET", "GET", "HEAD", "POST", "PUT", "OPTIONS"]),
+    };
+    let path = random.one(if odd_path {
+        PATHS
+    } else {
+        &PATHS[..PLAIN_PATHS]
+    });
+    let target = format!(
+        "{path}{}",
+        random.one(if odd_path {
+            QUERIES
+        } else {
+            &QUERIES[..PLAIN_QUERIES]
+        })
+    );
+    let mut fields = Vec::new();
+    let host = random.one(if odd_host {
+        HOSTS
+    } else {
+        &HOSTS[..PLAIN_HOSTS]
+    });
+    let absolute = random.chance(8);
+    if !random.chance(2) {
+        fields.push((
+            "Host",
+            if absolute && random.chance(30) {
+                "other.example"
+            } else {
+                host
+            },
+        ));
+    }
+    if random.chance(2) {
+        fields.push(("host", host));
+    }
+    for (name, list, percent) in [
+        ("X-Forwarded-For", FORWARDED, 80),
+        (
+            "X-Forwarded-Proto",
+            &["https", "http", "ftp", "http, https"][..],
+            20,
+        ),
+        ("User-Agent", AGENTS, 85),
+        ("Referer", REFERERS, 60),
+        ("Origin", ORIGINS, 35),
+        ("Accept", ACCEPTS, 70),
+        (
+            "Sec-Fetch-Site",
+            &["same-origin", "same-site", "none", "cross-site", "x"],
+            40,
+        ),
+        ("Sec-Fetch-Mode", &["navigate", "no-cors"], 40),
+        ("Sec-Fetch-Dest", &["document", "image"], 40),
+        ("Access-Control-Request-Method", &["GET", "PUT", "get"], 20),
+        (
+            "Connection",
+            &[
+                "keep-alive",
+                "Referer",
+                "x-forwarded-for, origin",
+                "host, cookie",
+            ],
+            15,
+        ),
+        ("X-Forwarded-Host", &["evil.example"], 10),
+        ("X-Real-IP", &["192.0.2.200"], 10),
+        ("x_forwarded_for", &["198.51.100.77"], 5),
+        ("X-Cache-Key", &["poison"], 5),
+        ("Cookie", &["a=b"], 10),
+    ] {
+        if random.chance(percent) {
+            fields.push((name, random.one(list)));
+            if random.chance(6) {
+                fields.push((name, random.one(list)));
+            }
+        }
+    }
+    build(random, method, &target, absolute.then_some(host), &fields)
+}
+
+fn build(
+    random: &mut Random,
+    method: &str,
+    target: &str,
+    absolute: Option<&str>,
+    fields: &[(&str, &str)],
+) -> Case {
+    // The scheme of an absolute target means nothing; the connection's does.
+    let scheme = random.one(&["http", "https"]);
+    let on_the_wire = absolute.map_or(target.to_owned(), |host| {
+        format!("{scheme}://{host}{target}")
+    });
+    let mut wire = format!("{method} {on_the_wire} HTTP/1.1\r\n");
+    let mut headers = serde_json::Map::new();
+    for (name, value) in fields {
+        wire.push_str(&format!("{name}: {value}\r\n"));
+        let lines = headers.entry(name.to_lowercase()).or_insert(json!([]));
+        lines.as_array_mut().unwrap().push(json!(value));
+    }
+    if matches!(method, "POST" | "PUT") {
+        wire.push_str("Content-Length: 3\r\n\r\nabc");
+    } else {
+        wire.push_str("\r\n");
+    }
+    let url = absolute.map_or(target.to_owned(), |host| format!("http://{host}{target}"));
+    let question = json!({ "method": method, "url": url, "peer": "127.0.0.1", "headers": headers });
+    Case {
+        wire: wire.into_bytes(),
+        question,
+    }
+}
