@@ -1,6 +1,7 @@
 //! The access rules and their edges, as section 6 has them.
 
 use crate::policy::{Ask, get, policy};
+use crate::support::{Origin, Portcullis};
 
 const A: &str = "https://img.example.com/a.jpg";
 
@@ -521,4 +522,24 @@ fn the_client_and_how_it_was_found() {
         .field("x-forwarded-for", "203.0.113.9")
         .field("connection", "x-forwarded-for");
     assert_eq!(found(named), owned("10.0.0.1", "10.0.0.1", "peer"));
+}
+
+#[test]
+fn what_is_not_utf_8_is_not_understood() {
+    let policy = format!(
+        "{}{}",
+        delivery("allow", "\"good.com\""),
+        referrer("allow", "allow")
+    );
+    let proxy = Portcullis::start(&Origin::ok(), &policy);
+    let status = |field: &[u8]| {
+        let request = [b"GET /a HTTP/1.1\r\nHost: a\r\n", field, b"\r\n\r\n"].concat();
+        proxy.client().send(request).reply().status
+    };
+    assert_eq!(status(b"Referer: https://good.com/"), 200);
+    assert_eq!(status(b"Referer: https://good.com/\xff"), 403);
+    assert_eq!(status(b"Referer: \xff"), 403);
+    assert_eq!(status(b"Origin: https://good.com"), 200);
+    assert_eq!(status(b"Origin: https://good.com\xff"), 403);
+    assert_eq!(status(b"User-Agent: \xff"), 200);
 }

@@ -82,9 +82,14 @@ impl OriginPatterns {
         !self.apps.is_empty() && self.apps.contains(&origin.to_ascii_lowercase())
     }
 
+    /// Whether a pattern is this host, with any port.
+    pub fn has_host(&self, host: &str) -> bool {
+        self.hosts.contains(host)
+    }
+
     /// Whether a lower-case host and its port fit a pattern.
     pub fn matches(&self, host: &str, port: u16) -> bool {
-        if self.hosts.contains(host) {
+        if self.has_host(host) {
             return true;
         }
         if matches!(self.web, WebMatcher::None) {

@@ -72,8 +72,15 @@ pub struct OriginsRule {
 impl OriginsRule {
     /// What the rule finds in a request that `rule_purpose` is the purpose of.
     pub fn judge(&self, head: &RequestHead<'_>, purpose: Purpose) -> Finding<'static> {
-        match field::read(head.headers) {
-            OriginField::NotUnderstood => not_understood(Source::Origin),
+        let field = field::read(head.headers);
+        // Browsers spell a host as the list does, and that needs no parser.
+        if let OriginField::Https(host) = field
+            && self.patterns.has_host(host)
+        {
+            return verdict(true, Source::Origin);
+        }
+        match field.parsed() {
+            OriginField::NotUnderstood | OriginField::Https(_) => not_understood(Source::Origin),
             OriginField::App(origin) => verdict(self.patterns.matches_app(origin), Source::Origin),
             OriginField::Web { host, port } => {
                 verdict(self.patterns.matches(&host, port), Source::Origin)
@@ -105,7 +112,7 @@ impl OriginsRule {
             Referer::NotUnderstood => return not_understood(Source::Referer),
             Referer::Url(url) => url,
         };
-        match page_host(url) {
+        match std::str::from_utf8(url).ok().and_then(page_host) {
             None => not_understood(Source::Referer),
             Some(page) => {
                 let port = page.port.unwrap_or(if page.https { 443 } else { 80 });

@@ -2,8 +2,8 @@
 
 mod host;
 
-pub(super) use host::page_host;
 pub use host::{ReferrerUrlError, listed_host};
+pub(super) use host::{page_host, written_host};
 
 use std::collections::HashSet;
 
@@ -76,6 +76,15 @@ impl ReferrerRule {
     }
 
     fn judge_url(&self, url: &[u8], source: Source) -> Finding<'static> {
+        let Ok(url) = std::str::from_utf8(url) else {
+            return self.not_understood(source);
+        };
+        // Browsers spell a host as the list does; what equals a listed host is
+        // that host, without a parser.
+        let written = written_host(url);
+        if self.hosts.contains(written) {
+            return self.judge_host(written, source);
+        }
         match page_host(url) {
             Some(page) => self.judge_host(&page.host, source),
             None => self.not_understood(source),
