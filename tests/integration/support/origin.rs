@@ -100,7 +100,7 @@ impl Conversation {
     /// The next request head; its body is left.
     pub(crate) fn head(&mut self) -> Option<String> {
         let end = self.until(b"\r\n\r\n")?;
-        Some(String::from_utf8(self.take(end)?).unwrap())
+        Some(String::from_utf8_lossy(&self.take(end)?).into_owned())
     }
 
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
