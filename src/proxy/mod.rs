@@ -6,12 +6,14 @@ mod body;
 mod forward;
 mod framing;
 mod instance;
+mod mistakes;
 mod record;
 mod reference;
 mod rest;
 
 pub use body::Body;
 pub use instance::Instance;
+pub use mistakes::Mistakes;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -37,6 +39,7 @@ use crate::plan::{Arrival, Plan, Received};
 pub struct Proxy {
     policy: Arc<ArcSwap<Snapshot>>,
     instance: Arc<Instance>,
+    mistakes: Arc<Mistakes>,
     origins: Origins,
     references: References,
     journal: Rc<Journal>,
@@ -56,12 +59,14 @@ impl Proxy {
     pub fn new(
         policy: Arc<ArcSwap<Snapshot>>,
         instance: Arc<Instance>,
+        mistakes: Arc<Mistakes>,
         origins: Origins,
         journal: Rc<Journal>,
     ) -> Self {
         Self {
             policy,
             instance,
+            mistakes,
             origins,
             references: References::default(),
             journal,
@@ -122,6 +127,7 @@ impl Proxy {
             Answer::rejected(reject, allow, reference)
         })?;
         record.planned(seen, &plan);
+        self.mistakes.look(snapshot, received, arrival, &plan);
         if let Decision::Deny(rule) = plan.judgement.decision {
             return Err(Answer::denied(snapshot.disclose.then_some(rule), reference));
         }

@@ -22,7 +22,7 @@ use self::worker::Shared;
 use crate::config::Snapshot;
 use crate::log::access::Spool;
 use crate::origin::Limits;
-use crate::proxy::Instance;
+use crate::proxy::{Instance, Mistakes};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,7 @@ impl Server {
         let shared = Shared {
             policy: Arc::clone(policy),
             instance: Arc::new(Instance::new().map_err(ServeError::Random)?),
+            mistakes: Arc::new(Mistakes::default()),
             limits: Arc::new(Limits::default()),
             spool: spool.clone(),
             stop: stop.clone(),

@@ -21,7 +21,7 @@ use super::stop::Stop;
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::origin::{Limits, Origins};
-use crate::proxy::{Instance, Proxy};
+use crate::proxy::{Instance, Mistakes, Proxy};
 
 /// How long to wait when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -31,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Shared {
     pub(super) policy: Arc<ArcSwap<Snapshot>>,
     pub(super) instance: Arc<Instance>,
+    pub(super) mistakes: Arc<Mistakes>,
     pub(super) limits: Arc<Limits>,
     pub(super) spool: Spool,
     pub(super) stop: Stop,
@@ -73,7 +74,13 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
         let origins = Origins::new(index, shared.limits);
         let policy = Arc::clone(&shared.policy);
         let worker = Rc::new(Worker {
-            proxy: Proxy::new(shared.policy, shared.instance, origins, journal),
+            proxy: Proxy::new(
+                shared.policy,
+                shared.instance,
+                shared.mistakes,
+                origins,
+                journal,
+            ),
             is_draining: Cell::new(false),
             drain: Notify::new(),
             open: Cell::new(0),

@@ -303,3 +303,31 @@ fn a_second_signal_ends_at_once() {
     program.says("second signal");
     let _ = program.wait();
 }
+
+#[test]
+fn the_two_commonest_mistakes_are_told_and_not_for_every_request() {
+    let told = |trusted: &str, fields: &str| {
+        let policy = format!("[client]\ntrusted_proxies = [{trusted}]\n");
+        let program = Program::start(&Origin::ok(), &policy);
+        let mut client = program.client();
+        for _ in 0..5 {
+            client.get("/", fields);
+        }
+        program.signal("TERM");
+        let said = program.wait().2.into_iter();
+        said.filter(|line| line.contains("trusted"))
+            .collect::<Vec<_>>()
+    };
+    let [unnamed] = &told("\"127.0.0.1\"", "")[..] else {
+        panic!("once")
+    };
+    assert!(
+        unnamed.contains("names no client in x-forwarded-for") && unnamed.contains("127.0.0.1")
+    );
+    let [unbelieved] = &told("", "X-Forwarded-For: 192.0.2.1\r\n")[..] else {
+        panic!("once")
+    };
+    assert!(unbelieved.contains("x-forwarded-for came from a peer that is not trusted"));
+    assert!(told("\"127.0.0.1\"", "X-Forwarded-For: 192.0.2.1\r\n").is_empty());
+    assert!(told("", "").is_empty());
+}
