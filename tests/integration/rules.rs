@@ -213,6 +213,8 @@ fn inference_asks_the_origin_field_then_the_browser() {
     assert_eq!(origin("https://good.com"), "forward");
     assert_eq!(origin("https://evil.com"), "deny:referrer.allow");
     assert_eq!(origin("null"), "deny:referrer.allow");
+    let long = format!("https://good.com/{}", "x".repeat(8 * 1024));
+    assert_eq!(origin(&long), "deny:referrer.allow");
     let fetch = |fields: &[(&str, &str)]| {
         let ask = fields.iter().fold(get(A), |ask, (name, value)| {
             ask.field(&format!("sec-fetch-{name}"), value)

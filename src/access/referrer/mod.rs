@@ -69,6 +69,9 @@ impl ReferrerRule {
                 Single::One(b"null") | Single::Several => {
                     return self.not_understood(Source::Origin);
                 }
+                Single::One(origin) if origin.len() > MAX_FIELD => {
+                    return self.not_understood(Source::Origin);
+                }
                 Single::One(origin) => return self.judge_url(origin, Source::Origin),
             }
         }
