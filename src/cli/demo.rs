@@ -35,7 +35,9 @@ pub(super) fn run(listen: SocketAddr) -> Result<Exit, CliError> {
     let signals = Signals::listen()?;
     let log = open_access_log(&policy)?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
-    let server = Server::start(&policy, &log.spool())?;
+    let server = Server::start(&policy, &log.spool()).inspect_err(|_| {
+        eprintln!("portcullis: `portcullis demo --listen 127.0.0.1:0` takes a port that is free");
+    })?;
     let proxy = server.addresses().first().copied().unwrap_or(listen);
     io::stdout()
         .write_all(told(reachable(proxy)).as_bytes())
