@@ -109,6 +109,10 @@ pub(super) fn run(snapshot: &Snapshot) -> Result<Exit, CliError> {
 }
 
 fn explain(snapshot: &Snapshot, line: &[u8]) -> Result<String, String> {
+    // A derived reader would take an array for an object.
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        return Err("a request is a JSON object, beginning with `{`".to_owned());
+    }
     let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let request = TestRequest {
         url: line.url,

@@ -2,6 +2,7 @@
 //! 12.5.1).
 
 use memchr::memchr;
+use smallvec::SmallVec;
 
 /// What a field says of the formats we know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,15 +66,18 @@ impl Named {
 /// with a malformed q is as if it were not there.
 pub(super) fn named<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Named {
     let mut named = Named::default();
+    let lines: SmallVec<[&[u8]; 4]> = lines.collect();
+    if lines.iter().any(|line| memchr(b'"', line).is_some()) {
+        // A string may be opened on one line and closed on the next.
+        let joined = lines.join(&b", "[..]);
+        let entries = Pieces {
+            rest: Some(&joined),
+            separator: b',',
+        };
+        entries.for_each(|entry| named.read(entry));
+        return named;
+    }
     for line in lines {
-        if memchr(b'"', line).is_some() {
-            Pieces {
-                rest: Some(line),
-                separator: b',',
-            }
-            .for_each(|entry| named.read(entry));
-            continue;
-        }
         // Without strings every comma separates, and few entries are ours.
         let mut rest = line;
         while let Some(comma) = memchr(b',', rest) {
@@ -186,6 +190,8 @@ mod tests {
             (&["image/webp;q=1.001"], Unnamed),
             (&["image/webp;q=\"1\""], Unnamed),
             (&["image/webp;q=x, image/webp;q=0"], Refused),
+            (&["text/html;x=\"", "image/webp"], Unnamed),
+            (&["text/html;x=\"", "a\", image/webp"], Wanted),
             (&["image/*, */*"], Unnamed),
             (&["image/webpx"], Unnamed),
             (&[""], Unnamed),

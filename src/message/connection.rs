@@ -56,7 +56,7 @@ fn names_nothing(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONNECTION).iter().all(|line| {
         let line = line.as_bytes();
         line.eq_ignore_ascii_case(b"keep-alive") && !headers.contains_key("keep-alive")
-            || line.eq_ignore_ascii_case(b"close")
+            || line.eq_ignore_ascii_case(b"close") && !headers.contains_key("close")
     })
 }
 

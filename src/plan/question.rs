@@ -12,6 +12,9 @@ use crate::client::{ClientAddr, PeerAddr};
 use crate::config::{Snapshot, TestRequest};
 use crate::message::Scheme;
 
+/// What the HTTP library reads of a request; it answers 431 to more.
+const MAX_FIELDS: usize = 100;
+
 /// A request, ready to be asked about.
 #[derive(Debug)]
 pub struct Question {
@@ -29,6 +32,9 @@ pub enum QuestionError {
     /// Not a method.
     #[error("`{0}` is not a method")]
     Method(String),
+    /// More than a request may have.
+    #[error("a request has at most {MAX_FIELDS} fields")]
+    TooManyFields,
     /// Not a field name.
     #[error("`{0}` is not a field name")]
     FieldName(String),
@@ -48,6 +54,9 @@ impl Question {
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| QuestionError::Method(method.to_owned()))?;
         let (scheme, uri) = read_url(&request.url)?;
+        if request.headers.len() > MAX_FIELDS {
+            return Err(QuestionError::TooManyFields);
+        }
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             let field = HeaderName::from_bytes(name.as_bytes())

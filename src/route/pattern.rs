@@ -49,9 +49,7 @@ impl PathPattern {
         if head.contains("**") {
             return Err(PathPatternError::DoubleStar);
         }
-        if head.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(PathPatternError::NeverMatches("paths have no dot segments"));
-        }
+        check_head(text, head)?;
         let parts = |decode: fn(&[u8]) -> Vec<u8>| -> Result<Glob, PathPatternError> {
             let parts = head.split('*').map(|part| {
                 let part = decode_unreserved(part.as_bytes()).map_err(|_| {
@@ -85,6 +83,32 @@ impl PathPattern {
     pub fn matches_plain(&self, path: &[u8]) -> bool {
         self.plain.matches(path)
     }
+}
+
+/// Refuses what no normalised path matches, and what is always answered 400
+/// because its plain reading is another path.
+fn check_head(text: &str, head: &str) -> Result<(), PathPatternError> {
+    let never = |why| Err(PathPatternError::NeverMatches(why));
+    let Ok(decoded) = decode_unreserved(head.as_bytes()) else {
+        return never("it has a bad escape or a control character");
+    };
+    let mut segments = decoded.split(|byte| *byte == b'/');
+    if segments.any(|segment| matches!(segment, b"." | b"..")) {
+        return never("paths have no dot segments");
+    }
+    if text.contains("//") {
+        return never("paths have no empty segments");
+    }
+    if head.contains(';') {
+        return never("origins cut what follows a `;`, so such a path is answered 400");
+    }
+    if decoded
+        .windows(3)
+        .any(|escape| matches!(escape, b"%2F" | b"%5C"))
+    {
+        return never("origins may take the escape for a `/`, so such a path is answered 400");
+    }
+    Ok(())
 }
 
 /// Literal parts with a `*` between each two.
@@ -216,6 +240,21 @@ mod tests {
             ),
         ] {
             assert_eq!(PathPattern::parse(pattern), Err(error), "{pattern}");
+        }
+        for pattern in [
+            "/a;b",
+            "/a%2fb",
+            "/a%5Cb/**",
+            "/a/%2E%2e/b",
+            "//a",
+            "/a//**",
+            "/a//b",
+        ] {
+            let refused = PathPattern::parse(pattern);
+            assert!(
+                matches!(refused, Err(PathPatternError::NeverMatches(_))),
+                "{pattern}"
+            );
         }
     }
 

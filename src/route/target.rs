@@ -36,6 +36,9 @@ pub enum TargetError {
     /// The target's host and the Host field differ.
     #[error("the host of the target and the Host field differ")]
     HostsDiffer,
+    /// `host:port` alone, which is CONNECT's.
+    #[error("the request target is not a path")]
+    NotAPath,
     /// The path is refused.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -55,6 +58,9 @@ impl<'a> Target<'a> {
         fallback: Option<Authority<'a>>,
         merge_slashes: bool,
     ) -> Result<Self, TargetError> {
+        if uri.authority().is_some() && uri.scheme().is_none() {
+            return Err(TargetError::NotAPath);
+        }
         Ok(Self {
             scheme,
             authority: read_authority(uri, headers, scheme, fallback)?,
@@ -123,6 +129,7 @@ mod tests {
             authority("https://a.com:443/", &[]).as_deref(),
             Ok("a.com:443")
         );
+        assert_eq!(authority("a.com", &["a.com"]), Err(TargetError::NotAPath));
         assert_eq!(authority("/", &[]), Err(TargetError::NoHost));
         assert_eq!(authority("/", &["a", "a"]), Err(TargetError::SeveralHosts));
         assert_eq!(authority("/", &[""]), Err(TargetError::BadHost));

@@ -204,6 +204,11 @@ fn explain_stdin_streams_and_goes_on_after_a_bad_line() {
     assert_eq!(ask(br#"{"url":"https://a.com/"}"#)["verdict"], "forward");
     let bad = br#"{"url":"https://a.com/","headers":{"User-Agent":["x","bad"]}}"#;
     assert_eq!(ask(bad)["rule"], "user_agent.block");
+    let fields: Vec<String> = (0..40_000).map(|n| format!("\"h{n}\":\"\"")).collect();
+    let too_many = format!(
+        "{{\"url\":\"https://a.com/\",\"headers\":{{{}}}}}",
+        fields.join(",")
+    );
     for (line, number) in [
         (&b"nonsense"[..], 3),
         (b"", 4),
@@ -212,6 +217,8 @@ fn explain_stdin_streams_and_goes_on_after_a_bad_line() {
         (b"{\"url\":\"https://a.com/\",\"client\":\"nobody\"}", 7),
         (b"{\"url\":\"https://a.com/\",\"heders\":{}}", 8),
         (b"\xff", 9),
+        (br#"["https://a.com/",null,null,null,{}]"#, 10),
+        (too_many.as_bytes(), 11),
     ] {
         let answer = ask(line);
         assert_eq!(answer["line"], json!(number), "{answer}");
@@ -266,8 +273,8 @@ fn signals_reload_and_stop() {
     program.signal("HUP");
     assert!(
         program
-            .says("stays in force")
-            .contains("access.user_agent.blok")
+            .says("access.user_agent.blok")
+            .contains("stays in force")
     );
     assert_eq!(status(&program, "worse"), 403);
     // Nor does one whose own test fails.
@@ -299,9 +306,12 @@ fn a_second_signal_ends_at_once() {
     crate::support::eventually("the origin is asked", || origin.asked().len() == 1);
     program.signal("TERM");
     program.says("in flight");
+    let second = std::time::Instant::now();
     program.signal("TERM");
     program.says("second signal");
-    let _ = program.wait();
+    assert_eq!(program.wait().0.code(), Some(0));
+    // Not the half minute of server.drain_timeout.
+    assert!(second.elapsed() < std::time::Duration::from_secs(15));
 }
 
 #[test]

@@ -545,3 +545,52 @@ fn what_is_not_utf_8_is_not_understood() {
     assert_eq!(status(b"Origin: https://good.com\xff"), 403);
     assert_eq!(status(b"User-Agent: \xff"), 200);
 }
+
+#[test]
+fn the_own_host_of_a_null_origin_has_its_own_port() {
+    let table = policy(&delivery("allow", "\"img.example.com:8080\""));
+    let ask = |url: &str| {
+        let ask = get(url).field("origin", "null");
+        ask.field("sec-fetch-site", "same-origin").verdict(&table)
+    };
+    assert_eq!(ask("https://img.example.com:8080/a"), "forward");
+    assert_eq!(ask("https://img.example.com/a"), "deny:origins.delivery");
+}
+
+#[test]
+fn an_origin_is_read_up_to_eight_kib() {
+    let table = policy(&upload("allow", "\"*\", \"good.com\""));
+    let origin = |length: usize| {
+        let value = format!("https://good.com:{}1", "0".repeat(length));
+        post().field("origin", &value).verdict(&table)
+    };
+    assert_eq!(origin(4), "forward");
+    assert_eq!(origin(9000), "deny:origins.upload");
+    let app = |length: usize| {
+        let origin = format!("app://{}", "a".repeat(length));
+        let table = policy(&upload("allow", &format!("\"{origin}\"")));
+        post().field("origin", &origin).verdict(&table)
+    };
+    assert_eq!(app(8 * 1024 - 6), "forward");
+    assert_eq!(app(8 * 1024 - 5), "deny:origins.upload");
+}
+
+#[test]
+fn ports_and_addresses_of_a_referer() {
+    for (pattern, referer, expected) in [
+        ("b.com:80", "wss://b.com:443/", "deny:origins.delivery"),
+        ("x.net:443", "wss://x.net:443/", "forward"),
+        ("a.com:21", "ftp://a.com:21/", "forward"),
+        ("a.com:80", "ftp://a.com/", "forward"),
+        ("a.com:443", "https://a.com:443/", "forward"),
+        ("[::ffff:1.2.3.4]", "http://[::ffff:1.2.3.4]/x", "forward"),
+        ("[::1]:8080", "http://[0::1]:8080/", "forward"),
+    ] {
+        let table = policy(&delivery("allow", &format!("\"{pattern}\"")));
+        assert_eq!(
+            get(A).field("referer", referer).verdict(&table),
+            expected,
+            "{pattern} {referer}"
+        );
+    }
+}

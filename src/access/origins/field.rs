@@ -82,7 +82,7 @@ fn web(scheme: Scheme, rest: &str) -> Option<OriginField<'_>> {
 }
 
 /// A scheme (RFC 3986 section 3.1) and a host with nothing after it.
-fn is_app_origin(scheme: &str, rest: &str) -> bool {
+pub(super) fn is_app_origin(scheme: &str, rest: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(letter)

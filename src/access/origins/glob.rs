@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use globset::GlobBuilder;
 
+use super::field::is_app_origin;
 use crate::message::authority::normalise_host;
 
 /// A pattern may stand for at most this many, braces multiplied out.
@@ -86,6 +87,9 @@ pub enum PatternReason {
     /// More than the limit of alternatives.
     #[error("the braces stand for more than {MAX_ALTERNATIVES} patterns")]
     TooMany,
+    /// `://x`, `1x://a`.
+    #[error("this is no origin: a scheme, `://` and a host")]
+    NotAnOrigin,
     /// A glob character in the origin of an app.
     #[error(
         "an origin of another scheme than http and https is matched only as written, without globs"
@@ -142,6 +146,9 @@ fn parse_app(text: &str) -> Checked<Kind> {
     }
     if let Some(at) = text[host..].find('/') {
         return fail(host + at..text.len(), PatternReason::Path);
+    }
+    if !is_app_origin(&text[..host - 3], &text[host..]) {
+        return fail(0..text.len(), PatternReason::NotAnOrigin);
     }
     Ok(Kind::App(text.to_ascii_lowercase()))
 }
@@ -263,7 +270,8 @@ fn host_regex(host: &str) -> Result<String, PatternReason> {
         .and_then(|rest| rest.strip_suffix(']'))
         && let Ok(address) = address.parse::<Ipv6Addr>()
     {
-        return Ok(format!("\\[{address}\\]"));
+        // Dots are slashes in the text that is matched.
+        return Ok(format!("\\[{}\\]", address.to_string().replace('.', "/")));
     }
     let alternatives = expand(host)?;
     let single = alternatives.len() == 1;
@@ -285,6 +293,14 @@ fn host_regex(host: &str) -> Result<String, PatternReason> {
 
 fn labels_regex(host: &str) -> Result<String, PatternReason> {
     let host = host.strip_suffix('.').unwrap_or(host);
+    if !host.contains(['*', '?', '[']) && host.is_ascii() && normalise_host(host).is_none() {
+        let empty = host.split('.').any(str::is_empty);
+        return Err(PatternReason::Label(if empty {
+            String::new()
+        } else {
+            host.to_owned()
+        }));
+    }
     let labels: Result<Vec<String>, _> = host.split('.').map(label_regex).collect();
     Ok(labels?.join("/"))
 }
@@ -322,7 +338,7 @@ fn port_regex(port: &str) -> Result<String, PatternReason> {
             let is_glob = alternative.contains(['*', '?', '[']);
             let number = alternative
                 .parse::<u16>()
-                .is_ok_and(|n| n.to_string() == *alternative);
+                .is_ok_and(|n| n > 0 && n.to_string() == *alternative);
             let digits = |c: char| c.is_ascii_digit() || "*?[]-".contains(c);
             if alternative.contains("**") || !(number || is_glob && alternative.chars().all(digits))
             {
@@ -454,6 +470,11 @@ mod tests {
             ("a.com:**", 6..8, PatternReason::Port("**".to_owned())),
             ("{a.com:80,b.com}", 6..7, PatternReason::PortInBraces),
             ("capacitor://*", 12..13, PatternReason::AppGlob),
+            ("://x", 0..4, PatternReason::NotAnOrigin),
+            ("1x://a", 0..6, PatternReason::NotAnOrigin),
+            ("capacitor://a b", 0..15, PatternReason::NotAnOrigin),
+            ("127.1", 0..5, PatternReason::Label("127.1".to_owned())),
+            ("a.com:0", 6..7, PatternReason::Port("0".to_owned())),
             ("a b.com", 1..2, PatternReason::Character(' ')),
             ("u@a.com", 1..2, PatternReason::Character('@')),
         ] {

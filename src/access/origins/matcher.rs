@@ -240,6 +240,7 @@ mod tests {
             ("[::1]:80", "[::1]", 80, true),
             ("[::1]", "[::1]", 8080, true),
             ("[::1]:80", "[::2]", 80, false),
+            ("[::ffff:1.2.3.4]", "[::ffff:1.2.3.4]", 80, true),
             ("m\u{fc}nchen.de", "xn--mnchen-3ya.de", 1, true),
             ("a.com.", "a.com", 1, true),
             ("a+b.com", "x.com", 1, false),
@@ -301,6 +302,7 @@ mod tests {
             host in "[abc]{1,4}(\\.[abc]{1,4}){0,2}",
         ) {
             let pattern = format!("{front}{{{},x}}.{back}", alternatives.join(","));
+            prop_assume!(!pattern.contains("**"));
             if let Ok(parsed) = OriginPattern::parse(&pattern) {
                 let expected = alternatives.iter().map(String::as_str).chain(["x"]).any(|middle| {
                     naive(format!("{front}{middle}.{back}").as_bytes(), host.as_bytes())

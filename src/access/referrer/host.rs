@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::{Host, Url};
 
-use crate::message::authority::{MAX_HOST, Name, parse_port};
+use crate::message::authority::{MAX_HOST, Name, normalise_host, parse_port};
 
 /// The host of a page and the port its URL writes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,13 +77,29 @@ fn parsed_host(text: &str) -> Option<PageHost<'static>> {
     if host.is_empty() || host.len() > MAX_HOST {
         return None;
     }
-    // `Url` lowers the hosts of http and the like only, and drops a port that
-    // is its scheme's default, which comes to the same.
+    // `Url` lowers the hosts of http and the like only, and writes IPv6 in a
+    // form of its own.
+    let host = match host.starts_with('[') {
+        true => normalise_host(host)?.into_owned(),
+        false => host.to_ascii_lowercase(),
+    };
+    // `Url` drops a port that is its scheme's default, be it written.
+    let port = url.port().or_else(|| {
+        let default = url.port_or_known_default()?;
+        (written_port(text) == Some(default)).then_some(default)
+    });
     Some(PageHost {
-        host: host.to_ascii_lowercase().into(),
-        port: url.port(),
+        host: host.into(),
+        port,
         https: url.scheme() == "https",
     })
+}
+
+/// The port that stands in the authority of `url`.
+fn written_port(url: &str) -> Option<u16> {
+    let (_, rest) = url.split_once("://")?;
+    let end = rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len());
+    parse_port(rest[..end].rsplit_once(':')?.1)
 }
 
 /// Why an entry of `access.referrer.urls` is a configuration error.
