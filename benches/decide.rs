@@ -1,6 +1,6 @@
 //! What one decision costs: the full policy filled to the default limits,
 //! asked about 131,072 distinct client addresses, half of them listed, in
-//! turn with 64 different browser requests (a head that was just parsed lies
+//! turn with 256 different browser requests (a head that was just parsed lies
 //! in the processor's nearest cache; an address does not choose where in a
 //! list it lands). Means come from criterion; p50 and p99 of single
 //! decisions are printed beside them, the clock's own price taken off.
@@ -33,10 +33,38 @@ use portcullis::route::Target;
 const CLIENTS: usize = 1 << 17;
 
 /// Request heads.
-const HEADS: usize = 64;
+const HEADS: usize = 256;
 
 const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 \
                       (KHTML, like Gecko) Chrome/145.0.0.0 Safari/537.36";
+
+/// Programs that people block.
+const BLOCKED_AGENTS: [&str; 10] = [
+    "python-requests",
+    "Scrapy",
+    "curl/",
+    "Wget",
+    "Go-http-client",
+    "HTTrack",
+    "libwww-perl",
+    "AhrefsBot",
+    "Bytespider",
+    "HeadlessChrome",
+];
+
+/// Apps that show WebP and do not say so.
+const APPS: [&str; 10] = [
+    "okhttp",
+    "Android 11",
+    "Dalvik/",
+    "CFNetwork",
+    "Alamofire",
+    "ExoPlayer",
+    "FBAN/",
+    "Instagram",
+    "Pinterest/",
+    "ShopApp/",
+];
 
 /// xorshift64*: the same requests in every run.
 struct Random(u64);
@@ -90,7 +118,7 @@ fn policy(folder: &std::path::Path, tables: Tables, networks: &[String]) -> Snap
     if tables == Tables::All {
         line(&format!(
             "[access.user_agent]\nblock = {:?}",
-            names(10, "BadBot/")
+            BLOCKED_AGENTS
         ));
         let urls: Vec<String> = (0..30)
             .map(|n| format!("https://www.site{n}.example.com/"))
@@ -104,10 +132,7 @@ fn policy(folder: &std::path::Path, tables: Tables, networks: &[String]) -> Snap
                 "[access.origins.{table}]\nmissing = \"allow\"\npatterns = {globs:?}"
             ));
         }
-        line(&format!(
-            "[[images.clients]]\nuser_agents = {:?}",
-            names(10, "PhotoApp/")
-        ));
+        line(&format!("[[images.clients]]\nuser_agents = {:?}", APPS));
         line("accept = \"image/webp,*/*;q=0.8\"");
     }
     let path = folder.join("portcullis.toml");
@@ -118,10 +143,6 @@ fn policy(folder: &std::path::Path, tables: Tables, networks: &[String]) -> Snap
     }
 }
 
-fn names(count: usize, stem: &str) -> Vec<String> {
-    (0..count).map(|n| format!("{stem}{n}")).collect()
-}
-
 /// Globs of the kinds that the second seed page shows.
 fn glob(n: usize) -> String {
     match n % 5 {
@@ -130,6 +151,18 @@ fn glob(n: usize) -> String {
         2 => format!("[a-n]*site{n}.{{com,org,net}}"),
         3 => format!("**.site{n}.example.com"),
         _ => format!("app-?.site{n}.example.com:8443"),
+    }
+}
+
+/// An `Origin` that one of the globs admits; every kind in turn.
+fn origin(n: usize) -> String {
+    let site = n % 20;
+    match site % 5 {
+        0 => format!("https://www.site{site}.example.com"),
+        1 => format!("https://shop.site{site}.example.com"),
+        2 => format!("https://my-site{site}.net"),
+        3 => format!("https://a.b.site{site}.example.com"),
+        _ => format!("https://app-1.site{site}.example.com:8443"),
     }
 }
 
@@ -179,10 +212,7 @@ fn browser(n: usize) -> Received {
     );
     field("accept-encoding", "gzip, deflate, br, zstd".to_owned());
     field("accept-language", "en-GB,en;q=0.9".to_owned());
-    field(
-        "origin",
-        format!("https://www.site{}.example.com", site / 5 * 5 % 20),
-    );
+    field("origin", origin(n));
     field(
         "referer",
         format!("https://www.site{site}.example.com/gallery/{n:06}/page?from=home"),

@@ -1,5 +1,6 @@
 //! Deciding costs no allocation where Referer and `Origin` are plain ASCII
-//! http(s) URLs (a counting allocator is the one place for `unsafe`).
+//! http(s) URLs of names or IPv4 addresses (IPv6 hosts, A-labels and userinfo
+//! go through a URL parser) (a counting allocator is the one place for `unsafe`).
 #![expect(unsafe_code, reason = "an allocator is an unsafe trait")]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -103,12 +104,16 @@ fn requests() -> Vec<(Received, Arrival)> {
     let pages = [
         "https://www.example.com/a?b=c",
         "http://evil.example:8080/x",
+        "HTTPS://WWW.Example.COM:443/a",
+        "https://203.0.113.7/x",
         "https://blog.example.org",
         "",
     ];
     let origins = [
         "https://www.example.com",
         "http://my-app.example.org:8443",
+        "HTTPS://WWW.EXAMPLE.COM:443",
+        "https://203.0.113.7",
         "https://evil.example",
         "null",
         "",
@@ -121,7 +126,7 @@ fn requests() -> Vec<(Received, Arrival)> {
         "::ffff:198.51.100.7",
     ];
     for method in [Method::GET, Method::POST, Method::OPTIONS] {
-        for (n, host) in ["img.example.com", "a.open.example:8080"]
+        for (n, host) in ["IMG.example.com.", "a.open.example:8080"]
             .into_iter()
             .enumerate()
         {

@@ -1,9 +1,11 @@
 //! A host with an optional port, as it stands in a Host field, in an
 //! absolute target or in an `Origin` field, in one normalised form.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Deref;
+
+use smallvec::SmallVec;
 
 use super::Scheme;
 
@@ -15,7 +17,7 @@ pub const MAX_HOST: usize = 253;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority<'a> {
     /// The host; ASCII only.
-    pub host: Cow<'a, str>,
+    pub host: HostText<'a>,
     /// The port, if it is not the scheme's default.
     pub port: Option<u16>,
 }
@@ -44,7 +46,7 @@ impl<'a> Authority<'a> {
     /// The same, owning its text.
     pub fn into_owned(self) -> Authority<'static> {
         Authority {
-            host: Cow::Owned(self.host.into_owned()),
+            host: self.host.into_owned(),
             port: self.port,
         }
     }
@@ -57,6 +59,58 @@ impl fmt::Display for Authority<'_> {
             Some(port) => write!(f, ":{port}"),
             None => Ok(()),
         }
+    }
+}
+
+/// The text of a host: borrowed where it had its normal form, else kept in
+/// place, which takes no allocation for hosts of a usual length.
+#[derive(Clone, Debug)]
+pub enum HostText<'a> {
+    /// As it was written.
+    Written(&'a str),
+    /// In its normal form; ASCII only.
+    Made(SmallVec<[u8; 64]>),
+}
+
+impl HostText<'_> {
+    /// `host` in lower case.
+    pub fn lowered(host: &str) -> HostText<'static> {
+        let mut text = SmallVec::from_slice(host.as_bytes());
+        text.make_ascii_lowercase();
+        HostText::Made(text)
+    }
+
+    /// The same, owning its text.
+    pub fn into_owned(self) -> HostText<'static> {
+        match self {
+            Self::Written(text) => HostText::Made(SmallVec::from_slice(text.as_bytes())),
+            Self::Made(text) => HostText::Made(text),
+        }
+    }
+}
+
+impl Deref for HostText<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Written(text) => text,
+            Self::Made(text) => std::str::from_utf8(text).expect("made from text"),
+        }
+    }
+}
+
+impl PartialEq for HostText<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for HostText<'_> {}
+
+impl<'a> From<&'a str> for HostText<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Written(text)
     }
 }
 
@@ -82,14 +136,14 @@ pub fn parse_port(digits: &str) -> Option<u16> {
 
 /// The one form of a host that everything compares; `None` if it is not a
 /// host. Borrows where `host` has that form already.
-pub fn normalise_host(host: &str) -> Option<Cow<'_, str>> {
+pub fn normalise_host(host: &str) -> Option<HostText<'_>> {
     if let Some(inner) = host.strip_prefix('[') {
         let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
         let text = format!("[{address}]");
         return Some(if text == host {
             host.into()
         } else {
-            text.into()
+            HostText::lowered(&text)
         });
     }
     let name = Name::scan(host.as_bytes())?;
@@ -103,7 +157,7 @@ pub fn normalise_host(host: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     Some(if name.upper {
-        host.to_ascii_lowercase().into()
+        HostText::lowered(host)
     } else {
         host.into()
     })

@@ -1,6 +1,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
 
+use ipnet::Ipv4Net;
+
 /// First and last address of each IPv4 network that [`is_local`].
 pub(crate) const LOCAL_V4: [(u32, u32); 6] = [
     block_v4([10, 0, 0, 0], 8),
@@ -68,6 +70,22 @@ pub(super) fn nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
 pub(super) fn is_global(address: Ipv4Addr) -> bool {
     let bits = address.to_bits();
     !in_any(&LOCAL_V4, bits) && !in_any(&SPECIAL_V4, bits)
+}
+
+/// Whether no address of `network` is global.
+pub(super) fn is_special(network: Ipv4Net) -> bool {
+    let (first, last) = (network.network().to_bits(), network.broadcast().to_bits());
+    let mut ranges = LOCAL_V4.iter().chain(&SPECIAL_V4);
+    ranges.any(|range| range.0 <= first && last <= range.1)
+}
+
+/// Whether any address of `network` is not global.
+pub(super) fn has_special(network: Ipv4Net) -> bool {
+    let (first, last) = (network.network().to_bits(), network.broadcast().to_bits());
+    let ranges = LOCAL_V4.iter().chain(&SPECIAL_V4);
+    ranges
+        .into_iter()
+        .any(|range| range.0 <= last && first <= range.1)
 }
 
 fn in_any<T: PartialOrd + Copy>(ranges: &[(T, T)], bits: T) -> bool {

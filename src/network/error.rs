@@ -110,6 +110,14 @@ pub enum NetworkError {
         /// The text.
         found: String,
     },
+    /// NAT64 with addresses that are IPv4 and ones that are not.
+    #[error(
+        "`{found}`: of this NAT64 network some addresses are compared as IPv4 and some are not: write the IPv4 networks"
+    )]
+    Nat64Mixed {
+        /// The text.
+        found: String,
+    },
     /// Blanks inside.
     #[error("`{found}`: one entry holds one address or CIDR")]
     SeveralWords {
@@ -125,6 +133,10 @@ pub enum NetworkError {
 }
 
 impl NetworkError {
+    pub(super) fn nat64_mixed(text: &str) -> Self {
+        Self::Nat64Mixed { found: shown(text) }
+    }
+
     pub(super) fn mapped_too_short(text: &str) -> Self {
         Self::MappedTooShort { found: shown(text) }
     }

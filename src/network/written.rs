@@ -1,8 +1,8 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::address::{canonical, is_global, nat64};
+use super::address::{canonical, has_special, is_special, nat64};
 use super::error::{NetworkError, explain_address, explain_prefix};
 
 /// A network as written in a configuration or list.
@@ -59,18 +59,23 @@ fn canonical_network(network: IpNet, address: IpAddr, text: &str) -> Result<IpNe
     if address.to_ipv4_mapped().is_some() && !long_enough {
         return Err(NetworkError::mapped_too_short(text));
     }
-    let inner =
-        (v6.network().to_ipv4_mapped()).or_else(|| nat64(v6.network()).filter(|v4| is_global(*v4)));
-    Ok(match inner {
-        Some(v4) if long_enough => v4_network(v4, v6.prefix_len() - 96),
-        _ => network,
-    })
-}
-
-fn v4_network(v4: Ipv4Addr, prefix: u8) -> IpNet {
-    Ipv4Net::new(v4, prefix)
-        .expect("at most 128 less 96")
-        .into()
+    let v4_network = |v4| {
+        let prefix = v6.prefix_len().saturating_sub(96);
+        Ipv4Net::new(v4, prefix).expect("at most 128 less 96")
+    };
+    if let Some(v4) = v6.network().to_ipv4_mapped().filter(|_| long_enough) {
+        return Ok(v4_network(v4).into());
+    }
+    let Some(inner) = nat64(v6.network()).filter(|_| long_enough).map(v4_network) else {
+        return Ok(network);
+    };
+    if !has_special(inner) {
+        Ok(inner.into())
+    } else if is_special(inner) {
+        Ok(network)
+    } else {
+        Err(NetworkError::nat64_mixed(text))
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +84,15 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case("64:ff9b::/96")]
+    #[case("64:ff9b::192.0.0.0/104")]
+    #[case("64:ff9b::8.0.0.0/101")]
+    fn nat64_that_is_both(#[case] text: &str) {
+        let error = parse_network(text).unwrap_err();
+        assert!(matches!(error, NetworkError::Nat64Mixed { .. }), "{error}");
+    }
 
     #[rstest]
     #[case("163.120.4.15", "163.120.4.15/32", false)]
@@ -98,8 +112,8 @@ mod tests {
     #[case("64:ff9b::10.0.0.1", "64:ff9b::a00:1/128", false)]
     #[case("64:ff9b::8.8.8.0/120", "8.8.8.0/24", false)]
     #[case("64:ff9b::10.0.0.0/104", "64:ff9b::a00:0/104", false)]
-    #[case("64:ff9b::/96", "64:ff9b::/96", false)]
     #[case("2002:808:808::/48", "2002:808:808::/48", false)]
+    #[case("64:ff9b::198.18.0.0/111", "64:ff9b::c612:0/111", false)]
     fn networks(#[case] text: &str, #[case] expected: &str, #[case] host_bits: bool) {
         let network = expected.parse().unwrap();
         let written = WrittenNetwork { network, host_bits };

@@ -94,7 +94,7 @@ impl OriginUrl {
         Ok(Self {
             scheme,
             port: parsed.effective_port(scheme),
-            host: parsed.host.into_owned(),
+            host: parsed.host.to_string(),
             prefix: url.path().trim_end_matches('/').to_owned(),
         })
     }

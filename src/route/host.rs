@@ -73,7 +73,7 @@ fn ascii_host(text: &str) -> Result<String, HostPatternError> {
             .map_err(|_| HostPatternError::NotAHost)?
     };
     let host = normalise_host(&ascii).ok_or(HostPatternError::NotAHost)?;
-    Ok(host.into_owned())
+    Ok(host.to_string())
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! The `Origin` field (RFC 6454 section 7).
 
-use std::borrow::Cow;
-
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, ORIGIN};
 
 use crate::message::Scheme;
-use crate::message::authority::Authority;
+use crate::message::authority::{Authority, HostText};
 use crate::message::field::{Single, single};
 
 static ORIGIN_FIELD: HeaderName = ORIGIN;
@@ -28,7 +26,7 @@ pub(super) enum OriginField<'a> {
     /// An `http` or `https` origin; without a port its scheme's.
     Web {
         /// The host, normalised.
-        host: Cow<'a, str>,
+        host: HostText<'a>,
         /// The port.
         port: u16,
     },

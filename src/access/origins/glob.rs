@@ -168,7 +168,7 @@ fn parse_web(text: &str, start: usize) -> Checked<Kind> {
         && host.is_ascii()
         && let Some(host) = normalise_host(host)
     {
-        return Ok(Kind::Host(host.into_owned()));
+        return Ok(Kind::Host(host.to_string()));
     }
     let whole = |reason| PatternError {
         span: start..end,

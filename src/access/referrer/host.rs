@@ -1,16 +1,16 @@
 //! The host of a page's URL, as browsers parse URLs.
 
-use std::borrow::Cow;
+use std::net::Ipv4Addr;
 
 use url::{Host, Url};
 
-use crate::message::authority::{MAX_HOST, Name, normalise_host, parse_port};
+use crate::message::authority::{HostText, MAX_HOST, Name, normalise_host, parse_port};
 
 /// The host of a page and the port its URL writes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PageHost<'a> {
     /// The host: lower case, A-labels, one trailing dot removed.
-    pub(crate) host: Cow<'a, str>,
+    pub(crate) host: HostText<'a>,
     /// The port as written; `None` without one.
     pub(crate) port: Option<u16>,
     /// Whether the scheme is `https`, which decides the port without one.
@@ -35,25 +35,32 @@ pub(crate) fn page_host(url: &str) -> Option<PageHost<'_>> {
 /// The usual case without a parser: `http(s)://` and a host of plain ASCII
 /// letters that ends where every parser agrees it ends. `None`: ask `Url`.
 fn plain_host(url: &str) -> Option<PageHost<'_>> {
-    let (https, rest) = match url.strip_prefix("https://") {
+    let (https, rest) = match web_scheme(url, "https://") {
         Some(rest) => (true, rest),
-        None => (false, url.strip_prefix("http://")?),
+        None => (false, web_scheme(url, "http://")?),
     };
     let name = Name::scan(rest.as_bytes())?;
-    // Numbers may be addresses in disguise, and A-labels must be checked.
-    if name.numeric || name.upper || (name.x_label && has_a_label(&rest[..name.end])) {
+    let host = &rest[..name.host_end];
+    // A-labels must be checked, and numbers may be addresses in disguise.
+    if name.x_label && has_a_label(host) || name.numeric && host.parse::<Ipv4Addr>().is_err() {
         return None;
     }
+    let host = match name.upper {
+        true => HostText::lowered(host),
+        false => host.into(),
+    };
     let port = match rest.as_bytes()[name.end..] {
         [] | [b'/' | b'?' | b'#', ..] => None,
         [b':', ..] => Some(plain_port(&rest[name.end + 1..])?),
         _ => return None,
     };
-    Some(PageHost {
-        host: rest[..name.host_end].into(),
-        port,
-        https,
-    })
+    Some(PageHost { host, port, https })
+}
+
+/// What follows a scheme, in whatever case it is written.
+fn web_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
+    let (front, rest) = url.split_at_checked(scheme.len())?;
+    front.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 /// The port up to the path; `None` if there is anything else.
@@ -81,7 +88,7 @@ fn parsed_host(text: &str) -> Option<PageHost<'static>> {
     // form of its own.
     let host = match host.starts_with('[') {
         true => normalise_host(host)?.into_owned(),
-        false => host.to_ascii_lowercase(),
+        false => HostText::lowered(host),
     };
     // `Url` drops a port that is its scheme's default, be it written.
     let port = url.port().or_else(|| {
@@ -89,7 +96,7 @@ fn parsed_host(text: &str) -> Option<PageHost<'static>> {
         (written_port(text) == Some(default)).then_some(default)
     });
     Some(PageHost {
-        host: host.into(),
+        host,
         port,
         https: url.scheme() == "https",
     })
@@ -143,7 +150,7 @@ pub fn listed_host(entry: &str) -> Result<String, ReferrerUrlError> {
     match url.host() {
         None | Some(Host::Domain("")) => Err(ReferrerUrlError::NoHost),
         Some(_) => parsed_host(entry)
-            .map(|page| page.host.into_owned())
+            .map(|page| page.host.to_string())
             .ok_or(ReferrerUrlError::NoHost),
     }
 }
@@ -155,7 +162,7 @@ mod tests {
     use super::*;
 
     fn host(url: &str) -> Option<String> {
-        page_host(url).map(|page| page.host.into_owned())
+        page_host(url).map(|page| page.host.to_string())
     }
 
     #[test]
@@ -239,7 +246,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_short_way_is_the_parsers(
-            url in "https?:/{1,3}[aAxn1.\\-_@%2e:\\\\8 ]{0,12}(:[0-9]{0,6})?[/?#]?[ -~]{0,6}"
+            url in "(https?|HTTP|hTTps):/{1,3}[aAxn1.\\-_@%2e:\\\\8 ]{0,12}(:[0-9]{0,6})?[/?#]?[ -~]{0,6}"
         ) {
             if let Some(plain) = plain_host(&url) {
                 let parsed = parsed_host(&url);
@@ -264,7 +271,7 @@ mod tests {
             if let Ok(listed) = listed_host(&format!("http://{written}/"))
                 && listed == written
             {
-                let parsed = parsed_host(&url).map(|page| page.host.into_owned());
+                let parsed = parsed_host(&url).map(|page| page.host.to_string());
                 prop_assert_eq!(parsed.as_deref(), Some(written), "{}", url);
             }
         }
