@@ -112,11 +112,23 @@ fn readme_blocks(language: &str) -> Vec<String> {
         .collect()
 }
 
+/// The database that the README has its readers copy.
+fn readme_database() -> String {
+    let copy = readme_blocks("sh").into_iter().find_map(|block| {
+        let database = block.trim_end().strip_prefix("cp ")?.strip_suffix(" .")?;
+        Some(database.to_owned())
+    });
+    copy.expect("the README says where a database is")
+}
+
 /// A folder with that policy, an origin where it names none, and a database.
 fn folder_with(policy: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let database = root().join("tests/fixtures/country/country.mmdb");
-    fs::copy(database, folder.path().join("country.mmdb")).unwrap();
+    fs::copy(
+        root().join(readme_database()),
+        folder.path().join("country.mmdb"),
+    )
+    .unwrap();
     let origin = match policy.contains("[origin]") {
         true => "",
         false => "\n[origin]\nurl = \"http://127.0.0.1:9000\"\n",

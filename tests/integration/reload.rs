@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use portcullis::config::{self, Snapshot};
+use portcullis::config::{self, Snapshot, TestRequest};
+use portcullis::plan::{Decided, Explanation, Question};
 use portcullis::reload::{self, Handle, Reloader};
 
 use crate::support::eventually;
@@ -93,4 +94,68 @@ fn what_does_not_compile_is_not_taken_and_the_next_one_is() {
     // SIGHUP reloads also what has not changed.
     handle.reload();
     eventually("reloaded", || current.load().generation == 3);
+}
+
+const OF_OTHER_FILES: &str = r#"
+[server]
+listen = ["127.0.0.1:0"]
+[origin]
+url = "http://127.0.0.1:9"
+[access.ip]
+block_files = ["list.txt"]
+[access.geo]
+mode = "block"
+countries = ["RE"]
+database = "country.mmdb"
+unknown = "allow"
+"#;
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join("tests/fixtures/country").join(name)
+}
+
+/// What becomes of a request from a client.
+fn asked(policy: &ArcSwap<Snapshot>, client: &str) -> Decided {
+    let request = TestRequest {
+        url: "https://img.example.com/a.jpg".to_owned(),
+        client: Some(client.parse().unwrap()),
+        ..TestRequest::default()
+    };
+    match Question::new(&request).unwrap().answer(&policy.load()) {
+        Explanation::Decided(decided) => *decided,
+        rejected @ Explanation::Rejected { .. } => panic!("{rejected:?}"),
+    }
+}
+
+#[test]
+fn a_changed_list_and_a_replaced_database() {
+    const LISTED: &str = "192.0.2.1";
+    const IN_REUNION: &str = "2001:db8:d000::1";
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("p.toml"), OF_OTHER_FILES).unwrap();
+    std::fs::write(at("list.txt"), "# nobody\n").unwrap();
+    // It knows no IPv6 address.
+    std::fs::copy(fixture("ipv4-only.mmdb"), at("country.mmdb")).unwrap();
+    let (current, _handle) = watch(&at("p.toml"));
+    let (listed, abroad) = (asked(&current, LISTED), asked(&current, IN_REUNION));
+    assert_eq!((listed.rule, abroad.rule), (None, None));
+    assert_eq!(abroad.country, None);
+
+    std::fs::write(at("list.txt"), format!("{LISTED}\n")).unwrap();
+    eventually("the list is in force", || {
+        asked(&current, LISTED).rule == Some("ip.block")
+    });
+    assert_eq!(current.load().generation, 2);
+    assert_eq!(asked(&current, IN_REUNION).rule, None);
+
+    std::fs::copy(fixture("country.mmdb"), at("new")).unwrap();
+    std::fs::rename(at("new"), at("country.mmdb")).unwrap();
+    eventually("the database is in force", || {
+        asked(&current, IN_REUNION).rule == Some("geo.block")
+    });
+    assert_eq!(current.load().generation, 3);
+    assert_eq!(asked(&current, IN_REUNION).country.as_deref(), Some("RE"));
+    assert_eq!(asked(&current, LISTED).rule, Some("ip.block"));
 }
