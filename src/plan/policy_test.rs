@@ -1,21 +1,16 @@
 //! Running the `[[test]]`s of a configuration.
 
 use super::{Explanation, Question};
-use crate::config::{Expect, PolicyTest, Snapshot};
+use crate::config::{Expect, Finding, PolicyTest, Snapshot};
 
 /// A promise that the policy does not keep.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{line}: test \"{name}\" fails\n  expected: {expected}\n  found:    {found}")]
-pub struct TestFailure {
-    /// Its name.
-    pub name: String,
-    /// Where it starts.
-    pub line: usize,
-    /// What was expected, in the words of the file.
-    pub expected: String,
-    /// What would happen, and why.
-    pub found: String,
-}
+#[error("{0}")]
+pub struct TestFailure(
+    /// Its name and place, what was expected, in the words of the file, and
+    /// what would happen, and why.
+    pub Finding,
+);
 
 /// Runs every test of `snapshot`; the failures, in order.
 pub fn run_tests(snapshot: &Snapshot) -> Vec<TestFailure> {
@@ -27,18 +22,14 @@ pub fn run_tests(snapshot: &Snapshot) -> Vec<TestFailure> {
 }
 
 fn run(snapshot: &Snapshot, test: &PolicyTest) -> Result<(), TestFailure> {
-    let fail = |found: String| TestFailure {
-        name: test.name.clone(),
-        line: test.line,
-        expected: told(test.expect),
-        found,
-    };
-    let question = Question::new(&test.request).map_err(|error| fail(error.to_string()))?;
+    let expected = told(test.expect);
+    let question = Question::new(&test.request)
+        .map_err(|error| TestFailure(test.cannot_be_asked(&expected, &error.to_string())))?;
     let answer = question.answer(snapshot);
     if fits(test.expect, &answer) {
         Ok(())
     } else {
-        Err(fail(found(&answer)))
+        Err(TestFailure(test.fails(&expected, &found(&answer))))
     }
 }
 
