@@ -17,20 +17,22 @@ pub fn run_tests(snapshot: &Snapshot) -> Vec<TestFailure> {
     snapshot
         .tests
         .iter()
-        .filter_map(|test| run(snapshot, test).err())
+        .filter_map(|test| failure(snapshot, test))
         .collect()
 }
 
-fn run(snapshot: &Snapshot, test: &PolicyTest) -> Result<(), TestFailure> {
+/// What is wrong with `test`, if anything.
+fn failure(snapshot: &Snapshot, test: &PolicyTest) -> Option<TestFailure> {
     let expected = told(test.expect);
-    let question = Question::new(&test.request)
-        .map_err(|error| TestFailure(test.cannot_be_asked(&expected, &error.to_string())))?;
-    let answer = question.answer(snapshot);
-    if fits(test.expect, &answer) {
-        Ok(())
-    } else {
-        Err(TestFailure(test.fails(&expected, &found(&answer))))
-    }
+    let answer = match Question::new(&test.request) {
+        Ok(question) => question.answer(snapshot),
+        Err(error) => {
+            let finding = test.cannot_be_asked(&expected, &error.to_string());
+            return Some(TestFailure(finding));
+        }
+    };
+    let fails = || TestFailure(test.fails(&expected, &found(&answer)));
+    (!fits(test.expect, &answer)).then(fails)
 }
 
 fn fits(expect: Expect, answer: &Explanation) -> bool {
