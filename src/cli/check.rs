@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::load::load_tested;
+use super::load::{Refused, load_tested};
 use super::{CliError, Exit};
 
 /// Prints every error and warning on stderr, and a line that says what was
@@ -12,6 +12,11 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     let (snapshot, warnings) = match load_tested(file) {
         Ok(loaded) => loaded,
         Err(refused) => {
+            if let Refused::Tests { warnings, .. } = &refused
+                && !warnings.is_empty()
+            {
+                eprintln!("{warnings}\n");
+            }
             eprintln!("{refused}");
             return Ok(Exit::Config);
         }

@@ -1,6 +1,5 @@
 //! A configuration that compiles and keeps its own promises.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::config::{ConfigErrors, Snapshot, Warnings, load};
@@ -12,9 +11,14 @@ pub(super) enum Refused {
     /// It does not compile.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// It breaks a promise of its own.
-    #[error("{0}")]
-    Tests(String),
+    /// It breaks promises of its own.
+    #[error("{}", told(failures))]
+    Tests {
+        /// Never empty.
+        failures: Vec<TestFailure>,
+        /// What is risky in it besides.
+        warnings: Warnings,
+    },
 }
 
 /// Compiles `file` and runs its tests.
@@ -27,16 +31,11 @@ pub(super) fn load_tested(file: &Path) -> Result<(Snapshot, Warnings), Refused> 
     let failures = run_tests(&snapshot);
     match failures.is_empty() {
         true => Ok((snapshot, warnings)),
-        false => Err(Refused::Tests(told(file, &failures))),
+        false => Err(Refused::Tests { failures, warnings }),
     }
 }
 
-fn told(file: &Path, failures: &[TestFailure]) -> String {
-    let mut text = String::new();
-    for failure in failures {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "error: {}:{failure}", file.display());
-    }
-    text.truncate(text.trim_end().len());
-    text
+fn told(failures: &[TestFailure]) -> String {
+    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    texts.join("\n\n")
 }

@@ -54,7 +54,7 @@ pub enum Level {
 }
 
 /// One thing that is wrong or risky; `Display` shows the line it stands on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     level: Level,
     place: Place,
@@ -66,7 +66,7 @@ pub struct Finding {
     meant: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Note {
     name: &'static str,
     text: String,
@@ -116,6 +116,16 @@ impl Finding {
     pub(super) fn meant(mut self, key: String) -> Self {
         self.meant = Some(key);
         self
+    }
+
+    /// What a test says.
+    pub(super) fn expected(self, text: impl Into<String>) -> Self {
+        self.noted("expected", text)
+    }
+
+    /// What is the case instead.
+    pub(super) fn found(self, text: impl Into<String>) -> Self {
+        self.noted("found", text)
     }
 
     /// Why it matters.
@@ -202,13 +212,13 @@ impl fmt::Display for Finding {
 }
 
 /// Where something stands: a file, and bytes of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     source: Arc<Source>,
     at: At,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum At {
     /// The file as such, which may not be there.
     File,

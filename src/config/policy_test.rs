@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use super::error::{Finding, Spot};
 use crate::access::RuleId;
 use crate::images::Variant;
 
 /// One `[[test]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PolicyTest {
     /// `name`.
     pub name: String,
@@ -14,8 +15,27 @@ pub struct PolicyTest {
     pub request: TestRequest,
     /// `expect`.
     pub expect: Expect,
-    /// The line of the file that the test starts on, counted from 1.
-    pub line: usize,
+    /// Where `request` and `expect` stand.
+    pub(super) request_at: Spot,
+    pub(super) expect_at: Spot,
+}
+
+impl PolicyTest {
+    /// The error that something else happens than the test expects.
+    pub fn fails(&self, expected: &str, found: &str) -> Finding {
+        self.told(&self.expect_at, "not so", expected, found)
+    }
+
+    /// The error that no such request can be made; `why` says what is wrong
+    /// with it.
+    pub fn cannot_be_asked(&self, expected: &str, why: &str) -> Finding {
+        self.told(&self.request_at, "this request", expected, why)
+    }
+
+    fn told(&self, at: &Spot, label: &str, expected: &str, found: &str) -> Finding {
+        let finding = at.error(format!("test {:?} fails", self.name)).label(label);
+        finding.expected(expected).found(found)
+    }
 }
 
 /// A request that somebody asks about: a `[[test]]`, or `explain`.

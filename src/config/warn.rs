@@ -2,6 +2,7 @@
 //! what is risky, and what to write instead.
 
 mod lists;
+mod missing;
 mod pages;
 mod routes;
 
@@ -12,7 +13,6 @@ use super::Snapshot;
 use super::error::{Finding, Place, quoted};
 use super::file::{ConfigFile, Entry, List, Policy};
 use super::reader::Findings;
-use crate::access::Missing;
 use crate::network::parse_network;
 
 /// Looks through `file`, which compiles to `snapshot`.
@@ -22,8 +22,8 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
         lists::warn(policy, file, findings);
         for list in PageList::all(policy) {
             list.warn(findings);
-            without_fetch_fields(&list, file, findings);
         }
+        missing::warn(policy, file, findings);
     }
     trusted_everyone(file, findings);
     routes::warn(file, snapshot, findings);
@@ -35,31 +35,6 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
              start and reload run them",
         ));
     }
-}
-
-/// Browsers send Sec-Fetch fields over https only.
-fn without_fetch_fields(list: &PageList<'_>, file: &ConfigFile, findings: &Findings) {
-    let Some(missing) = list
-        .missing
-        .filter(|missing| missing.value == Missing::Infer)
-    else {
-        return;
-    };
-    if networks(file.client.trusted_proxies.as_ref())
-        .next()
-        .is_some()
-    {
-        return;
-    }
-    let message = "\"infer\" reads Sec-Fetch fields, and browsers send none to a plain listener";
-    findings.add(
-        missing
-            .spot
-            .warning(message)
-            .label("infers nothing over http")
-            .note("a field that is missing then passes, as with \"allow\"")
-            .help("serve https in front of this listener, and list that proxy in client.trusted_proxies"),
-    );
 }
 
 fn trusted_everyone(file: &ConfigFile, findings: &Findings) {

@@ -1,45 +1,38 @@
 //! Running the `[[test]]`s of a configuration.
 
 use super::{Explanation, Question};
-use crate::config::{Expect, PolicyTest, Snapshot};
+use crate::config::{Expect, Finding, PolicyTest, Snapshot};
 
 /// A promise that the policy does not keep.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{line}: test \"{name}\" fails\n  expected: {expected}\n  found:    {found}")]
-pub struct TestFailure {
-    /// Its name.
-    pub name: String,
-    /// Where it starts.
-    pub line: usize,
-    /// What was expected, in the words of the file.
-    pub expected: String,
-    /// What would happen, and why.
-    pub found: String,
-}
+#[error("{0}")]
+pub struct TestFailure(
+    /// Its name and place, what was expected, in the words of the file, and
+    /// what would happen, and why.
+    pub Finding,
+);
 
 /// Runs every test of `snapshot`; the failures, in order.
 pub fn run_tests(snapshot: &Snapshot) -> Vec<TestFailure> {
     snapshot
         .tests
         .iter()
-        .filter_map(|test| run(snapshot, test).err())
+        .filter_map(|test| failure(snapshot, test))
         .collect()
 }
 
-fn run(snapshot: &Snapshot, test: &PolicyTest) -> Result<(), TestFailure> {
-    let fail = |found: String| TestFailure {
-        name: test.name.clone(),
-        line: test.line,
-        expected: told(test.expect),
-        found,
+/// What is wrong with `test`, if anything.
+fn failure(snapshot: &Snapshot, test: &PolicyTest) -> Option<TestFailure> {
+    let expected = told(test.expect);
+    let answer = match Question::new(&test.request) {
+        Ok(question) => question.answer(snapshot),
+        Err(error) => {
+            let finding = test.cannot_be_asked(&expected, &error.to_string());
+            return Some(TestFailure(finding));
+        }
     };
-    let question = Question::new(&test.request).map_err(|error| fail(error.to_string()))?;
-    let answer = question.answer(snapshot);
-    if fits(test.expect, &answer) {
-        Ok(())
-    } else {
-        Err(fail(found(&answer)))
-    }
+    let fails = || TestFailure(test.fails(&expected, &found(&answer)));
+    (!fits(test.expect, &answer)).then(fails)
 }
 
 fn fits(expect: Expect, answer: &Explanation) -> bool {

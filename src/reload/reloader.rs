@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::Snapshot;
+use crate::config::{ServerSettings, Snapshot};
 
 /// Compiles the configuration anew.
 pub type Load<E> = Box<dyn Fn() -> Result<Snapshot, E> + Send>;
@@ -17,6 +17,8 @@ pub type Swapped = Box<dyn Fn(&Snapshot) + Send>;
 /// Puts a new configuration into force, or keeps the old one.
 pub struct Reloader<E> {
     policy: Arc<ArcSwap<Snapshot>>,
+    /// What the server runs by until it is restarted.
+    started: ServerSettings,
     load: Load<E>,
     swapped: Swapped,
 }
@@ -33,11 +35,13 @@ impl<E> fmt::Debug for Reloader<E> {
 }
 
 impl<E: Error + 'static> Reloader<E> {
-    /// Reloads `policy` by `load`, which also runs the policy's tests;
+    /// Reloads `policy`, which the server was started with, by `load`, which also runs the policy's tests;
     /// `swapped` adjusts what does not look at the policy by itself.
     pub fn new(policy: Arc<ArcSwap<Snapshot>>, load: Load<E>, swapped: Swapped) -> Self {
+        let started = policy.load().server.clone();
         Self {
             policy,
+            started,
             load,
             swapped,
         }
@@ -59,7 +63,7 @@ impl<E: Error + 'static> Reloader<E> {
         new.generation = old.generation + 1;
         let new = Arc::new(new);
         self.policy.store(Arc::clone(&new));
-        for key in needs_restart(&old, &new) {
+        for key in self.needs_restart(&new) {
             tracing::warn!("{key} has changed, which takes a restart to come into force");
         }
         (self.swapped)(&new);
@@ -68,6 +72,15 @@ impl<E: Error + 'static> Reloader<E> {
             "a new configuration is in force"
         );
         Ok(new)
+    }
+
+    /// The keys that are only read at the start, and are not as they were
+    /// then.
+    fn needs_restart(&self, new: &Snapshot) -> impl Iterator<Item = &'static str> + use<E> {
+        let (old, new) = (&self.started, &new.server);
+        let listen = (old.listen != new.listen).then_some("server.listen");
+        let workers = (old.workers != new.workers).then_some("server.workers");
+        listen.into_iter().chain(workers)
     }
 
     /// Reloads and logs why it failed.
@@ -79,9 +92,32 @@ impl<E: Error + 'static> Reloader<E> {
     }
 }
 
-/// The keys that changed and are only read at the start.
-fn needs_restart(old: &Snapshot, new: &Snapshot) -> impl Iterator<Item = &'static str> {
-    let listen = (old.server.listen != new.server.listen).then_some("server.listen");
-    let workers = (old.server.workers != new.server.workers).then_some("server.workers");
-    listen.into_iter().chain(workers)
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::config::{ConfigErrors, load_embedded};
+
+    fn with_workers(workers: usize) -> Result<Snapshot, ConfigErrors> {
+        let text =
+            format!("[server]\nworkers = {workers}\n[origin]\nurl = \"http://127.0.0.1:9\"\n");
+        load_embedded("test.toml", &text, []).map(|(snapshot, _)| snapshot)
+    }
+
+    #[test]
+    fn a_restart_is_due_until_all_is_as_it_was_at_the_start() {
+        let policy = Arc::new(ArcSwap::from_pointee(with_workers(1).unwrap()));
+        let next = Arc::new(Mutex::new(1));
+        let written = Arc::clone(&next);
+        let load = move || with_workers(*written.lock().unwrap());
+        let reloader = Reloader::new(policy, Box::new(load), Box::new(|_| {}));
+        // The second 2 is no change against what was in force before it.
+        for (workers, due) in [(1, 0), (2, 1), (2, 1), (3, 1), (1, 0)] {
+            *next.lock().unwrap() = workers;
+            let new = reloader.reload().unwrap();
+            let keys: Vec<_> = reloader.needs_restart(&new).collect();
+            assert_eq!(keys, ["server.workers"][..due], "{workers}");
+        }
+    }
 }

@@ -117,10 +117,11 @@ fn a_test_that_fails_is_78_and_says_why() {
         let output = on(&policy, command);
         assert_eq!(code(&output), 78);
         for word in [
-            "portcullis.toml:5",
-            "bots may pass",
-            "forward",
-            "deny:user_agent.block",
+            "error: test[0].expect: test \"bots may pass\" fails\n",
+            "portcullis.toml:8:10\n",
+            "8 | expect = \"forward\"\n  |          ^^^^^^^^^ not so\n",
+            "= expected: forward\n",
+            "= found: deny:user_agent.block on route default",
             "\"bad\"",
         ] {
             assert!(
@@ -137,6 +138,25 @@ fn a_test_that_fails_is_78_and_says_why() {
             &["explain", "--config", "FILE", "https://a.com/"]
         )),
         0
+    );
+}
+
+#[test]
+fn check_warns_also_when_a_test_fails() {
+    let policy = format!(
+        "{POLICY}[cache_key]\ndrop = [\"token\"]\n\
+         [[test]]\nname = \"t\"\nrequest = {{ url = \"https://a.com/\" }}\nexpect = \"deny\"\n"
+    );
+    let output = on(&policy, &["check", "FILE"]);
+    assert_eq!(code(&output), 78);
+    let (warnings, failure) = stderr(&output).split_once("\n\nerror: ").unwrap();
+    assert!(
+        warnings.starts_with("warning: cache_key.drop[0]: "),
+        "{warnings}"
+    );
+    assert!(
+        failure.starts_with("test[0].expect: test \"t\" fails\n"),
+        "{failure}"
     );
 }
 

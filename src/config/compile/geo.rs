@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rule::{is_on, must_be_written, nothing_listed};
+use super::rule::{is_on, mode_must_be_written, must_be_written, nothing_listed};
 use super::{Compiler, written_or};
 use crate::access::country::{CountryCode, CountryDatabase, DatabaseError};
 use crate::access::geo::{GeoPolicy, GeoRule};
@@ -18,6 +18,11 @@ impl Compiler<'_> {
         // A list that waits for its mode is checked, too.
         let countries = raw.countries.iter().flat_map(|list| list.iter());
         let countries = countries.filter_map(|entry| self.country(entry)).collect();
+        let listed = raw.countries.as_ref().filter(|list| !list.is_empty());
+        if let Some(list) = listed.filter(|_| raw.mode.is_none()) {
+            self.findings
+                .add_first(mode_must_be_written(list, &raw.spot));
+        }
         let mode = raw.mode.as_ref().filter(|mode| mode.value != Mode::Off)?;
         let allow = mode.value == Mode::Allow;
         if allow && raw.unknown.is_none() {
@@ -28,7 +33,7 @@ impl Compiler<'_> {
                  database does not know",
                 ));
         }
-        if raw.countries.as_ref().is_none_or(|list| list.is_empty()) {
+        if listed.is_none() {
             let finding = nothing_listed(mode, &raw.spot, "countries");
             self.findings
                 .add_first(finding.help("write `countries = [\"DE\", \"FR\"]`"));

@@ -2,28 +2,10 @@
 
 use hyper::header::HeaderName;
 
-use super::Compiler;
+use super::{Compiler, fields};
 use crate::cache::key::{KeyRules, ParameterPattern, QueryMode};
 use crate::config::error::quoted;
 use crate::config::file::{CacheKey, Entry, List, Written};
-
-/// Fields that a key would break: framing, routing, and what we set
-/// ourselves.
-const TAKEN: [&str; 13] = [
-    "accept",
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "expect",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-];
 
 impl Compiler<'_> {
     /// `[cache_key]`.
@@ -86,7 +68,7 @@ impl Compiler<'_> {
         let plain = text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let taken = TAKEN.contains(&&*lower) || lower.starts_with("x-forwarded-");
+        let taken = fields::is_taken(&lower);
         match HeaderName::from_bytes(lower.as_bytes()) {
             Ok(name) if plain && !taken => Some(name),
             _ => {

@@ -1,6 +1,7 @@
 //! The configuration as written, made into a [`Snapshot`], unit by unit.
 
 mod agents;
+mod fields;
 mod geo;
 mod key;
 mod networks;

@@ -86,6 +86,12 @@ impl Compiler<'_> {
                 return None;
             }
         };
+        if url.port == 0 {
+            let finding = spot.error("nothing can be reached at port 0");
+            let finding = finding.label("not a port to connect to");
+            self.findings.add(finding.allowed("http://host:port"));
+            return None;
+        }
         if url.scheme == Scheme::Https {
             let finding = spot
                 .error("not supported yet")

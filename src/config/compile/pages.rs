@@ -1,6 +1,6 @@
 //! Which pages may upload and embed: `access.origins` and `access.referrer`.
 
-use super::rule::{is_on, must_be_written, nothing_listed};
+use super::rule::{is_on, mode_must_be_written, must_be_written, nothing_listed};
 use super::{Compiler, written_or};
 use crate::access::Missing;
 use crate::access::origins::{OriginPattern, OriginPatterns, OriginsRule};
@@ -69,6 +69,10 @@ impl Compiler<'_> {
             .for_each(|list| self.limits.referrers.check(list, self.findings));
         let urls = list.into_iter().flat_map(|list| list.iter());
         let hosts = urls.filter_map(|entry| self.listed_host(entry)).collect();
+        if let Some(list) = list.filter(|_| raw.mode.is_none()) {
+            self.findings
+                .add_first(mode_must_be_written(list, &raw.spot));
+        }
         let mode = raw.mode.as_ref().filter(|mode| mode.value != Mode::Off)?;
         let allow = mode.value == Mode::Allow;
         if allow && raw.missing.is_none() {

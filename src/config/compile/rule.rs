@@ -83,6 +83,23 @@ pub(super) fn nothing_listed(mode: &Written<Mode>, table: &Spot, key: &str) -> F
     spot.error(message).label(format!("`{key}` is empty"))
 }
 
+/// A list that waits for a mode: only a written mode says whether that is
+/// meant.
+pub(super) fn mode_must_be_written(list: &List, table: &Spot) -> Finding {
+    let spot = Spot {
+        span: list.spot.span.clone(),
+        ..table.lacking("mode")
+    };
+    let finding = spot.error("is missing, so the list does nothing");
+    finding
+        .label("`mode` is missing")
+        .allowed("\"off\", \"block\" or \"allow\"")
+        .help(
+            "write `mode = \"block\"` to refuse what is listed, `mode = \"allow\"` to let nothing \
+             else in, or `mode = \"off\"` if the list is to wait",
+        )
+}
+
 /// Whether a switch that is off by default is on.
 pub(super) fn is_on(written: Option<&Written<bool>>) -> bool {
     written.is_some_and(|written| written.value)

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use hyper::header::HeaderName;
 
-use super::Compiler;
-use super::written_or;
+use super::{Compiler, fields, written_or};
 use crate::client::{AddressField, ClientRules};
 use crate::config::ServerSettings;
 use crate::config::error::{Finding, quoted};
@@ -63,18 +62,20 @@ impl Compiler<'_> {
     }
 
     fn address_field(&self, header: &Written<String>) -> Option<AddressField> {
-        match HeaderName::from_bytes(header.value.as_bytes()) {
-            Ok(name) => Some(AddressField::new(name)),
-            Err(_) => {
-                let message = format!("{} is not a field name", quoted(&header.value));
-                let finding = header.spot.error(message).label("not a field name");
-                self.findings.add(finding.allowed(
-                    "\"x-forwarded-for\", \"forwarded\", or a field that holds one address, \
-                     such as \"cf-connecting-ip\"",
-                ));
-                None
+        let why = match HeaderName::from_bytes(header.value.as_bytes()) {
+            Ok(name) if fields::may_name_client(name.as_str()) => {
+                return Some(AddressField::new(name));
             }
-        }
+            Ok(_) => "holds no client's address",
+            Err(_) => "is not a field name",
+        };
+        let message = format!("{} {why}", quoted(&header.value));
+        let finding = header.spot.error(message).label("not this field");
+        self.findings.add(finding.allowed(
+            "\"x-forwarded-for\", \"forwarded\", or a field that holds one address, \
+             such as \"cf-connecting-ip\"",
+        ));
+        None
     }
 
     /// `[log]`.

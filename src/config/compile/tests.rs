@@ -29,7 +29,7 @@ impl Compiler<'_> {
             "name = \"hotlinkers stay out\"",
         );
         let expect = self.given(&raw.expect, &raw.spot, "expect", "expect = \"forward\"");
-        let expect = expect.and_then(|expect| self.expect(expect));
+        let expect = expect.and_then(|written| Some((self.expect(written)?, &written.spot)));
         let example = "request = { url = \"https://img.example.com/a.jpg\" }";
         if raw.request.is_none() {
             self.lacks(&raw.spot, "request", example);
@@ -37,12 +37,14 @@ impl Compiler<'_> {
         let request = raw
             .request
             .as_ref()
-            .and_then(|request| self.request(request));
+            .and_then(|raw| Some((self.request(raw)?, &raw.spot)));
+        let ((request, request_at), (expect, expect_at)) = (request?, expect?);
         Some(PolicyTest {
             name: name?.value.clone(),
-            request: request?,
-            expect: expect?,
-            line: raw.spot.line(),
+            request,
+            expect,
+            request_at: request_at.clone(),
+            expect_at: expect_at.clone(),
         })
     }
 

@@ -1,5 +1,8 @@
 //! How routes and their rules go together.
 
+mod table;
+
+use self::table::Table;
 use super::{Findings, PageList, in_force};
 use crate::config::error::Spot;
 use crate::config::file::{ConfigFile, List, Policy, Route as RawRoute};
@@ -54,11 +57,11 @@ fn rules_of_the_last(
     let Some(hosts) = raw.hosts.as_ref() else {
         return;
     };
-    let lacking: Vec<&str> = rules(route)
+    let lacking: Vec<&str> = Table::ALL
         .into_iter()
-        .zip(rules(top))
-        .filter(|((_, here), (_, there))| *here && !there)
-        .map(|((name, _), _)| name)
+        .filter(|table| table.is_enforced(route))
+        .filter(|table| table.is_own(&raw.policy, &file.policy))
+        .map(Table::name)
         .collect();
     if lacking.is_empty() || route.origin.url != top.origin.url || only_host(raw, file) {
         return;
@@ -75,41 +78,28 @@ fn rules_of_the_last(
     );
 }
 
-/// The rules that are enforced, by the table they stand in.
-fn rules(route: &Route) -> [(&'static str, bool); 6] {
-    let rules = &route.rules;
-    let ip = rules.ip.block.is_some() && !rules.ip.shadow;
-    let user_agent = rules.user_agent.block.is_some() && !rules.user_agent.shadow;
-    [
-        ("access.ip", ip),
-        ("access.user_agent", user_agent),
-        (
-            "access.geo",
-            rules.geo.as_ref().is_some_and(|rule| !rule.shadow),
-        ),
-        (
-            "access.origins.upload",
-            rules.upload.as_ref().is_some_and(|rule| !rule.shadow),
-        ),
-        (
-            "access.origins.delivery",
-            rules.delivery.as_ref().is_some_and(|rule| !rule.shadow),
-        ),
-        (
-            "access.referrer",
-            rules.referrer.as_ref().is_some_and(|rule| !rule.shadow),
-        ),
-    ]
-}
-
 /// Whether every host that is answered at all belongs to this route.
 fn only_host(raw: &RawRoute, file: &ConfigFile) -> bool {
     let Some(answered) = file.server.hosts.as_ref().filter(|list| !list.is_empty()) else {
         return false;
     };
-    let own = |text: &str| {
-        let mut hosts = raw.hosts.iter().flat_map(List::iter);
-        hosts.any(|host| host.text.eq_ignore_ascii_case(text))
+    let patterns = |list: &List| -> Vec<HostPattern> {
+        let parsed = list.iter().map(|entry| HostPattern::parse(entry.text).ok());
+        parsed.flatten().collect()
     };
-    raw.paths.is_none() && answered.iter().all(|entry| own(entry.text))
+    let own = raw.hosts.as_ref().map(patterns).unwrap_or_default();
+    let covered = |host: &HostPattern| own.iter().any(|own| covers(own, host));
+    raw.paths.is_none() && patterns(answered).iter().all(covered)
+}
+
+/// Whether `wide` matches every host that `host` matches.
+fn covers(wide: &HostPattern, host: &HostPattern) -> bool {
+    match host {
+        HostPattern::Exact(host) => wide.matches(host),
+        // What is below a host that is below another one is below that, too.
+        HostPattern::Below(host) => {
+            wide == &HostPattern::Below(host.clone())
+                || matches!(wide, HostPattern::Below(_)) && wide.matches(host)
+        }
+    }
 }
