@@ -28,6 +28,14 @@ pub(super) enum Kind {
     App(String),
     /// One host with any port, normalised.
     Host(String),
+    /// Every host with any port that is below this one: by one label, or by
+    /// any number of them.
+    Below {
+        /// The host above, normalised.
+        parent: String,
+        /// Whether more than one label may stand before it.
+        deep: bool,
+    },
     /// A regular expression over `labels/with/slashes|port`.
     Web(String),
 }
@@ -170,6 +178,11 @@ fn parse_web(text: &str, start: usize) -> Checked<Kind> {
     {
         return Ok(Kind::Host(host.to_string()));
     }
+    if cut.is_none()
+        && let Some(below) = below(host)
+    {
+        return Ok(below);
+    }
     let whole = |reason| PatternError {
         span: start..end,
         reason,
@@ -183,6 +196,21 @@ fn parse_web(text: &str, start: usize) -> Checked<Kind> {
         })?,
     };
     Ok(Kind::Web(format!("(?:{hosts})\\|(?:{port})")))
+}
+
+/// `*.example.com` and `**.example.com`.
+fn below(host: &str) -> Option<Kind> {
+    let (label, parent) = host.split_once('.')?;
+    let parent = normalise_host(parent).filter(|parent| parent.is_ascii())?;
+    let deep = match label {
+        "*" => false,
+        "**" => true,
+        _ => return None,
+    };
+    Some(Kind::Below {
+        parent: parent.to_string(),
+        deep,
+    })
 }
 
 /// Checks brackets, braces and characters; gives the place of the `:` before

@@ -25,6 +25,10 @@ pub struct OriginPatterns {
     apps: HashSet<String, RandomState>,
     /// Hosts that are listed as they are, with any port: no table step.
     hosts: HashSet<String, RandomState>,
+    /// Hosts below which one label is listed, with any port.
+    parents: HashSet<String, RandomState>,
+    /// Hosts below which everything is listed, with any port.
+    ancestors: HashSet<String, RandomState>,
     web: WebMatcher,
 }
 
@@ -49,27 +53,30 @@ impl OriginPatterns {
     ///
     /// If even the compact automaton would be too large, with its own words.
     pub fn new(patterns: &[OriginPattern]) -> Result<Self, Box<meta::BuildError>> {
-        let web: Vec<&str> = patterns
-            .iter()
-            .filter_map(|pattern| match &pattern.kind {
-                Kind::Web(regex) => Some(regex.as_str()),
-                Kind::Null | Kind::App(_) | Kind::Host(_) => None,
-            })
-            .collect();
-        let app = |pattern: &OriginPattern| match &pattern.kind {
-            Kind::App(origin) => Some(origin.clone()),
-            Kind::Null | Kind::Host(_) | Kind::Web(_) => None,
+        let mut list = Self {
+            null: false,
+            apps: HashSet::default(),
+            hosts: HashSet::default(),
+            parents: HashSet::default(),
+            ancestors: HashSet::default(),
+            web: WebMatcher::None,
         };
-        let host = |pattern: &OriginPattern| match &pattern.kind {
-            Kind::Host(host) => Some(host.clone()),
-            Kind::Null | Kind::App(_) | Kind::Web(_) => None,
-        };
-        Ok(Self {
-            null: patterns.iter().any(|pattern| pattern.kind == Kind::Null),
-            apps: patterns.iter().filter_map(app).collect(),
-            hosts: patterns.iter().filter_map(host).collect(),
-            web: WebMatcher::new(&web)?,
-        })
+        let mut web = Vec::new();
+        for pattern in patterns {
+            match &pattern.kind {
+                Kind::Null => list.null = true,
+                Kind::App(origin) => drop(list.apps.insert(origin.clone())),
+                Kind::Host(host) => drop(list.hosts.insert(host.clone())),
+                Kind::Below {
+                    parent,
+                    deep: false,
+                } => drop(list.parents.insert(parent.clone())),
+                Kind::Below { parent, deep: true } => drop(list.ancestors.insert(parent.clone())),
+                Kind::Web(regex) => web.push(regex.as_str()),
+            }
+        }
+        list.web = WebMatcher::new(&web)?;
+        Ok(list)
     }
 
     /// Whether `null` is listed.
@@ -89,7 +96,7 @@ impl OriginPatterns {
 
     /// Whether a lower-case host and its port fit a pattern.
     pub fn matches(&self, host: &str, port: u16) -> bool {
-        if self.has_host(host) {
+        if self.has_host(host) || self.is_below(host) {
             return true;
         }
         if matches!(self.web, WebMatcher::None) {
@@ -97,6 +104,37 @@ impl OriginPatterns {
         }
         let mut buffer = [0; MAX_TEXT];
         text_of(&mut buffer, host, port).is_some_and(|text| self.web.is_match(text))
+    }
+}
+
+impl OriginPatterns {
+    /// Whether a listed host is above `host`.
+    fn is_below(&self, host: &str) -> bool {
+        if self.parents.is_empty() && self.ancestors.is_empty() {
+            return false;
+        }
+        let Some((label, mut parent)) = host.split_once('.') else {
+            return false;
+        };
+        // What has empty labels is no host.
+        if label.is_empty() || host.contains("..") {
+            return false;
+        }
+        if self.parents.contains(parent) {
+            return true;
+        }
+        if self.ancestors.is_empty() {
+            return false;
+        }
+        loop {
+            if self.ancestors.contains(parent) {
+                return true;
+            }
+            match parent.split_once('.') {
+                Some((_, rest)) => parent = rest,
+                None => return false,
+            }
+        }
     }
 }
 
