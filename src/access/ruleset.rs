@@ -110,16 +110,6 @@ impl Ruleset {
         self.geo.as_deref()
     }
 
-    /// Whether any rule is configured, be it in shadow.
-    pub fn has_rules(&self) -> bool {
-        self.ip.block.is_some()
-            || self.user_agent.block.is_some()
-            || self.geo.is_some()
-            || self.upload.is_some()
-            || self.delivery.is_some()
-            || self.referrer.is_some()
-    }
-
     fn exemption(
         &self,
         head: &RequestHead<'_>,
