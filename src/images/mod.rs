@@ -241,57 +241,48 @@ mod tests {
         use Variant::{Avif, Original, WebP};
         let both = &[Variant::WebP, Variant::Avif][..];
         let webp = &[Variant::WebP][..];
-        let accept = |text: &str| Some(text.to_owned());
-        for (formats, fields, expected) in [
-            (
-                both,
-                &[CHROME][..],
-                (Avif, accept("image/avif,image/webp,*/*;q=0.8")),
-            ),
-            (webp, &[CHROME], (WebP, accept("image/webp,*/*;q=0.8"))),
-            (webp, &[("accept", "*/*")], (Original, accept("*/*"))),
-            (webp, &[], (Original, accept("*/*"))),
+        const BROWSER_AVIF: &str = "image/avif,image/webp,*/*;q=0.8";
+        const BROWSER_WEBP: &str = "image/webp,*/*;q=0.8";
+        const APP_WEBP: &str = "image/webp,image/apng,*/*;q=0.8";
+        for (formats, fields, (variant, accept)) in [
+            (both, &[CHROME][..], (Avif, BROWSER_AVIF)),
+            (webp, &[CHROME], (WebP, BROWSER_WEBP)),
+            (webp, &[("accept", "*/*")], (Original, "*/*")),
+            (webp, &[], (Original, "*/*")),
             (
                 webp,
                 &[("user-agent", "x OKHTTP/4"), ("accept", "*/*")],
-                (WebP, accept("image/webp,image/apng,*/*;q=0.8")),
+                (WebP, APP_WEBP),
             ),
             (
                 both,
                 &[("user-agent", "Android 11"), CHROME],
-                (WebP, accept("image/webp,image/apng,*/*;q=0.8")),
+                (WebP, APP_WEBP),
             ),
             (
                 both,
                 &[("user-agent", "Android 12")],
-                (Avif, accept("image/avif,*/*")),
+                (Avif, "image/avif,*/*"),
             ),
-            (
-                webp,
-                &[("user-agent", "Android 12")],
-                (Original, accept("*/*")),
-            ),
-            (
-                webp,
-                &[("user-agent", "plain"), CHROME],
-                (Original, accept("*/*")),
-            ),
+            (webp, &[("user-agent", "Android 12")], (Original, "*/*")),
+            (webp, &[("user-agent", "plain"), CHROME], (Original, "*/*")),
             (
                 webp,
                 &[("user-agent", "okhttp"), ("accept", "image/webp;q=0")],
-                (Original, accept("*/*")),
+                (Original, "*/*"),
             ),
             (
                 webp,
                 &[("user-agent", "okhttp"), ("accept", "image/avif;q=0")],
-                (WebP, accept("image/webp,image/apng,*/*;q=0.8")),
+                (WebP, APP_WEBP),
             ),
             (
                 both,
                 &[("user-agent", "Android 9"), ("user-agent", "okhttp")],
-                (WebP, accept("image/webp,image/apng,*/*;q=0.8")),
+                (WebP, APP_WEBP),
             ),
         ] {
+            let expected = (variant, Some(accept.to_owned()));
             assert_eq!(
                 choose(formats, Some("jpg"), fields),
                 expected,
