@@ -1,6 +1,7 @@
 //! What happened: the access log and the program's own log (section 13).
 
 pub mod access;
+pub mod counters;
 pub mod program;
 mod settings;
 

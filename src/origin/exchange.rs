@@ -58,6 +58,10 @@ impl Origins {
         let mut request = Box::new(request);
         loop {
             let mut connection = endpoint.connection(settings).await?;
+            match connection.used {
+                true => self.counters.origin.reused.add(1),
+                false => self.counters.origin.opened.add(1),
+            }
             match exchange(&mut connection, *request, settings.response_timeout).await {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     return Err(OriginError::Upgraded);

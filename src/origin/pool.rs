@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::connect::{Heard, connect};
 use super::limit::{Limit, Permit};
 use super::{Limits, OriginError, OriginSettings, Upload};
+use crate::log::counters::WorkerCounters;
 
 /// A connection idle for longer is closed: what stands between may have
 /// forgotten it without a word.
@@ -24,6 +25,7 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 pub struct Origins {
     worker: usize,
     limits: Arc<Limits>,
+    pub(super) counters: Arc<WorkerCounters>,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
 }
 
@@ -59,10 +61,11 @@ pub struct Lease {
 impl Origins {
     /// No connections yet. `worker` tells workers apart; `limits` is what
     /// they share.
-    pub fn new(worker: usize, limits: Arc<Limits>) -> Self {
+    pub fn new(worker: usize, limits: Arc<Limits>, counters: Arc<WorkerCounters>) -> Self {
         Self {
             worker,
             limits,
+            counters,
             endpoints: RefCell::default(),
         }
     }

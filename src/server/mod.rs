@@ -21,6 +21,7 @@ use self::listen::Listeners;
 use self::worker::Shared;
 use crate::config::Snapshot;
 use crate::log::access::Spool;
+use crate::log::counters::Counters;
 use crate::origin::Limits;
 use crate::proxy::{Instance, Mistakes};
 
@@ -43,6 +44,7 @@ pub enum ServeError {
 pub struct Server {
     addresses: Vec<SocketAddr>,
     workers: Vec<JoinHandle<()>>,
+    counters: Counters,
     stop: Stop,
 }
 
@@ -61,12 +63,14 @@ impl Server {
             by_worker,
         } = listen::bind(&settings.listen, count)?;
         let stop = Stop::default();
+        let counters = Counters::new(count);
         let shared = Shared {
             policy: Arc::clone(policy),
             instance: Arc::new(Instance::new().map_err(ServeError::Random)?),
             mistakes: Arc::new(Mistakes::default()),
             limits: Arc::new(Limits::default()),
             spool: spool.clone(),
+            counters: counters.clone(),
             stop: stop.clone(),
         };
         let start = |(index, listeners)| worker::start(index, listeners, shared.clone());
@@ -75,6 +79,7 @@ impl Server {
             Ok(workers) => Ok(Self {
                 addresses,
                 workers,
+                counters,
                 stop,
             }),
             Err(error) => {
@@ -87,6 +92,11 @@ impl Server {
     /// Where it listens; ports that were 0 are known now.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// What its workers count.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// How it is told to stop, from anywhere.

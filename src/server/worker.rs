@@ -20,6 +20,7 @@ use super::connection;
 use super::stop::Stop;
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
+use crate::log::counters::{Counters, WorkerCounters};
 use crate::origin::{Limits, Origins};
 use crate::proxy::{Instance, Mistakes, Proxy};
 
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) mistakes: Arc<Mistakes>,
     pub(super) limits: Arc<Limits>,
     pub(super) spool: Spool,
+    pub(super) counters: Counters,
     pub(super) stop: Stop,
 }
 
@@ -41,6 +43,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) proxy: Proxy,
+    counters: Arc<WorkerCounters>,
     is_draining: Cell<bool>,
     drain: Notify,
     open: Cell<usize>,
@@ -71,7 +74,8 @@ pub(super) fn start(
 fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared: Shared) {
     runtime.block_on(async {
         let journal = Journal::new(shared.spool);
-        let origins = Origins::new(index, shared.limits);
+        let counters = shared.counters.of(index);
+        let origins = Origins::new(index, shared.limits, Arc::clone(&counters));
         let policy = Arc::clone(&shared.policy);
         let worker = Rc::new(Worker {
             proxy: Proxy::new(
@@ -81,6 +85,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
                 origins,
                 journal,
             ),
+            counters,
             is_draining: Cell::new(false),
             drain: Notify::new(),
             open: Cell::new(0),
@@ -164,6 +169,11 @@ impl Worker {
         self.drain.notify_waiters();
     }
 
+    fn set_open(&self, open: usize) {
+        self.open.set(open);
+        self.counters.connections.open.set(open as u64);
+    }
+
     async fn all_closed(&self) {
         while self.open.get() > 0 {
             self.last_closed.notified().await;
@@ -173,7 +183,8 @@ impl Worker {
 
 impl Open {
     fn new(worker: &Rc<Worker>) -> Self {
-        worker.open.set(worker.open.get() + 1);
+        worker.set_open(worker.open.get() + 1);
+        worker.counters.connections.accepted.add(1);
         Self(Rc::clone(worker))
     }
 }
@@ -181,7 +192,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         let open = self.0.open.get() - 1;
-        self.0.open.set(open);
+        self.0.set_open(open);
         if open == 0 {
             self.0.last_closed.notify_one();
         }

@@ -1,0 +1,75 @@
+//! What is counted (section 13): each worker has counters of its own, which
+//! only it writes; they are summed when somebody asks.
+
+mod connections;
+mod origin;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use connections::ConnectionCounters;
+pub use origin::OriginCounters;
+
+/// A number that only ever grows, written by one thread and read by others.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+/// A number that goes up and down, written by one thread and read by others.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+/// The counters of one worker.
+#[derive(Debug, Default)]
+pub struct WorkerCounters {
+    /// Of its clients' connections.
+    pub connections: ConnectionCounters,
+    /// Of its connections to origins.
+    pub origin: OriginCounters,
+}
+
+/// The counters of all workers.
+#[derive(Clone, Debug, Default)]
+pub struct Counters(Vec<Arc<WorkerCounters>>);
+
+impl Counter {
+    /// Adds `more`. Only the owning thread may: there is no locked
+    /// instruction in it.
+    pub fn add(&self, more: u64) {
+        self.0
+            .store(self.get().wrapping_add(more), Ordering::Relaxed);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Gauge {
+    /// Sets the number. Only the owning thread may.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    /// Counters for so many workers.
+    pub fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| Arc::default()).collect())
+    }
+
+    /// Those of worker number `index`.
+    pub fn of(&self, index: usize) -> Arc<WorkerCounters> {
+        Arc::clone(&self.0[index])
+    }
+
+    /// What `read` finds in each worker, summed.
+    pub fn sum(&self, read: impl Fn(&WorkerCounters) -> u64) -> u64 {
+        self.0.iter().map(|worker| read(worker)).sum()
+    }
+}
