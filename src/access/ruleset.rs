@@ -105,6 +105,18 @@ impl Ruleset {
         reports.list
     }
 
+    /// Whether a rule is on that is not in shadow, so that some client may be
+    /// refused what another is given.
+    pub fn may_deny(&self) -> bool {
+        let page = |rule: &Option<Arc<OriginsRule>>| rule.as_ref().is_some_and(|r| !r.shadow);
+        self.ip.block.is_some() && !self.ip.shadow
+            || self.user_agent.block.is_some() && !self.user_agent.shadow
+            || self.geo.as_ref().is_some_and(|rule| !rule.shadow)
+            || page(&self.upload)
+            || page(&self.delivery)
+            || self.referrer.as_ref().is_some_and(|rule| !rule.shadow)
+    }
+
     /// Whether the geo rule needs the client's country to be told.
     pub fn geo(&self) -> Option<&GeoRule> {
         self.geo.as_deref()

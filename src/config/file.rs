@@ -36,6 +36,7 @@ pub(super) struct ConfigFile {
     pub(super) client: Client,
     pub(super) limits: Limits,
     pub(super) disclose: Maybe<bool>,
+    pub(super) downstream: Maybe<Downstream>,
     pub(super) policy: Policy,
     pub(super) log: Log,
     pub(super) routes: Vec<Route>,
@@ -80,6 +81,7 @@ pub(super) struct Policy {
     pub(super) referrer: Option<Referrer>,
     pub(super) images: Option<Images>,
     pub(super) cache_key: Option<CacheKey>,
+    pub(super) response: Option<Response>,
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +173,19 @@ pub(super) struct CacheKey {
     pub(super) drop: Option<List>,
     pub(super) only: Option<List>,
     pub(super) field: Maybe<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Response {
+    pub(super) set: Vec<(Written<String>, Written<String>)>,
+    pub(super) remove: Option<List>,
+}
+
+/// Who may store what a route with rules forwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Downstream {
+    Public,
+    Private,
 }
 
 #[derive(Clone, Debug, Default)]

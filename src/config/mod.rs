@@ -26,4 +26,4 @@ mod tests;
 pub use error::{ConfigErrors, Finding, Level, Warnings};
 pub use load::{load, load_embedded};
 pub use policy_test::{Expect, PolicyTest, TestRequest};
-pub use snapshot::{Route, ServerSettings, Snapshot};
+pub use snapshot::{ResponseFields, Route, ServerSettings, Snapshot};

@@ -2,8 +2,8 @@
 
 use super::error::Spot;
 use super::file::{
-    CacheKey, Client, ConfigFile, Geo, ImageClient, Images, Ip, Limits, Log, Mode, Origin, Origins,
-    Policy, Referrer, Request, Route, Server, Test, Unknown, UserAgent,
+    CacheKey, Client, ConfigFile, Downstream, Geo, ImageClient, Images, Ip, Limits, Log, Mode,
+    Origin, Origins, Policy, Referrer, Request, Response, Route, Server, Test, Unknown, UserAgent,
 };
 use super::reader::Table;
 use crate::access::Missing;
@@ -36,6 +36,11 @@ const QUERIES: &[(&str, QueryMode)] = &[
     ("drop", QueryMode::Drop),
 ];
 
+const DOWNSTREAM: &[(&str, Downstream)] = &[
+    ("public", Downstream::Public),
+    ("private", Downstream::Private),
+];
+
 const LEVELS: &[(&str, Level)] = &[
     ("error", Level::Error),
     ("warn", Level::Warn),
@@ -56,7 +61,7 @@ const CLIENT_ADDRESSES: &[(&str, ClientAddressMode)] = &[
 pub(super) fn file(top: &Table<'_>) -> ConfigFile {
     let access = top.table("access", "access");
     // Nothing in these works yet; opening them reports what is in them.
-    for name in ["cache", "response", "admin"] {
+    for name in ["cache", "admin"] {
         let _ = top.table(name, name);
     }
     ConfigFile {
@@ -70,6 +75,9 @@ pub(super) fn file(top: &Table<'_>) -> ConfigFile {
             .table("limits", "limits")
             .map_or_else(Limits::default, |t| limits(&t)),
         disclose: access.as_ref().and_then(|access| access.flag("disclose")),
+        downstream: access
+            .as_ref()
+            .and_then(|access| access.choice("downstream", DOWNSTREAM)),
         policy: policy(top, access.as_ref()),
         log: top
             .table("log", "log")
@@ -130,6 +138,7 @@ fn policy(table: &Table<'_>, access: Option<&Table<'_>>) -> Policy {
         referrer: unit("referrer", "access.referrer").map(|t| referrer(&t)),
         images: table.table("images", "images").map(|t| images(&t)),
         cache_key: table.table("cache_key", "cache_key").map(|t| cache_key(&t)),
+        response: table.table("response", "response").map(|t| response(&t)),
     }
 }
 
@@ -219,6 +228,13 @@ fn cache_key(table: &Table<'_>) -> CacheKey {
     }
 }
 
+fn response(table: &Table<'_>) -> Response {
+    Response {
+        set: table.free_texts("set"),
+        remove: table.list("remove"),
+    }
+}
+
 fn log(table: &Table<'_>) -> Log {
     Log {
         level: table.choice("level", LEVELS),
@@ -231,7 +247,6 @@ fn log(table: &Table<'_>) -> Log {
 fn route(table: &Table<'_>) -> Route {
     let access = table.table("access", "route.access");
     let _ = table.table("cache", "route.cache");
-    let _ = table.table("response", "response");
     Route {
         spot: table.spot(),
         name: table.text("name"),

@@ -17,6 +17,20 @@ use super::schema::{self, Section};
 use super::source::Source;
 use super::{spelling, units};
 
+/// Lists whose entries have no case; in the others `A` is not `a`.
+const CASELESS: [&str; 10] = [
+    "hosts",
+    "trusted_proxies",
+    "block",
+    "exempt",
+    "countries",
+    "patterns",
+    "urls",
+    "extensions",
+    "user_agents",
+    "remove",
+];
+
 /// Everything found so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings(RefCell<Vec<Finding>>);
@@ -212,7 +226,9 @@ impl<'a> Table<'a> {
                 }
             }
         }
-        list.repeated()
+        let name = list.spot.key.rsplit('.').next();
+        let caseless = name.is_some_and(|name| CASELESS.contains(&name));
+        list.repeated(caseless)
             .for_each(|finding| self.document.findings.add(finding));
         Some(list)
     }
@@ -235,6 +251,35 @@ impl<'a> Table<'a> {
     /// A table in which any name may stand, with a string or a list of
     /// strings.
     pub(super) fn free_table(&self, name: &'static str) -> Vec<(Written<String>, List)> {
+        let read = |(name, value): (Written<String>, Written<&'a DeValue<'a>>)| {
+            let list = match value.value.as_str() {
+                Some(text) => List::of_one(value.spot, text),
+                None => self.strings(value.spot, value.value, "a string or a list of strings")?,
+            };
+            Some((name, list))
+        };
+        self.free_entries(name)
+            .into_iter()
+            .filter_map(read)
+            .collect()
+    }
+
+    /// A table in which any name may stand, with a string.
+    pub(super) fn free_texts(&self, name: &'static str) -> Vec<(Written<String>, Written<String>)> {
+        let read = |(name, value): (Written<String>, Written<&'a DeValue<'a>>)| {
+            let Written { value, spot } = value;
+            match value.as_str() {
+                Some(text) => Some((name, Written::new(text.to_owned(), spot))),
+                None => self.refuse(wrong_type(&spot, value, "a string")),
+            }
+        };
+        self.free_entries(name)
+            .into_iter()
+            .filter_map(read)
+            .collect()
+    }
+
+    fn free_entries(&self, name: &'static str) -> Vec<(Written<String>, Written<&'a DeValue<'a>>)> {
         let Some((spot, value)) = self.get(name) else {
             return Vec::new();
         };
@@ -250,15 +295,12 @@ impl<'a> Table<'a> {
             let key = format!("{}.{}", spot.key, name.get_ref());
             let named = self.spot_of(key.clone(), name.span());
             let value_spot = self.spot_of(key, value.span());
-            let list = match value.get_ref().as_str() {
-                Some(text) => List::of_one(value_spot, text),
-                None => {
-                    self.strings(value_spot, value.get_ref(), "a string or a list of strings")?
-                }
-            };
-            Some((Written::new(name.get_ref().to_string(), named), list))
+            (
+                Written::new(name.get_ref().to_string(), named),
+                Written::new(value.get_ref(), value_spot),
+            )
         };
-        entries.iter().filter_map(read).collect()
+        entries.iter().map(read).collect()
     }
 
     /// The tables of `[[name]]`, each with the keys of `section`.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::{HeaderName, HeaderValue};
+
 use super::PolicyTest;
 use crate::access::Ruleset;
 use crate::cache::key::KeyRules;
@@ -65,6 +67,20 @@ pub struct Route {
     pub images: Arc<Images>,
     /// Its cache key.
     pub key: Arc<KeyRules>,
+    /// What it does to the fields of a response; `None`: nothing.
+    pub response: Option<Arc<ResponseFields>>,
+    /// Whether its responses leave as `private`: it has rules, and
+    /// `access.downstream` says so.
+    pub private: bool,
+}
+
+/// The `[response]` table, compiled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseFields {
+    /// `remove`, which comes first.
+    pub remove: Vec<HeaderName>,
+    /// `set`, each in place of the origin's own.
+    pub set: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Snapshot {

@@ -1,6 +1,8 @@
 //! What a configuration may say and probably should not: each warning says
 //! what is risky, and what to write instead.
 
+mod downstream;
+mod images;
 mod lists;
 mod missing;
 mod pages;
@@ -24,8 +26,12 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
             list.warn(findings);
         }
         missing::warn(policy, file, findings);
+        if let Some(raw) = &policy.images {
+            images::warn(raw, findings);
+        }
     }
     trusted_everyone(file, findings);
+    downstream::warn(file, snapshot, findings);
     routes::warn(file, snapshot, findings);
     if file.tests.is_empty() {
         let place = Place::whole(&file.spot.source);

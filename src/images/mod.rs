@@ -62,6 +62,15 @@ impl ImageClient {
             accept,
         }
     }
+
+    /// Whether `accept` names that format with a q above 0.
+    pub fn names(&self, format: Variant) -> bool {
+        match format {
+            Variant::Original => false,
+            Variant::WebP => self.named.webp.is_wanted(),
+            Variant::Avif => self.named.avif.is_wanted(),
+        }
+    }
 }
 
 /// The `[images]` table, compiled.

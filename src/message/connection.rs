@@ -13,6 +13,23 @@ const NEVER_NAMED_AWAY: [HeaderName; 5] = [
     header::COOKIE,
 ];
 
+/// The same of a response, and what says who may store it, what its body is
+/// and where it leads: fields for every recipient, which "MUST NOT" be named
+/// (RFC 9110 section 7.6.1).
+const NEVER_NAMED_AWAY_IN_RESPONSES: [HeaderName; 11] = [
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::CACHE_CONTROL,
+    header::EXPIRES,
+    header::VARY,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::LOCATION,
+    header::SET_COOKIE,
+    header::WWW_AUTHENTICATE,
+];
+
 /// Fields that end here whether or not a Connection field names them.
 const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
@@ -26,9 +43,18 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// Removes the fields that the message's own Connection field names. Done
+/// Removes the fields that a request's own Connection field names. Done
 /// once, on the message as received, before anything reads or adds a field.
 pub fn remove_named(headers: &mut HeaderMap) {
+    remove_named_but(&NEVER_NAMED_AWAY, headers);
+}
+
+/// The same for a response.
+pub fn remove_named_in_response(headers: &mut HeaderMap) {
+    remove_named_but(&NEVER_NAMED_AWAY_IN_RESPONSES, headers);
+}
+
+fn remove_named_but(kept: &[HeaderName], headers: &mut HeaderMap) {
     if !headers.contains_key(header::CONNECTION) || names_nothing(headers) {
         return;
     }
@@ -37,7 +63,7 @@ pub fn remove_named(headers: &mut HeaderMap) {
         .iter()
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(super::field::trim(name)).ok())
-        .filter(|name| *name != header::CONNECTION && !NEVER_NAMED_AWAY.contains(name))
+        .filter(|name| *name != header::CONNECTION && !kept.contains(name))
         .collect();
     for name in named {
         headers.remove(name);
@@ -106,6 +132,20 @@ mod tests {
                 "host"
             ]
         );
+    }
+
+    #[test]
+    fn a_response_keeps_what_is_for_every_recipient() {
+        let mut headers = map(&[
+            ("connection", "Cache-Control, set-cookie, vary, x-hop"),
+            ("cache-control", "private"),
+            ("set-cookie", "a=b"),
+            ("vary", "accept"),
+            ("x-hop", "1"),
+        ]);
+        remove_named_in_response(&mut headers);
+        assert_eq!(headers.len(), 4);
+        assert!(!headers.contains_key("x-hop"));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 //! is, independent of any configuration.
 
 pub mod authority;
+pub mod cache_control;
 pub mod connection;
 pub mod field;
 pub mod substrings;

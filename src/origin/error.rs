@@ -31,6 +31,9 @@ pub enum OriginError {
     /// What it sent is not HTTP.
     #[error("the origin's response is not valid HTTP")]
     Malformed(#[source] hyper::Error),
+    /// Its body is coded in a way that was not asked for.
+    #[error("the origin's response has a transfer coding beside chunked")]
+    TransferCoding,
     /// No response head within `response_timeout`.
     #[error("no response from the origin within response_timeout")]
     ResponseTimeout,
@@ -52,6 +55,7 @@ impl OriginError {
             | Self::Terminated(_)
             | Self::Incomplete(_)
             | Self::Malformed(_)
+            | Self::TransferCoding
             | Self::Upgraded => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::NoConnectionFree => StatusCode::SERVICE_UNAVAILABLE,
@@ -71,6 +75,7 @@ impl OriginError {
             | Self::NoConnectionFree
             | Self::Incomplete(_)
             | Self::Malformed(_)
+            | Self::TransferCoding
             | Self::ResponseTimeout
             | Self::Upgraded
             | Self::Upload(_) => false,
@@ -88,6 +93,7 @@ impl OriginError {
             Self::Terminated(_) => "connection_terminated",
             Self::Incomplete(_) => "http_response_incomplete",
             Self::Malformed(_) => "http_protocol_error",
+            Self::TransferCoding => "http_response_transfer_coding",
             Self::ResponseTimeout => "http_response_timeout",
             Self::Upgraded => "http_upgrade_failed",
             Self::Upload(_) => "http_request_error",

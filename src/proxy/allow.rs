@@ -3,7 +3,7 @@
 use hyper::Method;
 use hyper::header::HeaderValue;
 
-use crate::config::Snapshot;
+use crate::config::{Route, Snapshot};
 use crate::plan::{Arrival, Received, Reject};
 use crate::route::Target;
 
@@ -18,11 +18,13 @@ pub(super) fn methods(
     if !matches!(reject, Reject::Method | Reject::Asterisk) {
         return None;
     }
-    let methods = &snapshot
-        .route(route(snapshot, received, arrival))
-        .origin
-        .methods;
-    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    of(snapshot.route(route(snapshot, received, arrival)))
+}
+
+/// The methods that `route` takes.
+pub(super) fn of(route: &Route) -> Option<HeaderValue> {
+    let methods = route.origin.methods.iter();
+    let names: Vec<&str> = methods.map(Method::as_str).collect();
     HeaderValue::try_from(names.join(", ")).ok()
 }
 

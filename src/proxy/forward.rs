@@ -6,18 +6,20 @@ use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Request, Response, Uri, Version};
+use hyper::{HeaderMap, Method, Request, Response, Uri};
 use smallvec::SmallVec;
 
 use super::answer::Answer;
 use super::body::Body;
 use super::instance::Instance;
-use super::record::Record;
+use super::max_forwards;
+use super::record::{Known, Record};
 use super::reference::Reference;
+use super::respond::{Edit, respond};
 use crate::client::{PeerAddr, X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
-use crate::message::{connection, vary};
-use crate::origin::{OriginError, OriginSettings, Origins, Reply, Upload};
+use crate::message::connection;
+use crate::origin::{OriginError, OriginSettings, Origins, Upload};
 use crate::plan::{Plan, Received};
 
 static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -31,23 +33,34 @@ pub(super) struct Prepared {
     set: SmallVec<[(HeaderName, HeaderValue); 6]>,
     /// The field by which strangers could name a client.
     client_field: Option<HeaderName>,
-    vary: Option<HeaderValue>,
+    via: HeaderValue,
+    edit: Edit,
 }
 
 /// A request that only has to be sent.
 #[derive(Debug)]
 pub(super) struct Errand {
     settings: Arc<OriginSettings>,
-    vary: Option<HeaderValue>,
+    edit: Edit,
     request: Request<Upload>,
     record: Record,
     reference: Reference,
 }
 
 impl Prepared {
-    /// `None`: the normalised target is too long for a request line.
-    pub(super) fn new(snapshot: &Snapshot, plan: &Plan<'_>, peer: PeerAddr) -> Option<Self> {
-        let choice = plan.choice();
+    /// `known` is what the log had to know already. `None`: the normalised
+    /// target is too long for a request line.
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        plan: &Plan<'_>,
+        known: Option<Known<'_>>,
+        peer: PeerAddr,
+        via: &HeaderValue,
+    ) -> Option<Self> {
+        let (choice, key) = match known {
+            Some(Known { choice, key }) => (choice, Some(key)),
+            None => (plan.choice(), None),
+        };
         let authority = plan.target.authority.to_string();
         let authority =
             HeaderValue::try_from(authority).expect("a normalised host is a field value");
@@ -60,7 +73,8 @@ impl Prepared {
         ]);
         set.extend(choice.accept.map(|accept| (header::ACCEPT, accept.clone())));
         if let Some(field) = &plan.route.key.field {
-            let key = HeaderValue::try_from(plan.cache_key(&choice));
+            let key = key.unwrap_or_else(|| plan.cache_key(&choice));
+            let key = HeaderValue::try_from(key);
             set.push((
                 field.clone(),
                 key.expect("a normalised key is a field value"),
@@ -72,17 +86,13 @@ impl Prepared {
             uri: Uri::try_from(plan.origin_target()).ok()?,
             set,
             client_field: (!plan.client.peer_trusted).then(|| client_field.clone()),
-            vary: choice.vary.cloned(),
+            via: via.clone(),
+            edit: Edit::new(plan.route, choice.vary.cloned()),
         })
     }
 
     /// The request, its head edited in place.
-    pub(super) fn request(
-        &mut self,
-        received: Received,
-        body: Incoming,
-        instance: &Instance,
-    ) -> Request<Upload> {
+    pub(super) fn request(&mut self, received: Received, body: Incoming) -> Request<Upload> {
         let Received {
             method,
             mut headers,
@@ -96,7 +106,8 @@ impl Prepared {
         for (name, value) in self.set.drain(..) {
             headers.insert(name, value);
         }
-        headers.append(header::VIA, instance.via().clone());
+        max_forwards::count(&method, &mut headers);
+        headers.append(header::VIA, self.via.clone());
         let body = Upload::new(body);
         if !body.is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
             // hyper sends no body with a GET that does not say that it has one.
@@ -117,10 +128,10 @@ impl Errand {
         record: Record,
         reference: Reference,
     ) -> Self {
-        let Prepared { settings, vary, .. } = prepared;
+        let Prepared { settings, edit, .. } = prepared;
         Self {
             settings,
-            vary,
+            edit,
             request,
             record,
             reference,
@@ -131,40 +142,19 @@ impl Errand {
     pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> Response<Body> {
         let Self {
             settings,
-            vary,
+            edit,
             request,
             mut record,
             reference,
         } = self;
+        let asked_head = *request.method() == Method::HEAD;
         let asked = Instant::now();
         let reply = origins.send(&settings, request).await;
         record.origin_took(asked.elapsed());
-        match reply {
-            Ok(reply) => respond(reply, vary.as_ref(), instance, record),
-            Err(error) => fail(&error, reference, record),
-        }
+        let passed =
+            reply.and_then(|reply| respond(reply, &edit, asked_head, instance, &mut record));
+        passed.unwrap_or_else(|error| fail(&error, reference, record))
     }
-}
-
-fn respond(
-    reply: Reply,
-    vary: Option<&HeaderValue>,
-    instance: &Instance,
-    mut record: Record,
-) -> Response<Body> {
-    let Reply { response, lease } = reply;
-    record.status(response.status());
-    let (mut head, body) = response.into_parts();
-    connection::remove_named(&mut head.headers);
-    connection::remove_hop_by_hop(&mut head.headers);
-    head.headers.remove(header::ALT_SVC);
-    head.headers.append(header::VIA, instance.via().clone());
-    if let Some(ours) = vary {
-        vary::merge(&mut head.headers, ours);
-    }
-    // hyper's server would repeat an HTTP/1.0 of the origin's.
-    head.version = Version::HTTP_11;
-    Response::from_parts(head, Body::origin(body, lease, record))
 }
 
 fn fail(error: &OriginError, reference: Reference, mut record: Record) -> Response<Body> {

@@ -1,9 +1,9 @@
 //! A body's length that can be read in only one way (section 10).
 
-use hyper::HeaderMap;
-use hyper::header::TRANSFER_ENCODING;
+use hyper::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use hyper::{HeaderMap, StatusCode};
 
-use crate::message::field::{Single, single};
+use crate::message::field::{Single, single, trim};
 
 /// Why such a request is refused.
 pub(super) const AMBIGUOUS: &str = "Transfer-Encoding is repeated or is not `chunked`";
@@ -20,5 +20,102 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Ambiguous> {
         Single::Missing if !headers.contains_key(TRANSFER_ENCODING) => Ok(()),
         Single::One(coding) if coding.eq_ignore_ascii_case(b"chunked") => Ok(()),
         Single::Missing | Single::One(_) | Single::Several => Err(Ambiguous),
+    }
+}
+
+/// Whether a response that can have no body announces one, which may be on
+/// its way all the same: what follows on that connection is not to be trusted.
+/// (A 304 may rightly have the length of what was not sent.)
+pub(super) fn announces_too_much(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::NO_CONTENT
+        && (headers.contains_key(TRANSFER_ENCODING)
+            || headers
+                .get(CONTENT_LENGTH)
+                .is_some_and(|length| length != "0"))
+}
+
+/// Leaves an origin's response with one length: none beside
+/// `Transfer-Encoding`, which counts alone (RFC 9112 section 6.3), and equal
+/// repeated ones as one (RFC 9110 section 8.6). hyper has refused unequal
+/// ones where a body follows.
+///
+/// # Errors
+///
+/// [`Ambiguous`] for a coding beside `chunked`: it would have to be undone
+/// here, since the field that names it ends here.
+pub(super) fn settle(headers: &mut HeaderMap, has_body: bool) -> Result<(), Ambiguous> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+        return if has_body { check(headers) } else { Ok(()) };
+    }
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => {}
+        (Some(only), None) if is_number(only.as_bytes()) => {}
+        _ => match one_length(headers) {
+            Some(length) => drop(headers.insert(CONTENT_LENGTH, length)),
+            None => drop(headers.remove(CONTENT_LENGTH)),
+        },
+    }
+    Ok(())
+}
+
+/// The one number that all entries are; hyper knows a body's length without.
+fn one_length(headers: &HeaderMap) -> Option<HeaderValue> {
+    let lines = headers.get_all(CONTENT_LENGTH).iter();
+    let mut entries = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(trim);
+    let first = entries.next().filter(|entry| is_number(entry))?;
+    if entries.any(|entry| entry != first) {
+        return None;
+    }
+    HeaderValue::from_bytes(first).ok()
+}
+
+fn is_number(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(fields: &[(&'static str, &'static str)], has_body: bool) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        settle(&mut headers, has_body).ok()?;
+        let lengths: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+        Some(format!("{lengths:?}"))
+    }
+
+    #[test]
+    fn a_response_has_one_length_at_most() {
+        let length = |values: &[&'static str]| {
+            let fields: Vec<_> = values.iter().map(|v| ("content-length", *v)).collect();
+            settled(&fields, false).unwrap()
+        };
+        assert_eq!(length(&[]), "[]");
+        assert_eq!(length(&["5"]), "[\"5\"]");
+        assert_eq!(length(&["5", "5"]), "[\"5\"]");
+        assert_eq!(length(&["5, 5", "5"]), "[\"5\"]");
+        assert_eq!(length(&["5", "6"]), "[]");
+        assert_eq!(length(&["+5"]), "[]");
+        assert_eq!(length(&["5,"]), "[]");
+    }
+
+    #[test]
+    fn a_coding_counts_alone() {
+        let chunked = ("transfer-encoding", "chunked");
+        let gzip = ("transfer-encoding", "gzip, chunked");
+        assert_eq!(
+            settled(&[("content-length", "5"), chunked], true).unwrap(),
+            "[]"
+        );
+        assert_eq!(settled(&[gzip], true), None);
+        assert_eq!(settled(&[chunked, chunked], true), None);
+        assert_eq!(settled(&[gzip], false).unwrap(), "[]");
     }
 }

@@ -1,7 +1,7 @@
 //! This process, as `Via` names it (RFC 9110 section 7.6.3).
 
-use hyper::HeaderMap;
 use hyper::header::{HeaderValue, VIA};
+use hyper::{HeaderMap, Version};
 
 use crate::message::field::trim;
 
@@ -10,6 +10,7 @@ use crate::message::field::trim;
 pub struct Instance {
     pseudonym: String,
     via: HeaderValue,
+    via_1_0: HeaderValue,
 }
 
 impl Instance {
@@ -20,16 +21,23 @@ impl Instance {
     /// If the system has no random source.
     pub fn new() -> Result<Self, getrandom::Error> {
         let pseudonym = format!("portcullis-{:016x}", getrandom::u64()?);
-        let via = HeaderValue::try_from(format!("1.1 {pseudonym}"));
+        let entry = |version| {
+            let entry = HeaderValue::try_from(format!("{version} {pseudonym}"));
+            entry.expect("letters, digits and `-` are a field value")
+        };
         Ok(Self {
-            via: via.expect("letters, digits and `-` are a field value"),
+            via: entry("1.1"),
+            via_1_0: entry("1.0"),
             pseudonym,
         })
     }
 
-    /// The `Via` entry of this process.
-    pub(super) fn via(&self) -> &HeaderValue {
-        &self.via
+    /// The `Via` entry of this process for a message received by `version`.
+    pub(super) fn via(&self, version: Version) -> &HeaderValue {
+        match version {
+            Version::HTTP_10 => &self.via_1_0,
+            _ => &self.via,
+        }
     }
 
     /// Whether a message has passed this process before.

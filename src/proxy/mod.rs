@@ -6,9 +6,11 @@ mod body;
 mod forward;
 mod framing;
 mod instance;
+mod max_forwards;
 mod mistakes;
 mod record;
 mod reference;
+mod respond;
 mod rest;
 
 pub use body::Body;
@@ -32,7 +34,7 @@ use crate::access::Decision;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
 use crate::origin::Origins;
-use crate::plan::{Arrival, Plan, Received};
+use crate::plan::{Arrival, Plan, Received, Reject};
 
 /// Handles the requests of one worker.
 #[derive(Debug)]
@@ -105,7 +107,7 @@ impl Proxy {
         match self.plan(&seen, &mut record) {
             Err(answer) => Next::Answer(rest.answer(answer, record)),
             Ok(mut prepared) => {
-                let request = prepared.request(received, rest.into_body(), &self.instance);
+                let request = prepared.request(received, rest.into_body());
                 let errand = Errand::new(prepared, request, record, reference);
                 Next::Ask(Box::pin(errand.run(&self.origins, &self.instance)))
             }
@@ -117,16 +119,16 @@ impl Proxy {
         let &Seen {
             snapshot,
             received,
+            version,
             arrival,
             reference,
-            ..
         } = seen;
         let plan = Plan::new(snapshot, received, arrival).map_err(|reject| {
             record.rejected(seen, &reject.to_string());
             let allow = allow::methods(snapshot, received, arrival, reject);
             Answer::rejected(reject, allow, reference)
         })?;
-        record.planned(seen, &plan);
+        let known = record.planned(seen, &plan);
         self.mistakes.look(snapshot, received, arrival, &plan);
         if let Decision::Deny(rule) = plan.judgement.decision {
             return Err(Answer::denied(snapshot.disclose.then_some(rule), reference));
@@ -135,7 +137,12 @@ impl Proxy {
             record.failed("proxy_loop_detected");
             return Err(Answer::looped(reference));
         }
-        Prepared::new(snapshot, &plan, arrival.peer).ok_or_else(|| {
+        if max_forwards::ends_here(&received.method, &received.headers) {
+            let allow = allow::of(plan.route);
+            return Err(Answer::rejected(Reject::Asterisk, allow, reference));
+        }
+        let via = self.instance.via(version);
+        Prepared::new(snapshot, &plan, known, arrival.peer, via).ok_or_else(|| {
             record.failed("http_request_error");
             Answer::too_long(reference)
         })

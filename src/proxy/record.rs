@@ -12,6 +12,7 @@ use super::reference::Reference;
 use crate::access::Decision;
 use crate::client::Client;
 use crate::config::Snapshot;
+use crate::images::Choice;
 use crate::log::AccessTarget;
 use crate::log::access::{Draft, Journal, Outcome, shown, shown_in_field};
 use crate::message::Scheme;
@@ -48,6 +49,13 @@ pub(super) struct Seen<'a> {
     pub(super) version: Version,
     pub(super) arrival: &'a Arrival,
     pub(super) reference: Reference,
+}
+
+/// What is worked out for a line, and needed again to forward.
+#[derive(Clone, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) choice: Choice<'a>,
+    pub(super) key: String,
 }
 
 impl Record {
@@ -92,15 +100,20 @@ impl Record {
         open.draft = Some(draft);
     }
 
-    /// Its plan was made.
-    pub(super) fn planned(&mut self, seen: &Seen<'_>, plan: &Plan<'_>) {
-        let Some(open) = &mut self.0 else { return };
+    /// Its plan was made. What that took to write down; `None` with the log
+    /// off.
+    pub(super) fn planned<'a>(&mut self, seen: &Seen<'_>, plan: &Plan<'a>) -> Option<Known<'a>> {
+        let open = self.0.as_mut()?;
+        let choice = plan.choice();
+        let key = plan.cache_key(&choice);
+        let known = Known { choice, key };
         let mut draft = open.journal.draft();
         seen.write_request(&mut draft, plan.target.scheme);
         seen.write_client(&mut draft, Some(&plan.client));
-        write_plan(&mut draft, plan);
+        write_plan(&mut draft, plan, &known);
         seen.write_fields(&mut draft);
         open.draft = Some(draft);
+        Some(known)
     }
 
     /// The status of the response.
@@ -220,7 +233,7 @@ impl Seen<'_> {
     }
 }
 
-fn write_plan(draft: &mut Draft, plan: &Plan<'_>) {
+fn write_plan(draft: &mut Draft, plan: &Plan<'_>, known: &Known<'_>) {
     let geo = plan.route.rules.geo();
     let country = geo
         .and_then(|geo| geo.country(plan.client.address))
@@ -238,7 +251,7 @@ fn write_plan(draft: &mut Draft, plan: &Plan<'_>) {
         "would_deny",
         would_deny.map(|rule| rule.as_str().as_bytes()),
     );
-    let choice = plan.choice();
+    let Known { choice, key } = known;
     draft.string("variant", Some(choice.variant.as_str().as_bytes()));
     match choice.accept {
         Some(accept) => draft.string("accept", Some(accept.as_bytes())),
@@ -248,7 +261,7 @@ fn write_plan(draft: &mut Draft, plan: &Plan<'_>) {
         ),
     }
     draft.string("cache", None);
-    draft.string("cache_key", Some(plan.cache_key(&choice).as_bytes()));
+    draft.string("cache_key", Some(key.as_bytes()));
 }
 
 fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {

@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use hyper::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::http::request::Parts;
+use hyper::{Response, Version};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -33,7 +33,8 @@ impl Rest {
     pub(super) fn new(head: &Parts, body: Incoming) -> Self {
         Self {
             body,
-            waits: head.headers.contains_key(EXPECT),
+            // An HTTP/1.0 client knows no 100 (RFC 9110 section 10.1.1).
+            waits: head.version > Version::HTTP_10 && head.headers.contains_key(EXPECT),
         }
     }
 

@@ -306,3 +306,142 @@ fn log_format() {
     assert!(serde_json::from_str::<serde_json::Value>(&last("json")).is_ok());
     assert!(serde_json::from_str::<serde_json::Value>(&last("text")).is_err());
 }
+
+/// A route of rules, and one of none.
+const SOME_RULES: &str =
+    "[[route]]\nname = \"free\"\npaths = [\"/free/**\"]\naccess.user_agent = {}\n";
+
+fn fields(names: &str) -> Origin {
+    let answer = format!("HTTP/1.1 200 OK\r\n{names}Content-Length: 0\r\n\r\n");
+    Origin::scripted(move |conversation| {
+        while conversation.request().is_some() {
+            conversation.say(&answer);
+        }
+    })
+}
+
+#[test]
+fn access_downstream() {
+    let origin = fields(
+        "Cache-Control: public, max-age=60\r\nCache-Control: s-maxage=9\r\nCDN-Cache-Control: max-age=9\r\n\
+         Surrogate-Control: max-age=9\r\nX-Accel-Expires: 9\r\nVary: Origin\r\n",
+    );
+    for (downstream, path, expected) in [
+        ("private", "/a", Some("private, max-age=60")),
+        ("private", "/free/a", None),
+        ("public", "/a", None),
+    ] {
+        let toml = format!(
+            "[access]\ndownstream = \"{downstream}\"\n[response]\nset = {{ x-set = \"1\" }}\n{BLOCK_BAD}{SOME_RULES}"
+        );
+        let portcullis = Portcullis::start(&origin, &toml);
+        let reply = portcullis.client().get(path, "");
+        let private = expected.is_some();
+        assert_eq!(
+            reply.head.matches("cache-control: ").count(),
+            if private { 1 } else { 3 }
+        );
+        if private {
+            assert_eq!(reply.field("cache-control").as_deref(), expected);
+        }
+        for name in ["cdn-cache-control", "surrogate-control", "x-accel-expires"] {
+            assert_eq!(reply.field(name).is_none(), private, "{name} of {path}");
+        }
+        assert_eq!(reply.field("vary").unwrap(), "Origin");
+        let own = portcullis.client().get("/a", BAD);
+        assert_eq!(own.field("cache-control").unwrap(), "no-store");
+    }
+}
+
+#[test]
+fn every_status_of_a_route_with_rules_leaves_as_private() {
+    for (status, said, expected) in [
+        ("304 Not Modified", "", "private"),
+        ("301 Moved Permanently", "Location: /b\r\n", "private"),
+        (
+            "404 Not Found",
+            "Cache-Control: max-age=1\r\n",
+            "private, max-age=1",
+        ),
+        ("500 No", "Cache-Control: no-store\r\n", "private, no-store"),
+        (
+            "206 Partial Content",
+            "Cache-Control: private=\"x\"\r\n",
+            "private",
+        ),
+    ] {
+        let answer = format!("HTTP/1.1 {status}\r\n{said}Content-Length: 0\r\n\r\n");
+        let origin = Origin::scripted(move |conversation| {
+            while conversation.request().is_some() {
+                conversation.say(&answer);
+            }
+        });
+        let toml = format!(
+            "[access]\ndownstream = \"private\"\n[response]\nset = {{ cache-control = \"{}\" }}\n{BLOCK_BAD}",
+            "public, max-age=7"
+        );
+        let set = Portcullis::start(&origin, &toml);
+        assert_eq!(
+            set.client().get("/", "").field("cache-control").unwrap(),
+            "private, max-age=7"
+        );
+        let toml = format!("[access]\ndownstream = \"private\"\n{BLOCK_BAD}");
+        let portcullis = Portcullis::start(&origin, &toml);
+        let reply = portcullis.client().get("/", "");
+        assert_eq!(
+            reply.field("cache-control").as_deref(),
+            Some(expected),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn response_set() {
+    let origin = fields("Server: o\r\nServer: p\r\nX-Kept: 1\r\n");
+    let toml = format!(
+        "[response]\nset = {{ Server = \"ours\", strict-transport-security = \"max-age=1\" }}\n{BLOCK_BAD}\
+         [[route]]\nname = \"plain\"\npaths = [\"/plain/**\"]\nresponse = {{}}\n\
+         [[route]]\nname = \"own\"\npaths = [\"/own/**\"]\nresponse.set = {{ x-own = \"1\" }}\n"
+    );
+    let portcullis = Portcullis::start(&origin, &toml);
+    let mut client = portcullis.client();
+    let reply = client.get("/a.png", "");
+    assert_eq!(reply.field("server").unwrap(), "ours");
+    assert_eq!(
+        reply.field("strict-transport-security").unwrap(),
+        "max-age=1"
+    );
+    assert_eq!(reply.field("x-kept").unwrap(), "1");
+    assert_eq!(reply.field("vary").unwrap(), "Accept");
+    let own = client.get("/own/a", "");
+    assert_eq!(own.field("x-own").unwrap(), "1");
+    for reply in [own, client.get("/plain/a", "")] {
+        assert_eq!(reply.head.matches("server: ").count(), 2, "{}", reply.head);
+        assert_eq!(reply.field("strict-transport-security"), None);
+    }
+    let denied = client.get("/", BAD);
+    assert_eq!(
+        denied.field("strict-transport-security"),
+        None,
+        "an answer of our own"
+    );
+}
+
+#[test]
+fn response_remove() {
+    let origin = fields("Server: o\r\nX-Powered-By: p\r\nX-Powered-By: q\r\n");
+    let toml = "[response]\nremove = [\"Server\", \"x-powered-by\", \"x-both\"]\nset = { x-both = \"set\" }\n";
+    let reply = Portcullis::start(&origin, toml).client().get("/", "");
+    assert_eq!(
+        (reply.field("server"), reply.field("x-powered-by")),
+        (None, None)
+    );
+    assert_eq!(
+        reply.field("x-both").unwrap(),
+        "set",
+        "removed first, then set"
+    );
+    let reply = Portcullis::start(&origin, "").client().get("/", "");
+    assert_eq!(reply.field("server").unwrap(), "o");
+}

@@ -1,4 +1,4 @@
-//! Request fields that have a meaning of their own.
+//! Fields that have a meaning of their own, in requests and in responses.
 
 /// Fields that must not be set or taken away under another's name: framing,
 /// routing, conditions, who asks and for what, and what we set ourselves.
@@ -46,12 +46,42 @@ const TAKEN: [&str; 41] = [
     "x-rewrite-url",
 ];
 
+/// Response fields that no configuration sets or removes: they belong to one
+/// connection, or say how the body is to be read, or are kept true here.
+const TAKEN_IN_RESPONSES: [&str; 19] = [
+    "age",
+    "cache-status",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "date",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "proxy-status",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "via",
+];
+
 /// Fields that name the client, which `client.header` may be.
 const ADDRESSES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 
 /// Whether the field of that name, in lower case, has a meaning of its own.
 pub(super) fn is_taken(name: &str) -> bool {
     TAKEN.contains(&name) || name.starts_with("x-forwarded-")
+}
+
+/// Whether the response field of that name, in lower case, is not to be set or
+/// removed by `[response]`.
+pub(super) fn is_taken_in_responses(name: &str) -> bool {
+    TAKEN_IN_RESPONSES.contains(&name) || name.starts_with("portcullis-")
 }
 
 /// Whether the field of that name, in lower case, may name the client.

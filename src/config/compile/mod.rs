@@ -7,6 +7,7 @@ mod key;
 mod networks;
 mod origin;
 mod pages;
+mod response;
 mod route;
 mod rule;
 mod server;

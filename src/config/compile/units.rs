@@ -11,8 +11,8 @@ use crate::access::referrer::ReferrerRule;
 use crate::access::user_agent::UserAgentRule;
 use crate::access::{ExemptPaths, Ruleset};
 use crate::cache::key::KeyRules;
-use crate::config::Route;
-use crate::config::file::{ConfigFile, Policy};
+use crate::config::file::{ConfigFile, Downstream, Policy};
+use crate::config::{ResponseFields, Route};
 use crate::images::Images;
 use crate::origin::OriginSettings;
 
@@ -30,6 +30,9 @@ pub(super) struct Units {
     referrer: Option<Arc<ReferrerRule>>,
     images: Option<Arc<Images>>,
     key: Arc<KeyRules>,
+    response: Option<Arc<ResponseFields>>,
+    /// Whether `access.downstream` is `"private"`; the same for all routes.
+    private: bool,
 }
 
 impl Units {
@@ -53,6 +56,11 @@ impl Units {
             referrer: None,
             images: compiler.images(None).map(Arc::new),
             key: Arc::default(),
+            response: None,
+            private: file
+                .downstream
+                .as_ref()
+                .is_some_and(|written| written.value == Downstream::Private),
         };
         let origin = compiler.top_origin(file).map(Arc::new);
         let policy = Policy {
@@ -98,26 +106,32 @@ impl Units {
         if let Some(raw) = &policy.cache_key {
             units.key = Arc::new(compiler.cache_key(raw));
         }
+        if let Some(raw) = &policy.response {
+            units.response = compiler.response(raw).map(Arc::new);
+        }
         units
     }
 
     /// The route of that name; `None` if a unit is wrong.
     pub(super) fn route(&self, name: String) -> Option<Route> {
         let units = self.clone();
+        let rules = Ruleset {
+            exempt_paths: units.exempt_paths,
+            ip: units.ip,
+            user_agent: units.user_agent,
+            geo: units.geo,
+            upload: units.upload,
+            delivery: units.delivery,
+            referrer: units.referrer,
+        };
         Some(Route {
             name,
-            rules: Ruleset {
-                exempt_paths: units.exempt_paths,
-                ip: units.ip,
-                user_agent: units.user_agent,
-                geo: units.geo,
-                upload: units.upload,
-                delivery: units.delivery,
-                referrer: units.referrer,
-            },
+            private: units.private && rules.may_deny(),
+            rules,
             origin: units.origin?,
             images: units.images?,
             key: units.key,
+            response: units.response,
         })
     }
 }

@@ -78,11 +78,16 @@ impl List {
         }
     }
 
-    /// A warning for each entry that stands in the list already.
-    pub(in crate::config) fn repeated(&self) -> impl Iterator<Item = Finding> {
+    /// A warning for each entry that stands in the list already; `caseless`:
+    /// also in another case.
+    pub(in crate::config) fn repeated(&self, caseless: bool) -> impl Iterator<Item = Finding> {
         let mut seen = HashMap::new();
         self.iter().filter_map(move |entry| {
-            let first = seen.insert(entry.text, entry.item.index)?;
+            let text = match caseless {
+                true => entry.text.to_ascii_lowercase(),
+                false => entry.text.to_owned(),
+            };
+            let first = seen.insert(text, entry.item.index)?;
             let message = format!("{} stands in this list already", quoted(entry.text));
             let finding = entry.spot().warning(message).label("repeated");
             let first = format!("the first is {}[{first}]", entry.list.spot.key);

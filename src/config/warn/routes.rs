@@ -4,7 +4,7 @@ mod table;
 
 use self::table::Table;
 use super::{Findings, PageList, in_force};
-use crate::config::error::Spot;
+use crate::config::error::{Spot, quoted};
 use crate::config::file::{ConfigFile, List, Policy, Route as RawRoute};
 use crate::config::{Route, Snapshot};
 use crate::route::HostPattern;
@@ -16,6 +16,28 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
         rules_of_the_last(raw, route, top, file, findings);
     }
     own_hosts(file.server.hosts.as_ref(), &file.policy, file, findings);
+    never_reached(file, findings);
+}
+
+/// The first route that fits is the one, so none comes after one that always
+/// fits.
+fn never_reached(file: &ConfigFile, findings: &Findings) {
+    let takes_all = |route: &&RawRoute| route.hosts.is_none() && route.paths.is_none();
+    let mut routes = file.routes.iter();
+    let Some(first) = routes.find(takes_all) else {
+        return;
+    };
+    let name = first.name.as_ref().map_or("", |name| &name.value);
+    for route in routes {
+        let message = format!("no request gets here: {} takes every one", quoted(name));
+        let note = format!(
+            "it has no hosts and no paths, and stands first, in line {}",
+            first.spot.line()
+        );
+        let finding = route.spot.warning(message).label("without effect");
+        let help = format!("move {} behind it, or give it hosts or paths", quoted(name));
+        findings.add(finding.note(note).help(help));
+    }
 }
 
 /// Pages on a route's own hosts embed its images too.

@@ -2,10 +2,12 @@
 
 mod client;
 mod origin;
+mod peers;
 mod program;
 mod proxy;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use origin::{Asked, Origin};
+pub(crate) use peers::{Nginx, curl, is_installed};
 pub(crate) use program::{Program, portcullis};
 pub(crate) use proxy::{Portcullis, eventually};

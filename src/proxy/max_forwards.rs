@@ -1,0 +1,66 @@
+//! `Max-Forwards` of OPTIONS (RFC 9110 section 7.6.2). TRACE, the other
+//! method that has it, is refused; any other method's is no matter of ours.
+
+use hyper::header::{HeaderName, HeaderValue, MAX_FORWARDS};
+use hyper::{HeaderMap, Method};
+
+use crate::message::field::{Single, single};
+
+static FIELD: HeaderName = MAX_FORWARDS;
+
+/// Whether the request goes no further than here.
+pub(super) fn ends_here(method: &Method, headers: &HeaderMap) -> bool {
+    left(method, headers) == Some(0)
+}
+
+/// Counts this forwarding.
+pub(super) fn count(method: &Method, headers: &mut HeaderMap) {
+    if let Some(left) = left(method, headers) {
+        headers.insert(&FIELD, HeaderValue::from(left.saturating_sub(1)));
+    }
+}
+
+/// How often it may still be forwarded; `None`: nobody says, or says it in a
+/// way that is not understood, and it is passed on as it is.
+fn left(method: &Method, headers: &HeaderMap) -> Option<u64> {
+    if *method != Method::OPTIONS {
+        return None;
+    }
+    let Single::One(digits) = single(headers, &FIELD) else {
+        return None;
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // More than any number of proxies.
+    let number = std::str::from_utf8(digits).ok()?;
+    Some(number.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_down_to_nothing() {
+        for (value, expected) in [
+            ("10", "9"),
+            ("1", "0"),
+            ("99999999999999999999999", "18446744073709551614"),
+            ("+1", "+1"),
+            ("x", "x"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(&FIELD, HeaderValue::from_static(value));
+            assert!(!ends_here(&Method::OPTIONS, &headers), "{value}");
+            count(&Method::GET, &mut headers);
+            assert_eq!(headers[&FIELD], value);
+            count(&Method::OPTIONS, &mut headers);
+            assert_eq!(headers[&FIELD], expected);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(&FIELD, HeaderValue::from_static("0"));
+        assert!(ends_here(&Method::OPTIONS, &headers));
+        assert!(!ends_here(&Method::GET, &headers));
+    }
+}

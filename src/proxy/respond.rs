@@ -1,0 +1,95 @@
+//! The origin's response on its way to the client.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::http::response::Parts;
+use hyper::{HeaderMap, Response, StatusCode, Version};
+
+use super::body::Body;
+use super::framing;
+use super::instance::Instance;
+use super::record::Record;
+use crate::config::{ResponseFields, Route};
+use crate::message::{cache_control, connection, vary};
+use crate::origin::{OriginError, Reply};
+
+/// What a route does to the fields of a response.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    /// What the choice of an image format calls for.
+    pub(super) vary: Option<HeaderValue>,
+    fields: Option<Arc<ResponseFields>>,
+    private: bool,
+}
+
+impl Edit {
+    pub(super) fn new(route: &Route, vary: Option<HeaderValue>) -> Self {
+        Self {
+            vary,
+            fields: route.response.clone(),
+            private: route.private,
+        }
+    }
+
+    /// What must hold comes last: `Vary` is merged and `private` said whatever
+    /// the configuration sets.
+    fn apply(&self, headers: &mut HeaderMap) {
+        if let Some(fields) = &self.fields {
+            for name in &fields.remove {
+                headers.remove(name);
+            }
+            for (name, value) in &fields.set {
+                headers.insert(name, value.clone());
+            }
+        }
+        if let Some(ours) = &self.vary {
+            vary::merge(headers, ours);
+        }
+        if self.private {
+            cache_control::make_private(headers);
+        }
+    }
+}
+
+/// Passes a response on; `asked_head`: HEAD was asked.
+///
+/// # Errors
+///
+/// [`OriginError::TransferCoding`].
+pub(super) fn respond(
+    reply: Reply,
+    edit: &Edit,
+    asked_head: bool,
+    instance: &Instance,
+    record: &mut Record,
+) -> Result<Response<Body>, OriginError> {
+    let Reply { response, lease } = reply;
+    let (mut head, body) = response.into_parts();
+    let status = head.status;
+    let has_body =
+        !asked_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let desynchronised = framing::announces_too_much(status, &head.headers);
+    connection::remove_named_in_response(&mut head.headers);
+    framing::settle(&mut head.headers, has_body).map_err(|_| OriginError::TransferCoding)?;
+    pass_on(&mut head, instance);
+    edit.apply(&mut head.headers);
+    record.status(status);
+    let record = std::mem::take(record);
+    let body = match desynchronised {
+        // Without its lease the connection is closed.
+        true => Body::own(Bytes::new(), record),
+        false => Body::origin(body, lease, record),
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+fn pass_on(head: &mut Parts, instance: &Instance) {
+    connection::remove_hop_by_hop(&mut head.headers);
+    head.headers.remove(header::ALT_SVC);
+    head.headers
+        .append(header::VIA, instance.via(head.version).clone());
+    // hyper's server would repeat an HTTP/1.0 of the origin's.
+    head.version = Version::HTTP_11;
+}
