@@ -13,11 +13,10 @@ use super::answer::Answer;
 use super::body::Body;
 use super::instance::Instance;
 use super::max_forwards;
-use super::record::{Known, Record};
+use super::record::{Known, Record, Seen};
 use super::reference::Reference;
-use super::respond::{Edit, respond};
-use crate::client::{PeerAddr, X_FORWARDED_FOR, X_FORWARDED_PROTO};
-use crate::config::Snapshot;
+use super::respond::{Asked, Edit, respond};
+use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::message::connection;
 use crate::origin::{OriginError, OriginSettings, Origins, Upload};
 use crate::plan::{Plan, Received};
@@ -51,12 +50,15 @@ impl Prepared {
     /// `known` is what the log had to know already. `None`: the normalised
     /// target is too long for a request line.
     pub(super) fn new(
-        snapshot: &Snapshot,
+        seen: &Seen<'_>,
         plan: &Plan<'_>,
         known: Option<Known<'_>>,
-        peer: PeerAddr,
-        via: &HeaderValue,
+        instance: &Instance,
     ) -> Option<Self> {
+        let asked = Asked {
+            head: seen.received.method == Method::HEAD,
+            version: seen.version,
+        };
         let (choice, key) = match known {
             Some(Known { choice, key }) => (choice, Some(key)),
             None => (plan.choice(), None),
@@ -67,7 +69,10 @@ impl Prepared {
         let scheme = HeaderValue::from_static(plan.target.scheme.as_str());
         let mut set = SmallVec::from_iter([
             (header::HOST, plan.origin_host()),
-            (X_FORWARDED_FOR.clone(), plan.forwarded_for(peer)),
+            (
+                X_FORWARDED_FOR.clone(),
+                plan.forwarded_for(seen.arrival.peer),
+            ),
             (X_FORWARDED_PROTO.clone(), scheme),
             (X_FORWARDED_HOST.clone(), authority),
         ]);
@@ -80,14 +85,14 @@ impl Prepared {
                 key.expect("a normalised key is a field value"),
             ));
         }
-        let client_field = snapshot.client.field.name();
+        let client_field = seen.snapshot.client.field.name();
         Some(Self {
             settings: Arc::clone(&plan.route.origin),
             uri: Uri::try_from(plan.origin_target()).ok()?,
             set,
             client_field: (!plan.client.peer_trusted).then(|| client_field.clone()),
-            via: via.clone(),
-            edit: Edit::new(plan.route, choice.vary.cloned()),
+            via: instance.via(seen.version).clone(),
+            edit: Edit::new(plan.route, choice.vary.cloned(), asked),
         })
     }
 
@@ -147,12 +152,10 @@ impl Errand {
             mut record,
             reference,
         } = self;
-        let asked_head = *request.method() == Method::HEAD;
         let asked = Instant::now();
         let reply = origins.send(&settings, request).await;
         record.origin_took(asked.elapsed());
-        let passed =
-            reply.and_then(|reply| respond(reply, &edit, asked_head, instance, &mut record));
+        let passed = reply.and_then(|reply| respond(reply, &edit, instance, &mut record));
         passed.unwrap_or_else(|error| fail(&error, reference, record))
     }
 }

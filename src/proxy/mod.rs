@@ -119,9 +119,9 @@ impl Proxy {
         let &Seen {
             snapshot,
             received,
-            version,
             arrival,
             reference,
+            ..
         } = seen;
         let plan = Plan::new(snapshot, received, arrival).map_err(|reject| {
             record.rejected(seen, &reject.to_string());
@@ -141,8 +141,7 @@ impl Proxy {
             let allow = allow::of(plan.route);
             return Err(Answer::rejected(Reject::Asterisk, allow, reference));
         }
-        let via = self.instance.via(version);
-        Prepared::new(snapshot, &plan, known, arrival.peer, via).ok_or_else(|| {
+        Prepared::new(seen, &plan, known, &self.instance).ok_or_else(|| {
             record.failed("http_request_error");
             Answer::too_long(reference)
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hyper::body::Body as _;
 use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Response, StatusCode, Version};
@@ -15,18 +16,29 @@ use crate::config::{ResponseFields, Route};
 use crate::message::{cache_control, connection, vary};
 use crate::origin::{OriginError, Reply};
 
-/// What a route does to the fields of a response.
+/// What the shape of a response depends on beside the origin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// HEAD was asked.
+    pub(super) head: bool,
+    /// By which version.
+    pub(super) version: Version,
+}
+
+/// What becomes of a response on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Edit {
+    asked: Asked,
     /// What the choice of an image format calls for.
-    pub(super) vary: Option<HeaderValue>,
+    vary: Option<HeaderValue>,
     fields: Option<Arc<ResponseFields>>,
     private: bool,
 }
 
 impl Edit {
-    pub(super) fn new(route: &Route, vary: Option<HeaderValue>) -> Self {
+    pub(super) fn new(route: &Route, vary: Option<HeaderValue>, asked: Asked) -> Self {
         Self {
+            asked,
             vary,
             fields: route.response.clone(),
             private: route.private,
@@ -53,7 +65,7 @@ impl Edit {
     }
 }
 
-/// Passes a response on; `asked_head`: HEAD was asked.
+/// Passes a response on.
 ///
 /// # Errors
 ///
@@ -61,7 +73,6 @@ impl Edit {
 pub(super) fn respond(
     reply: Reply,
     edit: &Edit,
-    asked_head: bool,
     instance: &Instance,
     record: &mut Record,
 ) -> Result<Response<Body>, OriginError> {
@@ -69,12 +80,17 @@ pub(super) fn respond(
     let (mut head, body) = response.into_parts();
     let status = head.status;
     let has_body =
-        !asked_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        !edit.asked.head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let desynchronised = framing::announces_too_much(status, &head.headers);
     connection::remove_named_in_response(&mut head.headers);
     framing::settle(&mut head.headers, has_body).map_err(|_| OriginError::TransferCoding)?;
     pass_on(&mut head, instance);
     edit.apply(&mut head.headers);
+    if has_body && body.size_hint().exact().is_none() {
+        // By HTTP/1.0 such a body ends with the connection; as a response by
+        // HTTP/1.1, hyper would promise to keep it.
+        head.version = edit.asked.version;
+    }
     record.status(status);
     let record = std::mem::take(record);
     let body = match desynchronised {

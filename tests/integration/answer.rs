@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Origin, Portcullis};
+use crate::support::{Origin, Portcullis, Reply};
 
 const DENY: &str = "[access.user_agent]\nblock = [\"badbot\"]\n";
 const BAD: &str = "User-Agent: BadBot/1\r\n";
@@ -163,6 +163,63 @@ fn what_no_rule_sees_is_refused_in_the_same_words() {
         assert_eq!(reply.field("allow").as_deref(), allow, "{request}");
     }
     assert!(origin.asked().is_empty());
+}
+
+#[test]
+fn every_answer_has_its_body_and_head_its_length_only() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = nobody.local_addr().unwrap();
+    drop(nobody);
+    let policy = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nhosts = [\"a\"]\n{DENY}[[route]]\nname = \"post\"\npaths = [\"/post\"]\n\
+         origin = {{ url = \"http://127.0.0.1:9000\", methods = [\"POST\"] }}\n[response]\nset = {{ x-set = \"1\" }}\n"
+    );
+    let portcullis = Portcullis::start_at(closed, &policy);
+    let long = format!("/{}", "\\".repeat(30_000));
+    for (path, fields, status, reason) in [
+        ("/%00", "", 400, "Bad Request"),
+        ("/", BAD, 403, "Forbidden"),
+        ("/post", "", 405, "Method Not Allowed"),
+        (&long, "", 414, "URI Too Long"),
+        ("http://b/", "", 421, "Misdirected Request"),
+        ("/", "", 502, "Bad Gateway"),
+    ] {
+        let host = if path.starts_with("http:") { "b" } else { "a" };
+        let mut client = portcullis.client();
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"
+        ));
+        let reply = client.reply();
+        assert_eq!(reply.status, status, "{reason}");
+        assert!(
+            reply
+                .head
+                .starts_with(&format!("HTTP/1.1 {status} {reason}\r\n"))
+        );
+        let id = reply.field("portcullis-ref").unwrap();
+        assert_eq!(reply.text(), format!("{reason}\nReference: {id}\n"));
+        client.send(format!(
+            "HEAD {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n"
+        ));
+        let (same, head) = client.head();
+        assert_eq!(same, status);
+        assert_eq!(client.rest(), b"", "HEAD has no body");
+        for head in [&reply.head, &head] {
+            for (name, value) in [
+                ("cache-control", "no-store"),
+                ("content-type", "text/plain; charset=utf-8"),
+                ("content-length", &reply.body.len().to_string()),
+            ] {
+                assert_eq!(Reply::find(head, name).as_deref(), Some(value), "{reason}");
+            }
+            assert_eq!(Reply::find(head, "portcullis-ref").unwrap().len(), 20);
+            assert_eq!(
+                Reply::find(head, "x-set"),
+                None,
+                "not an answer of the origin"
+            );
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::support::{Client, Origin, Portcullis, Reply};
 fn echo() -> Origin {
     Origin::scripted(|conversation| {
         while let Some(asked) = conversation.request() {
-            let line = asked.line();
+            let line = format!("{}\n", asked.line());
             conversation.say(format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{line}",
                 line.len()
@@ -286,12 +286,12 @@ fn pipelined_requests_go_on_after_a_refusal_and_end_at_a_close() {
 fn http_1_0_keeps_a_connection_only_if_it_asks_to() {
     let portcullis = Portcullis::start(&Origin::ok(), "");
     let answers = all(&portcullis, "GET / HTTP/1.0\r\n\r\nGET / HTTP/1.0\r\n\r\n");
-    assert_eq!(status_lines(&answers), ["HTTP/1.0 200 OK"]);
+    assert_eq!(answers.matches("HTTP/1.0 200 OK").count(), 1);
     let answers = all(
         &portcullis,
         "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\nGET / HTTP/1.0\r\n\r\n",
     );
-    assert_eq!(status_lines(&answers).len(), 2, "{answers}");
+    assert_eq!(answers.matches("HTTP/1.0 200 OK").count(), 2, "{answers}");
     assert!(answers.contains("connection: keep-alive\r\n"), "{answers}");
 }
 

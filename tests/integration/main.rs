@@ -7,6 +7,7 @@ mod support;
 
 mod agreement;
 mod answer;
+mod any_bytes;
 mod command;
 mod forward;
 mod http_request;

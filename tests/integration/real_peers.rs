@@ -6,7 +6,7 @@ use std::fs;
 use crate::support::{Nginx, Portcullis, curl, is_installed};
 
 const DIRECTIVES: &str = "client_max_body_size 64k; absolute_redirect off;\n\
-    gzip on; gzip_min_length 1; gzip_types text/plain; gzip_vary on;\n\
+    gzip on; gzip_min_length 1; gzip_types text/plain; gzip_vary on; gzip_proxied any;\n\
     location /list/ { autoindex on; }\n\
     location /moved { return 302 /a.txt; }\n\
     location /nothing { return 204; }\n\
@@ -175,7 +175,10 @@ fn uploads_with_and_without_expect() {
     for (name, more) in [
         ("length", &["-H", "Expect:"][..]),
         ("expect", &["-H", "Expect: 100-continue"]),
-        ("chunked", &["-H", "Transfer-Encoding: chunked"]),
+        (
+            "chunked",
+            &["-H", "Transfer-Encoding: chunked", "-H", "Expect:"],
+        ),
         ("old", &["--http1.0"]),
     ] {
         let target = at(&format!("/dav/{name}"));
