@@ -64,7 +64,6 @@ const UNSUPPORTED: &[(&str, Off)] = &[
     ("server.max_header_bytes", Off::Never),
     ("server.max_body", Off::Never),
     ("client.proxy_protocol", Off::False),
-    ("origin.ca_file", Off::Text("")),
     ("access.downstream", Off::Text("public")),
     ("cache.memory", Off::ZeroSize),
     ("cache.disk", Off::Text("")),

@@ -11,6 +11,7 @@ mod route;
 mod rule;
 mod server;
 mod tests;
+mod tls;
 mod units;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::rule::{ListLimits, is_on};
+use self::tls::Trusts;
 use self::units::Units;
 use super::Snapshot;
 use super::file::{ConfigFile, Maybe};
@@ -41,6 +43,7 @@ struct Compiler<'a> {
     trusted: Arc<NetworkSet>,
     /// What is opened once, whoever uses it.
     databases: Databases,
+    trusts: Trusts,
     /// The files read so far.
     sources: Vec<PathBuf>,
 }
@@ -60,6 +63,7 @@ pub(super) fn compile(
         listeners: Vec::new(),
         trusted: Arc::default(),
         databases,
+        trusts: Trusts::new(),
         sources: vec![path.to_owned()],
     };
     let snapshot = compiler.snapshot(file);
