@@ -93,7 +93,56 @@ fn failed(error: io::Error) -> OriginError {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::runtime::{Builder, LocalOptions};
+
     use super::*;
+
+    fn dialled(addresses: &[SocketAddr]) -> Result<SocketAddr, OriginError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        let stream = runtime.block_on(timeout(Duration::from_secs(10), dial(addresses)));
+        stream.unwrap().map(|stream| stream.peer_addr().unwrap())
+    }
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    #[test]
+    fn an_address_that_refuses_is_followed_by_the_next() {
+        let (closed, refuses) = listener();
+        drop(closed);
+        let (_open, answers) = listener();
+        assert_eq!(dialled(&[refuses, answers]).unwrap(), answers);
+        assert_eq!(dialled(&[answers, refuses]).unwrap(), answers);
+        let none = dialled(&[refuses, refuses]).unwrap_err();
+        assert_eq!(none.as_str(), "connection_refused");
+        assert_eq!(dialled(&[]).unwrap_err().as_str(), "dns_error");
+    }
+
+    #[test]
+    fn an_address_that_is_silent_does_not_keep_the_next_one_waiting() {
+        // Nobody accepts, and its queue is full: what comes now is dropped.
+        let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        silent
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        silent.listen(0).unwrap();
+        let hangs = silent.local_addr().unwrap().as_socket().unwrap();
+        let short = Duration::from_millis(200);
+        let fill = || std::net::TcpStream::connect_timeout(&hangs, short);
+        let queue: Vec<_> = std::iter::from_fn(|| fill().ok()).take(64).collect();
+        let (_open, answers) = listener();
+        assert_eq!(dialled(&[hangs, hangs, answers]).unwrap(), answers);
+        drop(queue);
+    }
 
     #[test]
     fn a_failure_is_the_origins_or_the_ways_or_ours() {

@@ -84,6 +84,10 @@ fn tls_cause(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(why) => match why {
             CertificateError::UnknownIssuer => "unknown issuer".to_owned(),
+            // An authority was renewed, and kept its name.
+            CertificateError::BadSignature => {
+                "unknown issuer, of the name of a known one".to_owned()
+            }
             CertificateError::NotValidForNameContext {
                 expected,
                 presented,
@@ -169,7 +173,9 @@ fn fix(error: &OriginError) -> &'static str {
 fn certificate_fix(error: &rustls::Error) -> &'static str {
     match error {
         rustls::Error::InvalidCertificate(why) => match why {
-            CertificateError::UnknownIssuer => "set origin.ca_file to its issuer's certificate",
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "set origin.ca_file to its issuer's certificate"
+            }
             CertificateError::NotValidForNameContext { .. } => {
                 "write a host that it is for in origin.url, or have it issued for this one"
             }

@@ -4,8 +4,10 @@ mod client;
 mod origin;
 mod program;
 mod proxy;
+mod tls;
 
 pub(crate) use client::{Client, Reply};
-pub(crate) use origin::{Asked, Origin};
+pub(crate) use origin::{Asked, Conversation, Origin};
 pub(crate) use program::{Program, portcullis};
 pub(crate) use proxy::{Portcullis, eventually};
+pub(crate) use tls::{Authority, Issued, TlsOrigin, private};
