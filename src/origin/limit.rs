@@ -15,7 +15,10 @@ use super::trouble::Troubles;
 /// roots) count apart, since a connection of the one cannot be handed to who
 /// waits for the other.
 #[derive(Debug, Default)]
-pub struct Limits(Mutex<HashMap<(String, u16, Option<u64>), Arc<Limit>>>);
+pub struct Limits(Mutex<HashMap<Key, Arc<Limit>>>);
+
+/// Host, port, and whose certificates are believed.
+type Key = (String, u16, Option<u64>);
 
 impl Limits {
     pub(super) fn of(&self, settings: &OriginSettings) -> Arc<Limit> {
@@ -25,6 +28,10 @@ impl Limits {
             settings.trust_id(),
         );
         let mut limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !limits.contains_key(&key) {
+            // Configurations come and go.
+            limits.retain(|_, limit| Arc::strong_count(limit) > 1);
+        }
         Arc::clone(limits.entry(key).or_default())
     }
 }

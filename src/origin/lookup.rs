@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::lookup_host;
 use tokio::sync::watch;
@@ -14,11 +15,22 @@ use super::{OriginError, OriginUrl};
 /// What a lookup finds, or why it fails.
 type Found = Result<Vec<SocketAddr>, Arc<io::Error>>;
 
-/// The lookups of one origin's name, one at a time. A lookup takes a thread
-/// until the system's resolver is done, which may be long after everyone has
-/// gone away; so whoever comes meanwhile waits for the one that runs.
+/// After this long another lookup is begun beside the one that runs, in case
+/// that one was stuck when the network came back.
+const STUCK: Duration = Duration::from_secs(5);
+
+/// The lookups of one origin's name. A lookup takes a thread until the
+/// system's resolver is done, which may be long after everyone has gone away
+/// (30 seconds, as resolvers come); so whoever comes meanwhile waits for the
+/// one that runs, and a resolver that hangs takes a handful of threads.
 #[derive(Debug, Default)]
-pub(super) struct Lookup(RefCell<Option<watch::Receiver<Option<Found>>>>);
+pub(super) struct Lookup(RefCell<Option<Running>>);
+
+#[derive(Debug)]
+struct Running {
+    since: Instant,
+    found: watch::Receiver<Option<Found>>,
+}
 
 impl Lookup {
     /// The addresses of the host of `url`, which is always the same, in the
@@ -42,20 +54,28 @@ impl Lookup {
     /// The lookup that runs, or a new one.
     fn running(&self, url: &OriginUrl) -> watch::Receiver<Option<Found>> {
         let mut running = self.0.borrow_mut();
-        let known = running.as_ref().filter(|known| known.borrow().is_none());
-        // Without a sender it ended without a word.
-        if let Some(known) = known.filter(|known| known.has_changed().is_ok()) {
-            return known.clone();
+        if let Some(known) = running.as_ref().filter(|known| known.can_be_waited_for()) {
+            return known.found.clone();
         }
-        let (sender, receiver) = watch::channel(None);
+        let (sender, found) = watch::channel(None);
         let (host, port) = (url.host.clone(), url.port);
         spawn_local(async move {
             let found = lookup_host((host, port)).await;
             let found = found.map(|found| alternating(found.collect()));
             sender.send_replace(Some(found.map_err(Arc::new)));
         });
-        *running = Some(receiver.clone());
-        receiver
+        *running = Some(Running {
+            since: Instant::now(),
+            found: found.clone(),
+        });
+        found
+    }
+}
+
+impl Running {
+    fn can_be_waited_for(&self) -> bool {
+        // Without a sender it has ended, with a result or with none.
+        self.found.has_changed().is_ok() && self.since.elapsed() < STUCK
     }
 }
 
