@@ -216,3 +216,74 @@ impl From<rustls::Error> for OriginError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, proptest};
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    fn root() -> String {
+        let params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().pem()
+    }
+
+    #[test]
+    fn the_same_roots_are_the_same_trust_while_anyone_holds_it() {
+        let (one, two) = (root(), root());
+        let trust = |pem: &str| Trust::from_pem(pem.as_bytes()).unwrap();
+        let first = trust(&one);
+        let also = trust(&format!("# with a comment\n{one}"));
+        assert!(Arc::ptr_eq(&first, &also));
+        assert_ne!(first, trust(&two));
+        assert_ne!(first, trust(&format!("{one}{two}")));
+        let id = first.id;
+        drop((first, also));
+        assert_ne!(id, trust(&one).id);
+    }
+
+    #[test]
+    fn one_bad_certificate_is_not_left_out_quietly() {
+        let good = root();
+        let cut = &good[..good.len() - 30];
+        let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let error = |pem: &str| Trust::from_pem(pem.as_bytes()).unwrap_err();
+        assert!(matches!(error(""), TrustError::Empty));
+        assert!(matches!(error("hello"), TrustError::NoCertificate));
+        assert!(matches!(
+            error(&format!("{good}{cut}")),
+            TrustError::CutShort
+        ));
+        assert!(matches!(
+            error(&format!("{good}{bad}")),
+            TrustError::Certificate { number: 2, .. }
+        ));
+        let garbled = good.replacen("MII", "M~I", 1);
+        assert!(matches!(error(&garbled), TrustError::Damaged(_)));
+    }
+
+    #[test]
+    fn a_cause_is_found_however_deep() {
+        let tls = || rustls::Error::AlertReceived(rustls::AlertDescription::AccessDenied);
+        let deep = io::Error::other(io::Error::other(tls()));
+        assert_eq!(cause(&deep), Some(tls()));
+        assert_eq!(
+            cause(&OriginError::TlsBroken(io::Error::other(tls()))),
+            Some(tls())
+        );
+        assert_eq!(cause(&io::Error::other("no")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_roots_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..500) {
+            let mut pem = root().into_bytes();
+            let at = at.min(pem.len());
+            pem.splice(at..at, bytes.iter().copied());
+            let _ = Trust::from_pem(&pem);
+            let _ = Trust::from_pem(&bytes);
+        }
+    }
+}

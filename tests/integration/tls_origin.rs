@@ -108,17 +108,17 @@ fn certificates_that_are_not_trusted() {
         let failed = outcome(origin.behind(&ours, ""));
         assert_eq!(failed, (502, "tls_certificate_error".into()), "{why}");
         assert!(origin.asked().is_empty(), "{why}");
-        let said = what_is_said(&origin, &ours);
+        let said = what_is_said(&origin, &ours.pem());
         let start = "the origin's certificate is not trusted: ";
         assert!(said.contains(&format!("{start}{why}")), "{why}: {said}");
     }
 }
 
 /// The line of the program's own log about the origin.
-fn what_is_said(origin: &TlsOrigin, authority: &Authority) -> String {
+fn what_is_said(origin: &TlsOrigin, ca_file: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
-    std::fs::write(&file, authority.pem()).unwrap();
+    std::fs::write(&file, ca_file).unwrap();
     let url = format!("https://localhost:{}", origin.address.port());
     let mut program = Program::start(&Origin::ok(), &private(&url, &file, ""));
     let mut client = program.client();
@@ -148,6 +148,10 @@ fn a_certificate_signed_by_itself_can_be_trusted_if_it_is_no_authority() {
         let origin = TlsOrigin::ok(&issued);
         let portcullis = origin.behind_pem(&issued.pem, "");
         assert_eq!(portcullis.client().get("/", "").status, status, "{what}");
+        if status == 502 {
+            let said = what_is_said(&origin, &issued.pem);
+            assert!(said.contains("a certificate authority's own"), "{said}");
+        }
     }
 }
 
