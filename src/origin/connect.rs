@@ -105,8 +105,9 @@ mod tests {
             .enable_all()
             .build_local(LocalOptions::default())
             .unwrap();
-        let stream = runtime.block_on(timeout(Duration::from_secs(10), dial(addresses)));
-        stream.unwrap().map(|stream| stream.peer_addr().unwrap())
+        let limit = Duration::from_secs(10);
+        let dialled = runtime.block_on(async { timeout(limit, dial(addresses)).await });
+        dialled.unwrap().map(|stream| stream.peer_addr().unwrap())
     }
 
     fn listener() -> (TcpListener, SocketAddr) {
