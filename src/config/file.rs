@@ -90,6 +90,7 @@ pub(super) struct Origin {
     pub(super) url: Maybe<String>,
     pub(super) host: Maybe<String>,
     pub(super) methods: Option<List>,
+    pub(super) ca_file: Maybe<String>,
     pub(super) connect_timeout: Maybe<Duration>,
     pub(super) response_timeout: Maybe<Duration>,
     pub(super) max_connections: Maybe<usize>,

@@ -148,6 +148,7 @@ fn origin(table: &Table<'_>) -> Origin {
         url: table.text("url"),
         host: table.text("host"),
         methods: table.list("methods"),
+        ca_file: table.text("ca_file"),
         connect_timeout: table.duration("connect_timeout"),
         response_timeout: table.duration("response_timeout"),
         max_connections: table.integer("max_connections", 1..=MOST_CONNECTIONS),

@@ -63,7 +63,6 @@ const UNSUPPORTED: &[(&str, Off)] = &[
     ("server.max_header_bytes", Off::Never),
     ("server.max_body", Off::Never),
     ("client.proxy_protocol", Off::False),
-    ("origin.ca_file", Off::Text("")),
     ("cache.memory", Off::ZeroSize),
     ("cache.disk", Off::Text("")),
     ("cache.disk_size", Off::Never),

@@ -3,6 +3,7 @@
 use std::io;
 
 use hyper::StatusCode;
+use tokio_rustls::rustls;
 
 /// Why the origin gave no response.
 #[derive(Debug, thiserror::Error)]
@@ -10,15 +11,42 @@ pub enum OriginError {
     /// Its name has no address.
     #[error("the origin's name cannot be resolved")]
     Dns(#[source] io::Error),
+    /// No answer about its name within `connect_timeout`.
+    #[error("the origin's name was not resolved within connect_timeout")]
+    DnsTimeout,
     /// Nobody listens there.
     #[error("the origin refused the connection")]
     Refused(#[source] io::Error),
+    /// It reset the connection while it was being made.
+    #[error("the origin reset the connection at once")]
+    Reset(#[source] io::Error),
     /// There is no way there.
     #[error("the origin cannot be reached")]
     Unreachable(#[source] io::Error),
+    /// This system may not connect there.
+    #[error("this system forbids connections to the origin")]
+    Prohibited(#[source] io::Error),
+    /// This system cannot open another connection.
+    #[error("this system cannot open another connection")]
+    NoSocket(#[source] io::Error),
     /// No connection within `connect_timeout`.
     #[error("no connection to the origin within connect_timeout")]
     ConnectTimeout,
+    /// A connection, but no TLS on it within `connect_timeout`.
+    #[error("the origin did not finish the TLS handshake within connect_timeout")]
+    TlsTimeout,
+    /// It closed the connection in the middle of the handshake.
+    #[error("the origin closed the connection within the TLS handshake")]
+    TlsBroken(#[source] io::Error),
+    /// Its certificate is not for it, or not by anyone who is trusted.
+    #[error("the origin's certificate is not trusted")]
+    TlsCertificate(#[source] rustls::Error),
+    /// It refuses to go on.
+    #[error("the origin refused the TLS connection")]
+    TlsAlert(#[source] rustls::Error),
+    /// What it sends is not TLS, or none that we speak.
+    #[error("the origin cannot be understood by TLS")]
+    Tls(#[source] rustls::Error),
     /// `max_connections` are busy, and none became free within `connect_timeout`.
     #[error("all connections to the origin are busy (origin.max_connections)")]
     NoConnectionFree,
@@ -51,14 +79,22 @@ impl OriginError {
         match self {
             Self::Dns(_)
             | Self::Refused(_)
+            | Self::Reset(_)
             | Self::Unreachable(_)
+            | Self::Prohibited(_)
+            | Self::TlsBroken(_)
+            | Self::TlsCertificate(_)
+            | Self::TlsAlert(_)
+            | Self::Tls(_)
             | Self::Terminated(_)
             | Self::Incomplete(_)
             | Self::Malformed(_)
             | Self::TransferCoding
             | Self::Upgraded => StatusCode::BAD_GATEWAY,
-            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::NoConnectionFree => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DnsTimeout | Self::ConnectTimeout | Self::TlsTimeout | Self::ResponseTimeout => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            Self::NoConnectionFree | Self::NoSocket(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upload(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -69,9 +105,18 @@ impl OriginError {
         match self {
             Self::Terminated(_) => true,
             Self::Dns(_)
+            | Self::DnsTimeout
             | Self::Refused(_)
+            | Self::Reset(_)
             | Self::Unreachable(_)
+            | Self::Prohibited(_)
+            | Self::NoSocket(_)
             | Self::ConnectTimeout
+            | Self::TlsTimeout
+            | Self::TlsBroken(_)
+            | Self::TlsCertificate(_)
+            | Self::TlsAlert(_)
+            | Self::Tls(_)
             | Self::NoConnectionFree
             | Self::Incomplete(_)
             | Self::Malformed(_)
@@ -86,11 +131,17 @@ impl OriginError {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Dns(_) => "dns_error",
+            Self::DnsTimeout => "dns_timeout",
             Self::Refused(_) => "connection_refused",
             Self::Unreachable(_) => "destination_ip_unroutable",
-            Self::ConnectTimeout => "connection_timeout",
+            Self::Prohibited(_) => "destination_ip_prohibited",
+            Self::NoSocket(_) => "proxy_internal_error",
+            Self::ConnectTimeout | Self::TlsTimeout => "connection_timeout",
+            Self::TlsCertificate(_) => "tls_certificate_error",
+            Self::TlsAlert(_) => "tls_alert_received",
+            Self::Tls(_) => "tls_protocol_error",
             Self::NoConnectionFree => "connection_limit_reached",
-            Self::Terminated(_) => "connection_terminated",
+            Self::Reset(_) | Self::TlsBroken(_) | Self::Terminated(_) => "connection_terminated",
             Self::Incomplete(_) => "http_response_incomplete",
             Self::Malformed(_) => "http_protocol_error",
             Self::TransferCoding => "http_response_transfer_coding",

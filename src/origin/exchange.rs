@@ -1,14 +1,14 @@
 //! One request to the origin and the head of its response.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Notify;
 
 use super::pool::{Connection, Lease};
-use super::{OriginError, OriginSettings, Origins, Upload};
+use super::{OriginError, OriginSettings, Origins, Upload, tls};
 
 /// The origin's response and the connection it comes on.
 #[derive(Debug)]
@@ -33,6 +33,19 @@ impl Origins {
     ///
     /// [`OriginError`] of the last attempt.
     pub async fn send(
+        &self,
+        settings: &OriginSettings,
+        request: Request<Upload>,
+    ) -> Result<Reply, OriginError> {
+        let done = self.send_until_done(settings, request).await;
+        if let Err(error) = &done {
+            let limit = &self.endpoint(settings).limit;
+            limit.troubles.tell(&settings.url, error, Instant::now());
+        }
+        done
+    }
+
+    async fn send_until_done(
         &self,
         settings: &OriginSettings,
         mut request: Request<Upload>,
@@ -115,6 +128,8 @@ fn failed(error: hyper::Error, heard: bool) -> OriginError {
         OriginError::Upload(error)
     } else if error.is_parse() {
         OriginError::Malformed(error)
+    } else if let Some(cause) = tls::cause(&error) {
+        cause.into()
     } else if heard {
         OriginError::Incomplete(error)
     } else {

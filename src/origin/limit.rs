@@ -7,16 +7,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::OriginUrl;
+use super::OriginSettings;
+use super::trouble::Troubles;
 
-/// The limits of all origins, shared by all workers.
+/// The limits of all origins, shared by all workers. Those of one host and
+/// port that are reached in different ways (in the clear, or by TLS and other
+/// roots) count apart, since a connection of the one cannot be handed to who
+/// waits for the other.
 #[derive(Debug, Default)]
-pub struct Limits(Mutex<HashMap<(String, u16), Arc<Limit>>>);
+pub struct Limits(Mutex<HashMap<Key, Arc<Limit>>>);
+
+/// Host, port, and whose certificates are believed.
+type Key = (String, u16, Option<u64>);
 
 impl Limits {
-    pub(super) fn of(&self, url: &OriginUrl) -> Arc<Limit> {
+    pub(super) fn of(&self, settings: &OriginSettings) -> Arc<Limit> {
+        let key = (
+            settings.url.host.clone(),
+            settings.url.port,
+            settings.trust_id(),
+        );
         let mut limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(limits.entry((url.host.clone(), url.port)).or_default())
+        if !limits.contains_key(&key) {
+            // Configurations come and go.
+            limits.retain(|_, limit| Arc::strong_count(limit) > 1);
+        }
+        Arc::clone(limits.entry(key).or_default())
     }
 }
 
@@ -27,6 +43,7 @@ pub(super) struct Limit {
     waiting: AtomicUsize,
     /// Rung when someone starts to wait: idle connections are given up.
     pub(super) wanted: Notify,
+    pub(super) troubles: Troubles,
 }
 
 #[derive(Debug, Default)]

@@ -11,9 +11,11 @@ use hyper_util::rt::TokioIo;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use super::connect::{Heard, connect};
+use super::connect::connect;
 use super::limit::{Limit, Permit};
-use super::{Limits, OriginError, OriginSettings, Upload};
+use super::lookup::Lookup;
+use super::stream::Heard;
+use super::{Limits, OriginError, OriginSettings, OriginUrl, Upload};
 use crate::log::counters::WorkerCounters;
 
 /// A connection idle for longer is closed: what stands between may have
@@ -29,13 +31,16 @@ pub struct Origins {
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
 }
 
-/// One host and port, and the connections to it.
+/// One host and port, reached in one way, and the connections to it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     host: String,
     port: u16,
+    /// Connections made in the clear, or by other roots, are none of these.
+    trust_id: Option<u64>,
+    lookup: Lookup,
     worker: usize,
-    limit: Arc<Limit>,
+    pub(super) limit: Arc<Limit>,
     idle: RefCell<Vec<(Instant, Connection)>>,
     /// Connections for those in line, by ticket.
     handed: RefCell<HashMap<u64, Connection>>,
@@ -72,20 +77,27 @@ impl Origins {
 
     pub(super) fn endpoint(&self, settings: &OriginSettings) -> Rc<Endpoint> {
         let url = &settings.url;
+        let trust_id = settings.trust_id();
         let mut endpoints = self.endpoints.borrow_mut();
         let known = endpoints
             .iter()
-            .find(|e| e.port == url.port && e.host == url.host);
+            .find(|e| e.leads_to(url) && e.trust_id == trust_id);
         if let Some(endpoint) = known {
             return Rc::clone(endpoint);
+        }
+        // Most likely `ca_file` has changed: nobody asks for these any more.
+        for other in endpoints.iter().filter(|e| e.leads_to(url)) {
+            other.idle.take();
         }
         // Configurations come and go, and so do their origins.
         endpoints.retain(|endpoint| Rc::strong_count(endpoint) > 1 || endpoint.has_idle());
         let endpoint = Rc::new(Endpoint {
             host: url.host.clone(),
             port: url.port,
+            trust_id,
+            lookup: Lookup::default(),
             worker: self.worker,
-            limit: self.limits.of(url),
+            limit: self.limits.of(settings),
             idle: RefCell::default(),
             handed: RefCell::default(),
         });
@@ -99,6 +111,10 @@ impl Origins {
 }
 
 impl Endpoint {
+    fn leads_to(&self, url: &OriginUrl) -> bool {
+        self.port == url.port && self.host == url.host
+    }
+
     /// A connection that nobody uses: an idle one, a new one, or whichever
     /// is free first.
     pub(super) async fn connection(
@@ -134,7 +150,7 @@ impl Endpoint {
         settings: &OriginSettings,
         permit: Permit,
     ) -> Result<Connection, OriginError> {
-        let stream = connect(&settings.url, settings.connect_timeout).await?;
+        let stream = connect(settings, &self.lookup).await?;
         let heard = Rc::new(Cell::new(false));
         let io = TokioIo::new(Heard {
             stream,

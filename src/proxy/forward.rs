@@ -162,10 +162,6 @@ impl Errand {
 
 fn fail(error: &OriginError, reference: Reference, mut record: Record) -> Response<Body> {
     record.failed(error.as_str());
-    tracing::debug!(
-        error = error as &dyn std::error::Error,
-        "the origin gave no response"
-    );
     Answer::failed(error, reference).into_response(record)
 }
 

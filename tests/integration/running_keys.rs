@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Origin, Portcullis, Program};
+use crate::support::{Authority, Client, Origin, Portcullis, Program, TlsOrigin};
 
 const BLOCK_BAD: &str = "[access.user_agent]\nblock = [\"bad\"]\n";
 const BAD: &str = "User-Agent: bad\r\n";
@@ -137,6 +137,16 @@ fn full_listener() -> (TcpListener, Vec<socket2::Socket>) {
     });
     let fill = fill.collect();
     (listener, fill)
+}
+
+#[test]
+fn origin_ca_file() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let origin = TlsOrigin::ok(&ours.issue(&["localhost"]));
+    for (authority, status) in [(&ours, 200), (&theirs, 502)] {
+        let portcullis = origin.behind(authority, "");
+        assert_eq!(portcullis.client().get("/", "").status, status);
+    }
 }
 
 #[test]
