@@ -62,7 +62,6 @@ const UNSUPPORTED: &[(&str, Off)] = &[
     ("server.idle_timeout", Off::Never),
     ("server.stall_timeout", Off::Never),
     ("server.max_header_bytes", Off::Never),
-    ("server.max_body", Off::Never),
     ("client.proxy_protocol", Off::False),
     ("origin.ca_file", Off::Text("")),
     ("access.downstream", Off::Text("public")),
