@@ -7,7 +7,7 @@ use hyper::header::{CONNECTION, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 
 use super::flow::{Flow, UploadState};
-use super::pool::{Connection, Lease};
+use super::pool::Connection;
 use super::{ClientGroup, Download, OriginError, OriginSettings, Origins, Upload};
 
 /// How the origin is asked.
