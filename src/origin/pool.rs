@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::task::spawn_local;
+use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::timeout;
 
 use super::connect::{Heard, connect};
@@ -60,6 +60,19 @@ pub(super) struct Connection {
     pub(super) flow: Rc<Flow>,
     /// Whether it has carried a request before.
     pub(super) used: bool,
+    /// Whether it carries one now.
+    busy: bool,
+    driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // hyper goes on with an upload for as long as its client does, also
+        // when nobody waits for the response any more.
+        if self.busy {
+            self.driver.abort();
+        }
+    }
 }
 
 /// A connection that a request uses. Dropping it closes the connection, and
@@ -132,7 +145,10 @@ impl Endpoint {
     ) -> Result<Lease, OriginError> {
         let max = settings.max_connections;
         let connection = match self.pop() {
-            Some(connection) => connection,
+            Some(mut connection) => {
+                connection.busy = true;
+                connection
+            }
             None => match self.limit.enter(self.worker, max, Class::Front) {
                 Ok(permit) => self.open(settings, permit).await?,
                 Err(place) => self.wait(settings, client, place).await?,
@@ -167,12 +183,7 @@ impl Endpoint {
     /// Those who have much wait behind all others. It is asked when somebody
     /// begins to wait, and once more when the turn has come, since many could
     /// have begun together: who has much by then steps back, once.
-    async fn turn(
-        self: &Rc<Self>,
-        max: usize,
-        client: Option<ClientGroup>,
-        place: Place,
-    ) -> Turn {
+    async fn turn(self: &Rc<Self>, max: usize, client: Option<ClientGroup>, place: Place) -> Turn {
         let front = InLine::new(place, self, max);
         if self.has_much(client) {
             drop(front);
@@ -216,7 +227,7 @@ impl Endpoint {
             .await
             .map_err(OriginError::Terminated)?;
         let endpoint = Rc::downgrade(self);
-        spawn_local(async move {
+        let driver = spawn_local(async move {
             // Whoever waits for the response gets the error too.
             let _ = driver.await;
             drop(permit);
@@ -229,6 +240,8 @@ impl Endpoint {
             heard,
             flow,
             used: false,
+            busy: true,
+            driver: driver.abort_handle(),
         })
     }
 
@@ -244,7 +257,7 @@ impl Endpoint {
     }
 
     /// Takes a connection back that is ready for the next request.
-    fn give_back(&self, connection: Connection, max: usize) {
+    fn give_back(&self, mut connection: Connection, max: usize) {
         if self.limit.waiting() > 0 {
             if let Some(ticket) = self.limit.next_of(self.worker) {
                 self.handed.borrow_mut().insert(ticket, connection);
@@ -259,6 +272,7 @@ impl Endpoint {
             // `max_connections` was lowered.
             return;
         }
+        connection.busy = false;
         let now = Instant::now();
         self.change_idle(|idle| idle.push((now, connection)));
     }

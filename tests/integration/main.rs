@@ -7,14 +7,18 @@ mod support;
 
 mod agreement;
 mod answer;
+mod bodies;
 mod command;
+mod fairness;
 mod forward;
 mod keys;
 mod log;
 mod oracle;
 mod origin;
+mod origin_bytes;
 mod reload;
 mod rules;
 mod running_keys;
 mod seeds;
 mod server;
+mod streaming;
