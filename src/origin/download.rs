@@ -41,24 +41,19 @@ pub enum DownloadError {
 }
 
 /// How long somebody has waited, without a clock call until somebody does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Patience {
-    limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     looks: u32,
 }
 
 impl Download {
-    pub(super) fn new(body: Incoming, lease: Lease, stall_timeout: Duration) -> Self {
+    pub(super) fn new(body: Incoming, lease: Lease) -> Self {
         Self {
             body,
             lease: Some(lease),
             ended: false,
-            patience: Patience {
-                limit: stall_timeout,
-                timer: None,
-                looks: 0,
-            },
+            patience: Patience::default(),
         }
     }
 
@@ -107,7 +102,11 @@ impl Body for Download {
         let this = &mut *self;
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
             // Asked for and not there: it is the origin that is waited for.
-            return this.patience.poll_lost(cx).map(|()| {
+            let Some(lease) = &this.lease else {
+                return Poll::Pending;
+            };
+            let limit = lease.connection.stall_timeout;
+            return this.patience.poll_lost(cx, limit).map(|()| {
                 let error = this.fail(DownloadError::Stalled);
                 Some(Err(error))
             });
@@ -137,15 +136,15 @@ impl Drop for Download {
         if self.is_end_stream()
             && let Some(lease) = self.lease.take()
         {
-            lease.finish(self.patience.limit);
+            lease.finish();
         }
     }
 }
 
 impl Patience {
-    /// Ready when whoever calls has waited for the limit without a reward.
-    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let pause = (self.limit / LOOKS).max(Duration::from_millis(1));
+    /// Ready when whoever calls has waited for `limit` without a reward.
+    fn poll_lost(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
+        let pause = (limit / LOOKS).max(Duration::from_millis(1));
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(pause)));
         while timer.as_mut().poll(cx).is_ready() {
             self.looks += 1;

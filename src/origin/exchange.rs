@@ -93,20 +93,20 @@ impl Origins {
         request: Request<Upload>,
     ) -> Result<Response<Download>, Failure> {
         let endpoint = self.endpoint(asking.settings);
-        let lease = endpoint.lease(asking.settings, asking.client).await;
+        let lease = endpoint.lease(asking).await;
         let mut lease = lease.map_err(Failure::Failed)?;
         match lease.connection.used {
             true => self.counters.origin.reused.add(1),
             false => self.counters.origin.opened.add(1),
         }
-        let limits = (asking.settings.response_timeout, asking.stall_timeout);
-        let response = exchange(&mut lease.connection, request, limits).await?;
+        let limit = asking.settings.response_timeout;
+        let response = exchange(&mut lease.connection, request, limit).await?;
         let (head, body) = response.into_parts();
         check(head.status, &head.headers).map_err(Failure::Failed)?;
         // Only asked where it matters: if the upload still goes on.
-        lease.closing =
+        lease.connection.closing =
             lease.upload() == UploadState::Going && is_last(head.version, &head.headers);
-        let download = Download::new(body, lease, asking.stall_timeout);
+        let download = Download::new(body, lease);
         Ok(Response::from_parts(head, download))
     }
 }
@@ -114,17 +114,17 @@ impl Origins {
 async fn exchange(
     connection: &mut Connection,
     mut request: Request<Upload>,
-    (response_timeout, stall_timeout): (Duration, Duration),
+    limit: Duration,
 ) -> Result<Response<Incoming>, Failure> {
     connection.heard.set(false);
     let used = std::mem::replace(&mut connection.used, true);
     let uploads = request.body_mut().watch(&connection.flow);
-    let flow = uploads.then_some(&*connection.flow);
+    let upload = uploads.then_some((&*connection.flow, connection.stall_timeout));
     let answer = connection.sender.try_send_request(request);
     let result = tokio::select! {
         biased;
         result = answer => result,
-        error = silence(flow, response_timeout, stall_timeout) => return Err(Failure::Failed(error)),
+        error = silence(upload, limit) => return Err(Failure::Failed(error)),
     };
     result.map_err(|mut error| match error.take_message() {
         Some(request) if used => Failure::Unsent(Box::new(request)),
@@ -137,12 +137,8 @@ async fn exchange(
 
 /// Ends when the upload is stalled, or when the origin has been silent for
 /// `response_timeout` after the request was sent.
-async fn silence(
-    flow: Option<&Flow>,
-    response_timeout: Duration,
-    stall_timeout: Duration,
-) -> OriginError {
-    if let Some(flow) = flow
+async fn silence(upload: Option<(&Flow, Duration)>, response_timeout: Duration) -> OriginError {
+    if let Some((flow, stall_timeout)) = upload
         && let Err(stalled) = flow.ended(stall_timeout).await
     {
         return stalled;

@@ -16,7 +16,7 @@ use super::flow::{Flow, UploadState};
 use super::limit::{Class, Limit, Permit, Place};
 use super::share::Busy;
 use super::wire::Wire;
-use super::{ClientGroup, Limits, OriginError, OriginSettings, Upload};
+use super::{Asking, ClientGroup, Limits, OriginError, OriginSettings, Upload};
 use crate::log::counters::{OriginCounters, WorkerCounters};
 
 /// A connection idle for longer is closed: what stands between may have
@@ -43,9 +43,9 @@ pub(super) struct Endpoint {
     port: u16,
     worker: usize,
     limit: Arc<Limit>,
-    idle: RefCell<Vec<(Instant, Connection)>>,
+    idle: RefCell<Vec<(Instant, Box<Connection>)>>,
     /// Connections for those in line, by ticket.
-    handed: RefCell<HashMap<u64, Connection>>,
+    handed: RefCell<HashMap<u64, Box<Connection>>>,
     busy: RefCell<Busy>,
     counters: Arc<WorkerCounters>,
 }
@@ -62,6 +62,12 @@ pub(super) struct Connection {
     pub(super) used: bool,
     /// Whether it carries one now.
     busy: bool,
+    /// The origin reads no more after this response.
+    pub(super) closing: bool,
+    /// `max_connections` by which it was asked for.
+    max: usize,
+    /// `server.stall_timeout` of the request that it carries.
+    pub(super) stall_timeout: Duration,
     driver: AbortHandle,
 }
 
@@ -79,10 +85,7 @@ impl Drop for Connection {
 /// with it whatever is still on its way.
 #[derive(Debug)]
 pub(super) struct Lease {
-    pub(super) connection: Connection,
-    /// The origin reads no more after this response.
-    pub(super) closing: bool,
-    max: usize,
+    pub(super) connection: Box<Connection>,
     used: Used,
 }
 
@@ -138,26 +141,24 @@ impl Origins {
 impl Endpoint {
     /// A connection that nobody else uses: an idle one, a new one, or
     /// whichever is free first.
-    pub(super) async fn lease(
-        self: &Rc<Self>,
-        settings: &OriginSettings,
-        client: Option<ClientGroup>,
-    ) -> Result<Lease, OriginError> {
+    pub(super) async fn lease(self: &Rc<Self>, asking: Asking<'_>) -> Result<Lease, OriginError> {
+        let Asking {
+            settings, client, ..
+        } = asking;
         let max = settings.max_connections;
-        let connection = match self.pop() {
-            Some(mut connection) => {
-                connection.busy = true;
-                connection
-            }
+        let mut connection = match self.pop() {
+            Some(connection) => connection,
             None => match self.limit.enter(self.worker, max, Class::Front) {
                 Ok(permit) => self.open(settings, permit).await?,
                 Err(place) => self.wait(settings, client, place).await?,
             },
         };
+        connection.busy = true;
+        connection.closing = false;
+        connection.max = max;
+        connection.stall_timeout = asking.stall_timeout;
         Ok(Lease {
             connection,
-            closing: false,
-            max,
             used: Used::new(self, client),
         })
     }
@@ -168,7 +169,7 @@ impl Endpoint {
         settings: &OriginSettings,
         client: Option<ClientGroup>,
         place: Place,
-    ) -> Result<Connection, OriginError> {
+    ) -> Result<Box<Connection>, OriginError> {
         let since = Instant::now();
         let turn = self.turn(settings.max_connections, client, place);
         let turn = timeout(settings.connect_timeout, turn).await;
@@ -184,7 +185,7 @@ impl Endpoint {
     /// begins to wait, and once more when the turn has come, since many could
     /// have begun together: who has much by then steps back, once.
     async fn turn(self: &Rc<Self>, max: usize, client: Option<ClientGroup>, place: Place) -> Turn {
-        let front = InLine::new(place, self, max);
+        let front = InLine::new(place, self);
         if self.has_much(client) {
             drop(front);
         } else {
@@ -194,13 +195,13 @@ impl Endpoint {
             }
             match turn {
                 Turn::Connect(permit) => drop(permit),
-                Turn::Reuse(connection) => self.give_back(connection, max),
+                Turn::Reuse(connection) => self.give_back(connection),
             }
         }
         self.counters.origin.waited_behind.add(1);
         match self.limit.enter(self.worker, max, Class::Behind) {
             Ok(permit) => Turn::Connect(permit),
-            Err(place) => InLine::new(place, self, max).turn().await,
+            Err(place) => InLine::new(place, self).turn().await,
         }
     }
 
@@ -212,7 +213,7 @@ impl Endpoint {
         self: &Rc<Self>,
         settings: &OriginSettings,
         permit: Permit,
-    ) -> Result<Connection, OriginError> {
+    ) -> Result<Box<Connection>, OriginError> {
         let stream = connect(&settings.url, settings.connect_timeout).await?;
         let heard = Rc::new(Cell::new(false));
         let flow = Rc::new(Flow::default());
@@ -235,17 +236,20 @@ impl Endpoint {
                 endpoint.change_idle(|idle| idle.retain(|(_, idle)| !idle.sender.is_closed()));
             }
         });
-        Ok(Connection {
+        Ok(Box::new(Connection {
             sender,
             heard,
             flow,
             used: false,
             busy: true,
+            closing: false,
+            max: settings.max_connections,
+            stall_timeout: Duration::ZERO,
             driver: driver.abort_handle(),
-        })
+        }))
     }
 
-    fn pop(&self) -> Option<Connection> {
+    fn pop(&self) -> Option<Box<Connection>> {
         self.change_idle(|idle| {
             while let Some((since, connection)) = idle.pop() {
                 if connection.sender.is_ready() && since.elapsed() < MAX_IDLE {
@@ -257,7 +261,7 @@ impl Endpoint {
     }
 
     /// Takes a connection back that is ready for the next request.
-    fn give_back(&self, mut connection: Connection, max: usize) {
+    fn give_back(&self, mut connection: Box<Connection>) {
         if self.limit.waiting() > 0 {
             if let Some(ticket) = self.limit.next_of(self.worker) {
                 self.handed.borrow_mut().insert(ticket, connection);
@@ -268,7 +272,7 @@ impl Endpoint {
                 return;
             }
         }
-        if self.limit.open() > max {
+        if self.limit.open() > connection.max {
             // `max_connections` was lowered.
             return;
         }
@@ -281,7 +285,7 @@ impl Endpoint {
         !self.idle.borrow().is_empty()
     }
 
-    fn change_idle<T>(&self, change: impl FnOnce(&mut Vec<(Instant, Connection)>) -> T) -> T {
+    fn change_idle<T>(&self, change: impl FnOnce(&mut Vec<(Instant, Box<Connection>)>) -> T) -> T {
         let mut idle = self.idle.borrow_mut();
         let before = idle.len();
         let result = change(&mut idle);
@@ -313,16 +317,17 @@ impl Lease {
 
     /// The response was read to its end: the connection can be used again
     /// once the request has gone to its end too.
-    pub(super) fn finish(mut self, stall_timeout: Duration) {
+    pub(super) fn finish(mut self) {
         if self.connection.sender.is_ready() {
             return self.give_back();
         }
-        let cut = self.closing && self.upload() == UploadState::Going;
+        let cut = self.connection.closing && self.upload() == UploadState::Going;
         if cut || self.connection.sender.is_closed() {
             return;
         }
         spawn_local(async move {
             let flow = Rc::clone(&self.connection.flow);
+            let stall_timeout = self.connection.stall_timeout;
             let ready = tokio::select! {
                 ready = self.connection.sender.ready() => ready.is_ok(),
                 () = gives_up(&flow, stall_timeout) => false,
@@ -334,16 +339,11 @@ impl Lease {
     }
 
     fn give_back(self) {
-        let Self {
-            connection,
-            max,
-            used,
-            ..
-        } = self;
+        let Self { connection, used } = self;
         let endpoint = Rc::clone(&used.endpoint);
         // First, since it may be the next one's turn, who is judged by it.
         drop(used);
-        endpoint.give_back(connection, max);
+        endpoint.give_back(connection);
     }
 }
 
@@ -372,23 +372,18 @@ impl Drop for Used {
 /// What somebody in line got.
 enum Turn {
     Connect(Permit),
-    Reuse(Connection),
+    Reuse(Box<Connection>),
 }
 
 /// Someone who waits for a connection, and may leave at any time.
 struct InLine<'a> {
     place: Place,
     endpoint: &'a Rc<Endpoint>,
-    max: usize,
 }
 
 impl<'a> InLine<'a> {
-    fn new(place: Place, endpoint: &'a Rc<Endpoint>, max: usize) -> Self {
-        Self {
-            place,
-            endpoint,
-            max,
-        }
+    fn new(place: Place, endpoint: &'a Rc<Endpoint>) -> Self {
+        Self { place, endpoint }
     }
 
     async fn turn(mut self) -> Turn {
@@ -401,7 +396,7 @@ impl<'a> InLine<'a> {
         }
     }
 
-    fn handed(&self) -> Option<Connection> {
+    fn handed(&self) -> Option<Box<Connection>> {
         self.endpoint.handed.borrow_mut().remove(&self.place.ticket)
     }
 }
@@ -409,7 +404,7 @@ impl<'a> InLine<'a> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.handed() {
-            self.endpoint.give_back(connection, self.max);
+            self.endpoint.give_back(connection);
         }
     }
 }
