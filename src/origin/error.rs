@@ -43,6 +43,9 @@ pub enum OriginError {
     /// asked for and no client could undo.
     #[error("the origin's response has a transfer coding other than chunked")]
     TransferCoding,
+    /// The length of its response can be read in several ways, or not at all.
+    #[error("the origin's response has no one Content-Length")]
+    Length,
     /// It took nothing of the request's body for `server.stall_timeout`.
     #[error("the origin took nothing of the request body for server.stall_timeout")]
     WriteTimeout,
@@ -68,6 +71,7 @@ impl OriginError {
             | Self::Incomplete(_)
             | Self::Malformed(_)
             | Self::TransferCoding
+            | Self::Length
             | Self::Upgraded => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout | Self::WriteTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
@@ -96,6 +100,7 @@ impl OriginError {
             | Self::ResponseTimeout
             | Self::Upgraded
             | Self::TransferCoding
+            | Self::Length
             | Self::WriteTimeout
             | Self::Upload(_)
             | Self::UploadStalled
@@ -113,7 +118,7 @@ impl OriginError {
             Self::NoConnectionFree => OriginErrorKind::ConnectionLimitReached,
             Self::Terminated(_) => OriginErrorKind::ConnectionTerminated,
             Self::Incomplete(_) => OriginErrorKind::HttpResponseIncomplete,
-            Self::Malformed(_) => OriginErrorKind::HttpProtocolError,
+            Self::Malformed(_) | Self::Length => OriginErrorKind::HttpProtocolError,
             Self::ResponseTimeout => OriginErrorKind::HttpResponseTimeout,
             Self::Upgraded => OriginErrorKind::HttpUpgradeFailed,
             Self::TransferCoding => OriginErrorKind::HttpResponseTransferCoding,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 
 use super::flow::{Flow, UploadState};
@@ -101,8 +101,8 @@ impl Origins {
         }
         let limit = asking.settings.response_timeout;
         let response = exchange(&mut lease.connection, request, limit).await?;
-        let (head, body) = response.into_parts();
-        check(head.status, &head.headers).map_err(Failure::Failed)?;
+        let (mut head, body) = response.into_parts();
+        check(head.status, &mut head.headers).map_err(Failure::Failed)?;
         // Only asked where it matters: if the upload still goes on.
         lease.connection.closing =
             lease.upload() == UploadState::Going && is_last(head.version, &head.headers);
@@ -162,16 +162,42 @@ fn failed(error: hyper::Error, connection: &Connection) -> OriginError {
 }
 
 /// What hyper lets pass and no client must see.
-fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), OriginError> {
+fn check(status: StatusCode, headers: &mut HeaderMap) -> Result<(), OriginError> {
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(OriginError::Upgraded);
     }
+    one_length(headers)?;
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
         (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err(OriginError::TransferCoding),
     }
+}
+
+/// Makes equal repeated lengths one (RFC 9110 section 8.6): the next reader
+/// may understand `5, 5` in another way.
+fn one_length(headers: &mut HeaderMap) -> Result<(), OriginError> {
+    let is_length = |text: &[u8]| {
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok()
+    };
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else {
+        return Ok(());
+    };
+    if lines.next().is_none() && is_length(first.as_bytes()) {
+        return Ok(());
+    }
+    let lines = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
+    let one = lengths.next().filter(|length| is_length(length));
+    let one = one.filter(|one| lengths.all(|other| other == *one));
+    let one = one.and_then(|one| HeaderValue::from_bytes(one).ok());
+    headers.insert(CONTENT_LENGTH, one.ok_or(OriginError::Length)?);
+    Ok(())
 }
 
 /// Whether the origin says that it reads no more after this response.
@@ -200,4 +226,50 @@ fn copy_head(request: &Request<Upload>) -> Request<Upload> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths() {
+        let read = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_static(line));
+            }
+            one_length(&mut headers).ok()?;
+            let left: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().cloned().collect();
+            Some(left)
+        };
+        for lines in [&["5"][..], &["5", "5"], &["5, 5"], &["5,5", "5"]] {
+            assert_eq!(read(lines), Some(vec![HeaderValue::from_static("5")]));
+        }
+        assert_eq!(read(&[]), Some(vec![]));
+        for lines in [
+            &["5", "6"][..],
+            &["5, 6"],
+            &["05, 5"],
+            &["+5"],
+            &["-1"],
+            &[""],
+            &["5,"],
+            &["99999999999999999999"],
+        ] {
+            assert_eq!(read(lines), None, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn last_responses() {
+        let says = |version, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static(value));
+            is_last(version, &headers)
+        };
+        assert!(says(Version::HTTP_11, "Close") && says(Version::HTTP_11, "x, close"));
+        assert!(!says(Version::HTTP_11, "closed") && says(Version::HTTP_10, "x"));
+        assert!(!says(Version::HTTP_10, "keep-alive"));
+    }
 }

@@ -21,6 +21,14 @@ url = "@origin@"
 response_timeout = "200ms"
 connect_timeout = "5s"
 max_connections = 2
+[[route]]
+name = "ok"
+paths = ["/ok"]
+[route.origin]
+url = "@origin@"
+connect_timeout = "5s"
+response_timeout = "5s"
+max_connections = 2
 "#;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -150,6 +158,10 @@ fn one_response(bytes: &[u8], method: &str) -> Result<(), String> {
             "transfer-encoding" => codings.push(value.trim().to_ascii_lowercase()),
             _ => {}
         }
+    }
+    let is_length = |length: &String| length.bytes().all(|byte| byte.is_ascii_digit());
+    if lengths.len() > 1 || !lengths.iter().all(is_length) {
+        return Err(format!("lengths {lengths:?}"));
     }
     if method == "HEAD" || code == 204 || code == 304 {
         return body.is_empty().then_some(()).ok_or("a body".to_owned());
