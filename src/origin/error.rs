@@ -5,6 +5,8 @@ use std::io;
 use hyper::StatusCode;
 use tokio_rustls::rustls;
 
+use crate::log::counters::OriginErrorKind;
+
 /// Why the origin gave no response.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
@@ -68,9 +70,18 @@ pub enum OriginError {
     /// It answered 101, which nobody asked for.
     #[error("the origin switched protocols without being asked")]
     Upgraded,
+    /// It took nothing of the request's body for `server.stall_timeout`.
+    #[error("the origin took nothing of the request body for server.stall_timeout")]
+    WriteTimeout,
     /// The client did not send its request to the end.
     #[error("the request body ended before its time")]
     Upload(#[source] hyper::Error),
+    /// The client sent less than 1 KiB a second for `server.stall_timeout`.
+    #[error("the client sent less than 1 KiB a second for server.stall_timeout")]
+    UploadStalled,
+    /// The client sent more than `server.max_body`.
+    #[error("the request body is longer than server.max_body")]
+    UploadTooLarge,
 }
 
 impl OriginError {
@@ -91,16 +102,22 @@ impl OriginError {
             | Self::Malformed(_)
             | Self::TransferCoding
             | Self::Upgraded => StatusCode::BAD_GATEWAY,
-            Self::DnsTimeout | Self::ConnectTimeout | Self::TlsTimeout | Self::ResponseTimeout => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
+            Self::DnsTimeout
+            | Self::ConnectTimeout
+            | Self::TlsTimeout
+            | Self::ResponseTimeout
+            | Self::WriteTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::NoConnectionFree | Self::NoSocket(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upload(_) => StatusCode::BAD_REQUEST,
+            Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
     /// Whether asking again may help: the origin has not begun to answer,
-    /// and nothing says that it would not. An idempotent request only.
+    /// and nothing says that it would not. An idempotent request only. Not
+    /// after a refusal: every address of the name was tried by then, and the
+    /// next attempt would meet the same.
     pub const fn may_retry(&self) -> bool {
         match self {
             Self::Terminated(_) => true,
@@ -123,31 +140,44 @@ impl OriginError {
             | Self::TransferCoding
             | Self::ResponseTimeout
             | Self::Upgraded
-            | Self::Upload(_) => false,
+            | Self::WriteTimeout
+            | Self::Upload(_)
+            | Self::UploadStalled
+            | Self::UploadTooLarge => false,
+        }
+    }
+
+    /// What it is counted as.
+    pub const fn kind(&self) -> OriginErrorKind {
+        match self {
+            Self::Dns(_) => OriginErrorKind::DnsError,
+            Self::DnsTimeout => OriginErrorKind::DnsTimeout,
+            Self::Prohibited(_) => OriginErrorKind::DestinationIpProhibited,
+            Self::NoSocket(_) => OriginErrorKind::ProxyInternalError,
+            Self::TlsCertificate(_) => OriginErrorKind::TlsCertificateError,
+            Self::TlsAlert(_) => OriginErrorKind::TlsAlertReceived,
+            Self::Tls(_) => OriginErrorKind::TlsProtocolError,
+            Self::Refused(_) => OriginErrorKind::ConnectionRefused,
+            Self::Unreachable(_) => OriginErrorKind::DestinationIpUnroutable,
+            Self::ConnectTimeout | Self::TlsTimeout => OriginErrorKind::ConnectionTimeout,
+            Self::NoConnectionFree => OriginErrorKind::ConnectionLimitReached,
+            Self::Reset(_) | Self::TlsBroken(_) | Self::Terminated(_) => {
+                OriginErrorKind::ConnectionTerminated
+            }
+            Self::Incomplete(_) => OriginErrorKind::HttpResponseIncomplete,
+            Self::Malformed(_) => OriginErrorKind::HttpProtocolError,
+            Self::ResponseTimeout => OriginErrorKind::HttpResponseTimeout,
+            Self::Upgraded => OriginErrorKind::HttpUpgradeFailed,
+            Self::TransferCoding => OriginErrorKind::HttpResponseTransferCoding,
+            Self::WriteTimeout => OriginErrorKind::ConnectionWriteTimeout,
+            Self::Upload(_) | Self::UploadStalled | Self::UploadTooLarge => {
+                OriginErrorKind::HttpRequestError
+            }
         }
     }
 
     /// The name of RFC 9209 section 2.3.
     pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Dns(_) => "dns_error",
-            Self::DnsTimeout => "dns_timeout",
-            Self::Refused(_) => "connection_refused",
-            Self::Unreachable(_) => "destination_ip_unroutable",
-            Self::Prohibited(_) => "destination_ip_prohibited",
-            Self::NoSocket(_) => "proxy_internal_error",
-            Self::ConnectTimeout | Self::TlsTimeout => "connection_timeout",
-            Self::TlsCertificate(_) => "tls_certificate_error",
-            Self::TlsAlert(_) => "tls_alert_received",
-            Self::Tls(_) => "tls_protocol_error",
-            Self::NoConnectionFree => "connection_limit_reached",
-            Self::Reset(_) | Self::TlsBroken(_) | Self::Terminated(_) => "connection_terminated",
-            Self::Incomplete(_) => "http_response_incomplete",
-            Self::Malformed(_) => "http_protocol_error",
-            Self::TransferCoding => "http_response_transfer_coding",
-            Self::ResponseTimeout => "http_response_timeout",
-            Self::Upgraded => "http_upgrade_failed",
-            Self::Upload(_) => "http_request_error",
-        }
+        self.kind().as_str()
     }
 }

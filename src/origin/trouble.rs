@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio_rustls::rustls::{self, CertificateError, PeerIncompatible};
 
 use super::{OriginError, OriginUrl};
+use crate::log::counters::OriginErrorKind;
 
 /// How often each kind of failure is told.
 const EVERY: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ struct Trouble {
 impl Troubles {
     /// Logs a failure, or only counts it if its kind was told just now.
     pub(super) fn tell(&self, url: &OriginUrl, error: &OriginError, now: Instant) {
-        if matches!(error, OriginError::Upload(_)) {
+        if error.kind() == OriginErrorKind::HttpRequestError {
             // The client's doing.
             return;
         }
@@ -167,7 +168,13 @@ fn fix(error: &OriginError) -> &'static str {
         OriginError::ResponseTimeout => "origin.response_timeout is how long it may take",
         OriginError::TransferCoding => "have it answer without a transfer coding beside chunked",
         OriginError::Terminated(_) | OriginError::Incomplete(_) => "see the origin's own log",
-        OriginError::Upgraded | OriginError::Upload(_) => "",
+        OriginError::WriteTimeout => {
+            "server.stall_timeout is how long it may take nothing of an upload"
+        }
+        OriginError::Upgraded
+        | OriginError::Upload(_)
+        | OriginError::UploadStalled
+        | OriginError::UploadTooLarge => "",
     }
 }
 

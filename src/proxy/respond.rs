@@ -14,7 +14,7 @@ use super::instance::Instance;
 use super::record::Record;
 use crate::config::{ResponseFields, Route};
 use crate::message::{cache_control, connection, vary};
-use crate::origin::{OriginError, Reply};
+use crate::origin::{Download, OriginError};
 
 /// What the shape of a response depends on beside the origin.
 #[derive(Clone, Copy, Debug)]
@@ -71,12 +71,11 @@ impl Edit {
 ///
 /// [`OriginError::TransferCoding`].
 pub(super) fn respond(
-    reply: Reply,
+    response: Response<Download>,
     edit: &Edit,
     instance: &Instance,
     record: &mut Record,
 ) -> Result<Response<Body>, OriginError> {
-    let Reply { response, lease } = reply;
     let (mut head, body) = response.into_parts();
     let status = head.status;
     let has_body =
@@ -94,9 +93,11 @@ pub(super) fn respond(
     record.status(status);
     let record = std::mem::take(record);
     let body = match desynchronised {
-        // Without its lease the connection is closed.
-        true => Body::own(Bytes::new(), record),
-        false => Body::origin(body, lease, record),
+        true => {
+            body.close();
+            Body::own(Bytes::new(), record)
+        }
+        false => Body::origin(body, record),
     };
     Ok(Response::from_parts(head, body))
 }
