@@ -8,6 +8,7 @@ mod support;
 mod agreement;
 mod answer;
 mod command;
+mod connections;
 mod forward;
 mod keys;
 mod log;
