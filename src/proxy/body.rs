@@ -19,7 +19,7 @@ pub struct Body {
 
 /// What is left of a response whose body has been handed over: its log line,
 /// written when this is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tail(Record);
 
 #[derive(Debug)]

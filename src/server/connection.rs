@@ -18,8 +18,9 @@ use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use super::limits::Limits;
 use super::lingering;
-use super::link::{Limits, Link, Verdict};
+use super::link::{Link, Verdict};
 use super::stream::Stream;
 use super::watched::Watched;
 use super::worker::Worker;

@@ -4,12 +4,11 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
-use std::time::Duration;
 
 use memchr::memchr;
 
+use super::limits::Limits;
 use super::table::Table;
-use crate::config::ServerSettings;
 use crate::proxy::Tail;
 
 /// A client that moves less than this many bytes a second has stalled
@@ -19,6 +18,10 @@ const SLOWEST: u64 = 1024;
 /// A client that has ended its side within a request is taken for gone after
 /// so many milliseconds without a response (it may only have half closed).
 const GONE: u64 = 500;
+
+/// And within a response, after so many milliseconds in which nothing is
+/// sent: what is sent shows whether there is anyone.
+const GONE_WITHIN: u64 = 5000;
 
 /// While the worker drains, the rest of a head is waited for no longer.
 const DRAINING_HEAD: u64 = 5000;
@@ -56,32 +59,6 @@ pub(super) enum Verdict {
     Evicted,
 }
 
-/// The timeouts in force when the connection was accepted, in milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) header: u64,
-    pub(super) idle: u64,
-    pub(super) stall: u64,
-    /// Of a head, in bytes.
-    pub(super) head: usize,
-}
-
-impl Limits {
-    pub(super) fn new(settings: &ServerSettings) -> Self {
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            header: milliseconds(settings.header_timeout),
-            idle: milliseconds(settings.idle_timeout),
-            stall: milliseconds(settings.stall_timeout),
-            head: settings.max_header_bytes,
-        }
-    }
-
-    pub(super) fn shortest(&self) -> u64 {
-        self.header.min(self.idle).min(self.stall)
-    }
-}
-
 /// One connection, as its worker sees it.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -107,7 +84,7 @@ pub(super) struct Link {
     /// When the client began to be waited for, and `written` then.
     window: Cell<Option<(u64, u64)>>,
     stalled: Cell<bool>,
-    /// When the client ended its side.
+    /// When the client ended its side, or was last sent something since.
     ended: Cell<Option<u64>>,
     called: Cell<Option<Verdict>>,
     tail: RefCell<Option<Tail>>,
@@ -187,11 +164,8 @@ impl Link {
             State::Fresh => self.begin(State::Head),
             State::Idle => {
                 self.table.not_idle(self.slot);
-                self.begin(if self.body.get() {
-                    State::Rest
-                } else {
-                    State::Head
-                });
+                let rest = self.body.get() && !starts_like_head(bytes);
+                self.begin(if rest { State::Rest } else { State::Head });
             }
             State::Head | State::Rest => {}
         }
@@ -262,6 +236,9 @@ impl Link {
     pub(super) fn wrote(&self, written: usize, length: usize) {
         self.written.set(self.written.get() + written as u64);
         self.blocked.set(written < length);
+        if self.ended.get().is_some() {
+            self.ended.set(Some(self.table.now()));
+        }
     }
 
     /// Nothing goes out until the client takes some.
@@ -311,8 +288,12 @@ impl Link {
     }
 
     fn is_gone(&self) -> bool {
-        let since = self.ended.get().filter(|_| !self.answering.get());
-        since.is_some_and(|since| self.table.now() - since >= GONE)
+        let patience = match self.answering.get() {
+            true => GONE_WITHIN,
+            false => GONE,
+        };
+        let since = self.ended.get().filter(|_| !self.body.get());
+        since.is_some_and(|since| self.table.now() - since >= patience)
     }
 
     fn has_stalled(&self) -> bool {
@@ -360,7 +341,127 @@ impl Link {
     }
 }
 
+/// Whether these may be the first bytes of a request: a method, all of it or
+/// its start. Only for what follows a request with a body.
+fn starts_like_head(bytes: &[u8]) -> bool {
+    let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+    (1..=7).contains(&method.len()) && method.iter().all(u8::is_ascii_uppercase)
+}
+
 /// What is to be moved within `time`, in milliseconds.
 fn least(time: u64) -> u64 {
     (time.saturating_mul(SLOWEST) / 1000).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        header: 1000,
+        idle: 2000,
+        stall: 3000,
+        head: 8192,
+    };
+
+    fn link() -> (Rc<Table>, Rc<Link>) {
+        let table = Rc::<Table>::default();
+        let link = Link::enter(&table, LIMITS);
+        (table, link)
+    }
+
+    /// `time` later, and what a sweep may be late by.
+    fn after(table: &Table, time: u64) {
+        table.set_now(table.now() + time + table.slack());
+    }
+
+    /// A request with or without a body, and its response.
+    fn serve(link: &Link, has_body: bool) {
+        link.read(b"POST / HTTP/1.1\r\n\r\n");
+        link.request(has_body);
+        link.wrote(9, 9);
+        link.answered(Tail::default());
+        link.flushed();
+    }
+
+    #[test]
+    fn each_state_has_its_time() {
+        let (table, link) = link();
+        after(&table, 999);
+        assert_eq!(link.judge(false), None);
+        after(&table, 1);
+        assert_eq!(link.judge(false), Some(Verdict::Silent));
+        link.read(b"G");
+        assert_eq!(link.judge(false), None);
+        after(&table, 1000);
+        assert_eq!(link.judge(false), Some(Verdict::SlowHead));
+        serve(&link, false);
+        after(&table, 1000);
+        assert_eq!(link.judge(false), None);
+        after(&table, 1000);
+        assert_eq!(link.judge(false), Some(Verdict::Idle));
+        link.request(false);
+        after(&table, 1 << 40);
+        assert_eq!(link.judge(false), None, "nothing waits for the client");
+    }
+
+    #[test]
+    fn a_reader_is_judged_by_what_it_takes() {
+        let (table, link) = link();
+        link.request(false);
+        for (taken, verdict) in [(3072, None), (3071, Some(Verdict::Stalled))] {
+            link.wrote(1, 2);
+            assert_eq!(link.judge(false), None);
+            link.wrote(taken, 1 << 20);
+            after(&table, 3000);
+            assert_eq!(link.judge(false), verdict, "{taken}");
+            link.wrote(2, 2);
+            assert_eq!(link.judge(false), None, "it has taken all");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_upload() {
+        let (table, link) = link();
+        serve(&link, true);
+        link.read(b"GE");
+        after(&table, 1000);
+        assert_eq!(link.judge(false), Some(Verdict::SlowHead));
+        serve(&link, true);
+        link.read(b"\x89PNG");
+        after(&table, 1000);
+        assert_eq!(link.judge(false), None, "this may be its end");
+        link.read(&[0; 4096]);
+        after(&table, 1000);
+        assert_eq!(link.judge(false), None, "it moves");
+        link.read(&[0; 100]);
+        after(&table, 2000);
+        assert_eq!(link.judge(false), Some(Verdict::Idle));
+    }
+
+    #[test]
+    fn the_longest_idle_goes_first() {
+        let table = Rc::<Table>::default();
+        let links: Vec<_> = (0..3).map(|_| Link::enter(&table, LIMITS)).collect();
+        for index in [0, 1, 2, 0] {
+            serve(&links[index], false);
+        }
+        links[2].leave();
+        for index in [1, 0] {
+            assert!(table.evict());
+            assert_eq!(links[index].called(), Some(Verdict::Evicted));
+        }
+        assert!(!table.evict());
+    }
+
+    #[test]
+    fn an_endless_line() {
+        let (_table, link) = link();
+        link.read(b"\r\n\r\nGET /");
+        assert!(!link.is_endless_line());
+        link.read(&[b'x'; 8192]);
+        assert!(link.is_endless_line());
+        link.read(b"\n");
+        assert!(!link.is_endless_line());
+    }
 }

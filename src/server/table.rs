@@ -140,6 +140,11 @@ impl Table {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn set_now(&self, now: u64) {
+        self.now.set(now);
+    }
+
     fn is_empty(&self) -> bool {
         let slots = self.slots.borrow();
         slots.links.len() == slots.free.len()

@@ -19,7 +19,7 @@ use tokio::task::spawn_local;
 
 use super::connection;
 use super::crowd::{self, Crowd};
-use super::link::Limits as LinkLimits;
+use super::limits::Limits as ConnectionLimits;
 use super::seldom::Seldom;
 use super::stop::Stop;
 use super::table::Table;
@@ -164,7 +164,7 @@ fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
         drop(open);
         return crowd::refuse(worker, stream, peer);
     }
-    let limits = LinkLimits::new(&policy.server);
+    let limits = ConnectionLimits::new(&policy.server);
     spawn_local(async move {
         connection::serve(&open.worker, stream, peer, limits).await;
     });
