@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
@@ -103,26 +103,59 @@ fn tune(tcp: &TcpStream, limits: &Limits) {
 
 impl Served<'_> {
     async fn requests(&self, stream: &Stream) -> End {
+        loop {
+            if let Some(end) = self.asleep(stream).await {
+                return end;
+            }
+            if let Some(end) = self.awake(stream).await {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for the next bytes without hyper.
+    async fn asleep(&self, stream: &Stream) -> Option<End> {
+        self.link.set_asleep(true);
+        let end = poll_fn(|cx| {
+            if let Some(end) = self.evicted(cx) {
+                return Poll::Ready(Some(end));
+            }
+            if stream.poll_readable(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let draining = self.worker.is_draining();
+            match self.link.confirm(draining) {
+                Some(verdict) => Poll::Ready(Some(End::Verdict(verdict))),
+                None if draining && !stream.has_bytes() => Poll::Ready(Some(End::Done(Ok(())))),
+                None => Poll::Pending,
+            }
+        });
+        let end = end.await;
+        self.link.set_asleep(false);
+        end
+    }
+
+    /// Serves requests with hyper; `None`: it is not needed for a while.
+    async fn awake(&self, stream: &Stream) -> Option<End> {
         let io = TokioIo::new(stream.clone());
         let head = self.link.limits.head;
+        let service = service_fn(|request| self.request(request, stream));
         let connection = http1::Builder::new()
             .header_read_timeout(None)
             .max_header_size(head)
             .max_buf_size(head.max(BODY_PIECE))
-            .serve_connection(io, service_fn(|request| self.request(request, stream)));
-        let mut connection = pin!(connection);
+            .serve_connection(io, service);
+        let mut connection = Box::new(connection);
         let mut told = false;
-        poll_fn(|cx| {
-            self.link.register(cx);
-            self.interim.register(cx.waker());
-            if self.link.called() == Some(Verdict::Evicted) {
-                return Poll::Ready(End::Verdict(Verdict::Evicted));
+        let end = poll_fn(|cx| {
+            if let Some(end) = self.evicted(cx) {
+                return Poll::Ready(end);
             }
             if let Some(heads) = self.interim.take() {
                 stream.send_first(heads);
             }
             // First, so that a request that is here already is not refused.
-            if let Poll::Ready(done) = connection.as_mut().poll(cx) {
+            if let Poll::Ready(done) = Pin::new(&mut *connection).poll(cx) {
                 return Poll::Ready(End::Done(done));
             }
             let draining = self.worker.is_draining();
@@ -133,10 +166,22 @@ impl Served<'_> {
                 return Poll::Pending;
             }
             told = true;
-            connection.as_mut().graceful_shutdown();
-            connection.as_mut().poll(cx).map(End::Done)
-        })
-        .await
+            Pin::new(&mut *connection).graceful_shutdown();
+            Pin::new(&mut *connection).poll(cx).map(End::Done)
+        });
+        let end = end.await;
+        if matches!(end, End::Verdict(Verdict::Sleepy)) {
+            stream.put_back(connection.into_parts().read_buf);
+            return None;
+        }
+        Some(end)
+    }
+
+    fn evicted(&self, cx: &Context<'_>) -> Option<End> {
+        self.link.register(cx);
+        self.interim.register(cx.waker());
+        let evicted = self.link.called() == Some(Verdict::Evicted);
+        evicted.then_some(End::Verdict(Verdict::Evicted))
     }
 
     fn request(
@@ -176,7 +221,7 @@ impl Served<'_> {
             Verdict::Silent => counters.silent_closed.add(1),
             Verdict::Stalled => counters.stalled.add(1),
             Verdict::Evicted => counters.evicted.add(1),
-            Verdict::Gone => {}
+            Verdict::Gone | Verdict::Sleepy => {}
             Verdict::SlowHead => {
                 counters.header_timeouts.add(1);
                 let why = "the head did not end within server.header_timeout";

@@ -23,6 +23,10 @@ const GONE: u64 = 500;
 /// sent: what is sent shows whether there is anyone.
 const GONE_WITHIN: u64 = 5000;
 
+/// Between two requests hyper's buffers are given back after so many
+/// milliseconds: they are sixteen KiB.
+const SLEEPY: u64 = 1000;
+
 /// While the worker drains, the rest of a head is waited for no longer.
 const DRAINING_HEAD: u64 = 5000;
 
@@ -47,6 +51,8 @@ enum State {
 pub(super) enum Verdict {
     /// No request has come in time.
     Idle,
+    /// None has come for a while: hyper is not needed until one does.
+    Sleepy,
     /// Nothing at all has come in time.
     Silent,
     /// A head did not end in time.
@@ -86,6 +92,8 @@ pub(super) struct Link {
     stalled: Cell<bool>,
     /// When the client ended its side, or was last sent something since.
     ended: Cell<Option<u64>>,
+    /// hyper is not there.
+    asleep: Cell<bool>,
     called: Cell<Option<Verdict>>,
     tail: RefCell<Option<Tail>>,
     waker: OnceCell<Waker>,
@@ -109,6 +117,7 @@ impl Link {
             window: Cell::default(),
             stalled: Cell::default(),
             ended: Cell::default(),
+            asleep: Cell::default(),
             called: Cell::default(),
             tail: RefCell::default(),
             waker: OnceCell::new(),
@@ -155,6 +164,11 @@ impl Link {
         let verdict = self.called.take().and_then(|_| self.judge(draining));
         self.stalled.set(verdict == Some(Verdict::Stalled));
         verdict
+    }
+
+    /// Whether hyper is there.
+    pub(super) fn set_asleep(&self, asleep: bool) {
+        self.asleep.set(asleep);
     }
 
     /// These bytes came from the client.
@@ -275,7 +289,8 @@ impl Link {
         match self.state.get() {
             State::Fresh => is_over(header).then_some(Verdict::Silent),
             State::Head => is_over(header).then_some(Verdict::SlowHead),
-            State::Idle => is_over(idle).then_some(Verdict::Idle),
+            State::Idle if is_over(idle) => Some(Verdict::Idle),
+            State::Idle => self.is_sleepy().then_some(Verdict::Sleepy),
             State::Rest if !is_over(idle) => None,
             State::Rest if self.read.get() < least(idle) => Some(Verdict::Idle),
             State::Rest => {
@@ -285,6 +300,12 @@ impl Link {
             State::Request if self.is_gone() => Some(Verdict::Gone),
             State::Request => self.has_stalled().then_some(Verdict::Stalled),
         }
+    }
+
+    /// Not after a request with a body, which may still be on its way.
+    fn is_sleepy(&self) -> bool {
+        let awake = !self.asleep.get() && !self.body.get();
+        awake && self.has_passed(self.since.get(), SLEEPY)
     }
 
     fn is_gone(&self) -> bool {
@@ -387,6 +408,7 @@ mod tests {
     #[test]
     fn each_state_has_its_time() {
         let (table, link) = link();
+        link.set_asleep(true);
         after(&table, 999);
         assert_eq!(link.judge(false), None);
         after(&table, 1);
@@ -403,6 +425,20 @@ mod tests {
         link.request(false);
         after(&table, 1 << 40);
         assert_eq!(link.judge(false), None, "nothing waits for the client");
+    }
+
+    #[test]
+    fn sleeps_between_requests() {
+        let (table, link) = link();
+        for (has_body, verdict) in [(false, Some(Verdict::Sleepy)), (true, None)] {
+            serve(&link, has_body);
+            assert_eq!(link.judge(false), None);
+            after(&table, SLEEPY);
+            assert_eq!(link.judge(false), verdict);
+            link.set_asleep(true);
+            assert_eq!(link.judge(false), None);
+            link.set_asleep(false);
+        }
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use hyper::StatusCode;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -21,6 +24,8 @@ pub(super) struct Stream(Rc<Inner>);
 struct Inner {
     tcp: RefCell<TcpStream>,
     link: Rc<Link>,
+    /// What hyper had read and not used when it was dropped.
+    back: RefCell<Bytes>,
     /// What is left to send before hyper's next byte.
     first: RefCell<Vec<u8>>,
     /// How hyper answered what was no request.
@@ -32,6 +37,7 @@ impl Stream {
         Self(Rc::new(Inner {
             tcp: RefCell::new(stream),
             link: Rc::clone(link),
+            back: RefCell::default(),
             first: RefCell::default(),
             refused: Cell::default(),
         }))
@@ -45,6 +51,26 @@ impl Stream {
     /// The address that the client connected to.
     pub(super) fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
         self.0.tcp.borrow().local_addr()
+    }
+
+    /// Ready when there is something to read, or the end.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.0.back.borrow().is_empty() {
+            return Poll::Ready(());
+        }
+        self.0.tcp.borrow().poll_read_ready(cx).map(drop)
+    }
+
+    /// Whether bytes have come, also if the runtime does not know yet.
+    pub(super) fn has_bytes(&self) -> bool {
+        let tcp = self.0.tcp.borrow();
+        let mut byte = [MaybeUninit::uninit()];
+        matches!(SockRef::from(&*tcp).peek(&mut byte), Ok(1))
+    }
+
+    /// These bytes are read first.
+    pub(super) fn put_back(&self, bytes: Bytes) {
+        *self.0.back.borrow_mut() = bytes;
     }
 
     /// The status of hyper's own answer to a head, which was held back.
@@ -97,6 +123,13 @@ impl Stream {
         Some(length)
     }
 
+    fn read_back(&self, buf: &mut ReadBuf<'_>) -> bool {
+        let mut back = self.0.back.borrow_mut();
+        let length = back.len().min(buf.remaining());
+        buf.put_slice(&back.split_to(length));
+        length > 0
+    }
+
     fn with<T>(&self, poll: impl FnOnce(Pin<&mut TcpStream>) -> T) -> T {
         poll(Pin::new(&mut self.0.tcp.borrow_mut()))
     }
@@ -113,7 +146,9 @@ impl AsyncRead for Stream {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        ready!(self.with(|stream| stream.poll_read(cx, buf)))?;
+        if !self.read_back(buf) {
+            ready!(self.with(|stream| stream.poll_read(cx, buf)))?;
+        }
         match &buf.filled()[before..] {
             [] if buf.remaining() > 0 && link.ended(cx) => return Poll::Pending,
             bytes => link.read(bytes),

@@ -1,7 +1,8 @@
 //! The client's connection: its timeouts, its limits, and how it ends.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::Shutdown;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use portcullis::log::counters::{ConnectionCounters, Counter};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::support::{Client, Origin, Portcullis, Reply, eventually};
+use crate::support::{Client, Origin, Portcullis, Program, Reply, eventually};
 
 const WHOLE: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -155,6 +156,22 @@ fn a_request_that_takes_long_is_not_idle() {
     }
     go.send(()).unwrap();
     assert_eq!(client.reply().text(), "ok");
+}
+
+#[test]
+fn what_came_before_a_pause_counts_after_it() {
+    let portcullis = start(&Origin::ok(), "");
+    let (head, rest) = WHOLE.split_at(9);
+    let mut clients: Vec<Client> = (0..3).map(|_| portcullis.client()).collect();
+    // Nothing, a whole request, and half a one behind it, before the pause.
+    assert_eq!(clients[1].get("/", "").status, 200);
+    clients[2].send(format!("{WHOLE}{head}"));
+    assert_eq!(clients[2].reply().status, 200);
+    std::thread::sleep(Duration::from_secs(3));
+    for (client, bytes) in clients.iter_mut().zip([WHOLE, WHOLE, rest]) {
+        assert_eq!(client.send(bytes).reply().text(), "ok");
+        assert_eq!(client.get("/", "").text(), "ok");
+    }
 }
 
 #[test]
@@ -327,6 +344,28 @@ fn with_none_idle_a_new_one_is_503() {
 }
 
 #[test]
+fn without_descriptors_the_longest_idle_makes_room() {
+    let policy = "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n";
+    let mut program = Program::start(&Origin::ok(), policy);
+    let pid = program.id().to_string();
+    let limited = Command::new("prlimit")
+        .args(["--nofile=40:40", "--pid", &pid])
+        .status();
+    if !limited.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: there is no prlimit");
+    }
+    let clients: Vec<Client> = (0..60)
+        .map(|_| {
+            let mut client = program.client();
+            assert_eq!(client.get("/%zz", "").status, 400);
+            client
+        })
+        .collect();
+    program.says("a connection cannot be accepted");
+    drop(clients);
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     let origin = Origin::scripted(|conversation| {
         while let Some(asked) = conversation.request() {
@@ -487,6 +526,70 @@ fn a_thousand_idle_connections_are_held_while_others_are_served() {
     for client in &mut idle {
         assert_eq!(client.get("/%zz", "").status, 400);
     }
+}
+
+/// Opens as many connections as it is told, sends a request on each and waits
+/// for its answer; then for the end of its standard input.
+const CROWD: &str = r#"
+import resource, socket, sys
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+port, count = int(sys.argv[1]), int(sys.argv[2])
+idle = []
+for n in range(count):
+    s = socket.create_connection(("127.0.0.1", port))
+    s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: crowd\r\n\r\n")
+    got = b""
+    while not got.endswith(b"ok"):
+        part = s.recv(4096)
+        assert part, got
+        got += part
+    idle.append(s)
+print("ready", flush=True)
+sys.stdin.read()
+closed = 0
+for s in idle:
+    s.setblocking(False)
+    try:
+        closed += s.recv(1) == b""
+    except BlockingIOError:
+        pass
+print(closed, flush=True)
+"#;
+
+/// Takes about ten seconds and 10,000 open files in each of two processes.
+#[test]
+#[ignore = "long; run with --ignored"]
+fn ten_thousand_idle_connections_are_held_while_others_are_served() {
+    const COUNT: u64 = 10_000;
+    let policy =
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nmax_connections = 10100\nidle_timeout = \"1h\"\n";
+    let program = Program::start(&Origin::ok(), policy);
+    assert_eq!(program.client().get("/", "").status, 200);
+    let before = program.resident();
+    let mut crowd = Command::new("python3")
+        .args([
+            "-c",
+            CROWD,
+            &program.address.port().to_string(),
+            &COUNT.to_string(),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(crowd.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "ready");
+    let each = (program.resident() - before) / COUNT;
+    println!("{each} bytes a connection");
+    let mut busy = program.client();
+    for _ in 0..1000 {
+        assert_eq!(busy.get("/", "").status, 200);
+    }
+    drop(crowd.stdin.take());
+    assert_eq!(said.next().unwrap().unwrap(), "0", "closed meanwhile");
+    assert!(crowd.wait().unwrap().success());
+    assert!(each <= 12 * 1024, "{each} bytes a connection");
 }
 
 /// Pieces of HTTP, whole and broken.
