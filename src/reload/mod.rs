@@ -3,7 +3,9 @@
 
 mod fingerprint;
 mod reloader;
+mod status;
 mod watch;
 
 pub use reloader::{Load, ReloadError, Reloader, Swapped};
+pub use status::{Failure, InForce, Reloads, Status};
 pub use watch::{Handle, start};

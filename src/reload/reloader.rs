@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::Status;
 use crate::config::{ServerSettings, Snapshot};
 
 /// Compiles the configuration anew.
@@ -21,6 +22,7 @@ pub struct Reloader<E> {
     started: ServerSettings,
     load: Load<E>,
     swapped: Swapped,
+    status: Status,
 }
 
 /// The configuration was not taken; the old one stays in force.
@@ -38,8 +40,12 @@ impl<E: Error + 'static> Reloader<E> {
     /// Reloads `policy`, which the server was started with, by `load`, which also runs the policy's tests;
     /// `swapped` adjusts what does not look at the policy by itself.
     pub fn new(policy: Arc<ArcSwap<Snapshot>>, load: Load<E>, swapped: Swapped) -> Self {
-        let started = policy.load().server.clone();
+        let snapshot = policy.load();
+        let started = snapshot.server.clone();
+        let status = Status::new(&snapshot);
+        drop(snapshot);
         Self {
+            status,
             policy,
             started,
             load,
@@ -52,6 +58,11 @@ impl<E: Error + 'static> Reloader<E> {
         self.policy.load_full()
     }
 
+    /// How the reloads went.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
     /// Loads and swaps.
     ///
     /// # Errors
@@ -59,10 +70,14 @@ impl<E: Error + 'static> Reloader<E> {
     /// [`ReloadError`]; nothing has changed then.
     pub fn reload(&self) -> Result<Arc<Snapshot>, ReloadError<E>> {
         let old = self.policy.load_full();
-        let mut new = (self.load)().map_err(ReloadError)?;
+        let mut new = (self.load)().map_err(|error| {
+            self.status.failed(error.to_string());
+            ReloadError(error)
+        })?;
         new.generation = old.generation + 1;
         let new = Arc::new(new);
         self.policy.store(Arc::clone(&new));
+        self.status.succeeded(&new);
         for key in self.needs_restart(&new) {
             tracing::warn!("{key} has changed, which takes a restart to come into force");
         }
@@ -83,12 +98,15 @@ impl<E: Error + 'static> Reloader<E> {
         listen.into_iter().chain(workers)
     }
 
-    /// Reloads and logs why it failed.
-    pub(super) fn reload_or_tell(&self) {
-        if let Err(error) = self.reload() {
+    /// Reloads and logs why it failed; the new generation, or why there is
+    /// none.
+    pub(super) fn reload_or_tell(&self) -> Result<u64, String> {
+        let reloaded = self.reload().map(|new| new.generation);
+        reloaded.map_err(|error| {
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
             tracing::error!("{error}: {cause}");
-        }
+            cause
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,8 @@ const STEP: Duration = Duration::from_millis(100);
 enum Message {
     /// Something happened in a folder of a file.
     Look,
-    /// Reload, whether or not anything changed.
-    Reload,
+    /// Reload, whether or not anything changed, and tell who asked.
+    Reload(Option<SyncSender<Result<u64, String>>>),
     Stop,
 }
 
@@ -45,7 +45,24 @@ impl Handle {
     /// Reloads now, whatever the files look like (SIGHUP).
     pub fn reload(&self) {
         // A thread that has ended has said why.
-        let _ = self.messages.send(Message::Reload);
+        let _ = self.messages.send(Message::Reload(None));
+    }
+
+    /// The same, and waits for the outcome, `patience` at most: the new
+    /// generation.
+    ///
+    /// # Errors
+    ///
+    /// Why the old snapshot is still in force, for people.
+    pub fn reload_and_wait(&self, patience: Duration) -> Result<u64, String> {
+        let (outcome, received) = sync_channel(1);
+        let _ = self.messages.send(Message::Reload(Some(outcome)));
+        received.recv_timeout(patience).unwrap_or_else(|error| {
+            Err(match error {
+                RecvTimeoutError::Timeout => "it is still being loaded; see the log".to_owned(),
+                RecvTimeoutError::Disconnected => "the process is about to stop".to_owned(),
+            })
+        })
     }
 }
 
@@ -82,10 +99,10 @@ fn run<E: Error + 'static>(
     messages: &Receiver<Message>,
 ) {
     loop {
-        let asked = match messages.recv_timeout(POLL) {
+        let (asked, waits) = match messages.recv_timeout(POLL) {
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Message::Reload) => true,
-            Ok(Message::Look) | Err(RecvTimeoutError::Timeout) => false,
+            Ok(Message::Reload(waits)) => (true, waits),
+            Ok(Message::Look) | Err(RecvTimeoutError::Timeout) => (false, None),
         };
         if !asked {
             if !files.look_different() {
@@ -98,8 +115,12 @@ fn run<E: Error + 'static>(
         }
         // Remembered before they are read: what changes meanwhile is seen.
         files.remember();
-        reloader.reload_or_tell();
+        let outcome = reloader.reload_or_tell();
         files.follow(reloader);
+        if let Some(waits) = waits {
+            // Who asked may have given up.
+            let _ = waits.try_send(outcome);
+        }
     }
 }
 
