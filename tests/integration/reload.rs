@@ -22,7 +22,11 @@ fn watch(file: &Path) -> (Arc<ArcSwap<Snapshot>>, Handle) {
     let file = file.to_owned();
     let load = move || config::load(&file).map(|(snapshot, _)| snapshot);
     let policy = Arc::new(ArcSwap::from_pointee(load().unwrap()));
-    let reloader = Reloader::new(Arc::clone(&policy), Box::new(load), Box::new(|_| {}));
+    let reloader = Reloader::new(
+        Arc::clone(&policy),
+        Box::new(load),
+        Box::new(|_| Ok(Box::new(|| {}))),
+    );
     (policy, reload::start(reloader).unwrap())
 }
 
