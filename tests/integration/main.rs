@@ -18,3 +18,6 @@ mod rules;
 mod running_keys;
 mod seeds;
 mod server;
+mod start;
+mod stop;
+mod swap;
