@@ -63,7 +63,10 @@ fn a_stop_under_load_loses_no_request_and_no_line() {
         assert_eq!(lost, Vec::<String>::new());
         let (ended, folder, said) = program.end();
         assert_eq!(ended.code(), Some(0));
-        assert!(said.iter().any(|line| line.contains("lines_lost=0")), "{said:?}");
+        assert!(
+            said.iter().any(|line| line.contains("lines_lost=0")),
+            "{said:?}"
+        );
         let text = std::fs::read_to_string(folder.path().join("log")).unwrap();
         assert!(text.ends_with("}\n"));
         assert_eq!(text.lines().count(), answered.load(Ordering::Relaxed));
@@ -76,9 +79,14 @@ fn an_idle_connection_gets_one_more_answer_that_is_its_last() {
     let mut idle = program.client();
     assert_eq!(idle.get("/", "").field("connection"), None);
     program.signal("TERM");
-    eventually("draining", || TcpStream::connect_timeout(&program.address, Duration::from_millis(20)).is_err());
+    eventually("draining", || {
+        TcpStream::connect_timeout(&program.address, Duration::from_millis(20)).is_err()
+    });
     let reply = idle.get("/", "");
-    assert_eq!((reply.text(), reply.field("connection").as_deref()), ("ok", Some("close")));
+    assert_eq!(
+        (reply.text(), reply.field("connection").as_deref()),
+        ("ok", Some("close"))
+    );
     assert_eq!(idle.rest(), b"");
     assert_eq!(program.wait().0.code(), Some(0));
 }
@@ -95,8 +103,8 @@ fn a_log_is_rotated_also_while_the_configuration_is_broken() {
     program.says("stays in force");
     let stop = AtomicBool::new(false);
     let asked = std::thread::scope(|scope| {
-        let mut client = program.client();
-        let load = scope.spawn(|| {
+        let (mut client, stop) = (program.client(), &stop);
+        let load = scope.spawn(move || {
             let mut asked = 0;
             while !stop.load(Ordering::Relaxed) {
                 assert_eq!(client.get("/", "").status, 200);
@@ -128,19 +136,32 @@ fn a_log_is_rotated_also_while_the_configuration_is_broken() {
 /// A log that cannot be written refuses the reload; the old one goes on.
 #[test]
 fn a_log_that_cannot_be_opened_keeps_the_old_configuration() {
-    let mut program = Program::start(&Origin::ok(), "[access.user_agent]\nblock = [\"bad\"]\n[log]\naccess = \"log\"\n");
+    let mut program = Program::start(
+        &Origin::ok(),
+        "[access.user_agent]\nblock = [\"bad\"]\n[log]\naccess = \"log\"\n",
+    );
     std::fs::create_dir(program.file("folder")).unwrap();
     program.edit("access = \"log\"", "access = \"folder\"");
     let said = program.says("stays in force");
-    assert!(said.contains("log.access: ") && said.contains("folder cannot be written"), "{said}");
+    assert!(
+        said.contains("log.access: ") && said.contains("folder cannot be written"),
+        "{said}"
+    );
     program.edit("bad", "worse");
     program.says("stays in force");
     assert_eq!(program.client().get("/", "User-Agent: bad\r\n").status, 403);
+    eventually("its line", || lines(&program.file("log")) == 1);
     std::fs::remove_dir(program.file("folder")).unwrap();
     program.signal("HUP");
     program.says("is in force");
     assert_eq!(program.client().get("/", "User-Agent: bad\r\n").status, 200);
     program.signal("TERM");
     let (_, folder, _) = program.end();
-    assert_eq!((lines(&folder.path().join("log")), lines(&folder.path().join("folder"))), (1, 1));
+    assert_eq!(
+        (
+            lines(&folder.path().join("log")),
+            lines(&folder.path().join("folder"))
+        ),
+        (1, 1)
+    );
 }

@@ -49,7 +49,12 @@ fn expected(odd: bool, agent: &str) -> [String; 4] {
         false => ("avif", "image/avif,image/webp,*/*;q=0.8", ""),
     };
     let key = format!("http://img.example.com/a.jpg{query} {variant}");
-    [verdict.to_owned(), variant.to_owned(), accept.to_owned(), key]
+    [
+        verdict.to_owned(),
+        variant.to_owned(),
+        accept.to_owned(),
+        key,
+    ]
 }
 
 /// An origin that says what it was asked: its target, `Accept` and key.
@@ -130,7 +135,10 @@ fn no_request_sees_two_policies_and_no_line_is_lost() {
     program.signal("TERM");
     let (ended, folder, said) = program.end();
     assert_eq!(ended.code(), Some(0));
-    assert!(said.iter().any(|line| line.contains("lines_lost=0")), "{said:?}");
+    assert!(
+        said.iter().any(|line| line.contains("lines_lost=0")),
+        "{said:?}"
+    );
     let (denied, forwarded) = std::mem::take(&mut *answered.lock().unwrap());
     let total = denied.len() + forwarded;
     println!(
