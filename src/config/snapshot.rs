@@ -70,7 +70,11 @@ pub struct Route {
 impl Snapshot {
     /// The route at `index`, or the catch-all.
     pub fn route(&self, index: Option<usize>) -> &Route {
-        let last = self.routes.len() - 1;
-        &self.routes[index.unwrap_or(last)]
+        &self.routes[self.place(index)]
+    }
+
+    /// Where in [`Self::routes`] that is.
+    pub fn place(&self, index: Option<usize>) -> usize {
+        index.unwrap_or(self.routes.len() - 1)
     }
 }

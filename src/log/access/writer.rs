@@ -81,7 +81,7 @@ impl AccessLog {
 
     /// Lines lost under pressure since the start.
     pub fn lost(&self) -> u64 {
-        self.spool.shared.lost_ever.load(Ordering::Relaxed)
+        self.spool.lost()
     }
 }
 
@@ -106,6 +106,11 @@ impl Spool {
         *next = Some(target.clone());
         drop(next);
         self.look_again();
+    }
+
+    /// Lines lost under pressure since the start.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost_ever.load(Ordering::Relaxed)
     }
 
     fn look_again(&self) {
