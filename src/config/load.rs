@@ -9,7 +9,7 @@ use super::parse::parse;
 use super::reader::Findings;
 use super::source::Source;
 use super::warn::warn;
-use super::{Level, Snapshot};
+use super::{Level, Snapshot, SourceFile};
 use crate::access::country::CountryDatabase;
 
 /// Reads and compiles the configuration file at `path`, and the files that it
@@ -19,8 +19,18 @@ use crate::access::country::CountryDatabase;
 ///
 /// Every error in it, in order of position.
 pub fn load(path: &Path) -> Result<(Snapshot, Warnings), ConfigErrors> {
-    let source = Source::read(path).map_err(|finding| ConfigErrors(vec![*finding]))?;
-    load_source(&source, path, Databases::new())
+    let (file, bytes) = SourceFile::read(path);
+    let mut sources = vec![file];
+    let loaded = Source::of_bytes(path, bytes)
+        .map_err(|finding| vec![*finding])
+        .and_then(|source| load_source(&source, path, Databases::new(), &mut sources));
+    match loaded {
+        Ok((mut snapshot, warnings)) => {
+            snapshot.sources = sources;
+            Ok((snapshot, warnings))
+        }
+        Err(findings) => Err(ConfigErrors { findings, sources }),
+    }
 }
 
 /// Compiles a configuration that is part of the program. A database that it
@@ -40,28 +50,32 @@ pub fn load_embedded(
         .into_iter()
         .map(|(name, database)| (name.into(), Some(Arc::new(database))))
         .collect();
-    let (mut snapshot, warnings) = load_source(&Source::new(path, text), path, databases)?;
     // There is no file to watch.
-    snapshot.sources.clear();
-    Ok((snapshot, warnings))
+    let mut unwatched = Vec::new();
+    let source = Source::new(path, text);
+    load_source(&source, path, databases, &mut unwatched).map_err(|findings| ConfigErrors {
+        findings,
+        sources: Vec::new(),
+    })
 }
 
 fn load_source(
     source: &Arc<Source>,
     path: &Path,
     databases: Databases,
-) -> Result<(Snapshot, Warnings), ConfigErrors> {
+    sources: &mut Vec<SourceFile>,
+) -> Result<(Snapshot, Warnings), Vec<Finding>> {
     let findings = Findings::default();
     let file = parse(source, &findings);
     let snapshot = file.and_then(|file| {
-        let snapshot = compile(&file, path, databases, &findings)?;
+        let snapshot = compile(&file, path, databases, sources, &findings)?;
         warn(&file, &snapshot, &findings);
         Some(snapshot)
     });
     let (errors, warnings) = in_order(findings, path);
     match snapshot {
         Some(snapshot) if errors.is_empty() => Ok((snapshot, Warnings(warnings))),
-        _ => Err(ConfigErrors(errors)),
+        _ => Err(errors),
     }
 }
 

@@ -1,11 +1,10 @@
 //! One whole configuration, compiled: what a request is handled by.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::PolicyTest;
+use super::{PolicyTest, SourceFile};
 use crate::access::Ruleset;
 use crate::cache::key::KeyRules;
 use crate::client::ClientRules;
@@ -33,8 +32,9 @@ pub struct Snapshot {
     pub log: LogSettings,
     /// `[[test]]`.
     pub tests: Vec<PolicyTest>,
-    /// The files this was made from: the configuration, lists, databases.
-    pub sources: Vec<PathBuf>,
+    /// The files this was made from: the configuration first, then lists and
+    /// databases.
+    pub sources: Vec<SourceFile>,
 }
 
 /// The `[server]` table, compiled.

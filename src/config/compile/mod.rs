@@ -14,15 +14,16 @@ mod tests;
 mod units;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::rule::{ListLimits, is_on};
 use self::units::Units;
-use super::Snapshot;
 use super::file::{ConfigFile, Maybe};
 use super::reader::Findings;
+use super::{Held, Snapshot, SourceFile};
 use crate::access::country::CountryDatabase;
 use crate::network::NetworkSet;
 use crate::route::RouteMatcherBuilder;
@@ -42,15 +43,17 @@ struct Compiler<'a> {
     /// What is opened once, whoever uses it.
     databases: Databases,
     /// The files read so far.
-    sources: Vec<PathBuf>,
+    sources: &'a mut Vec<SourceFile>,
 }
 
 /// Compiles `file`, which was read from `path`; `databases` are open already.
+/// Every file that it names is added to `sources`.
 /// `None` if anything in it is wrong; all of it is among the findings then.
 pub(super) fn compile(
     file: &ConfigFile,
     path: &Path,
     databases: Databases,
+    sources: &mut Vec<SourceFile>,
     findings: &Findings,
 ) -> Option<Snapshot> {
     let mut compiler = Compiler {
@@ -60,7 +63,7 @@ pub(super) fn compile(
         listeners: Vec::new(),
         trusted: Arc::default(),
         databases,
-        sources: vec![path.to_owned()],
+        sources,
     };
     let snapshot = compiler.snapshot(file);
     snapshot.filter(|_| !findings.has_errors())
@@ -97,7 +100,7 @@ impl Compiler<'_> {
             matcher: matcher.build(),
             log,
             tests,
-            sources: std::mem::take(&mut self.sources),
+            sources: Vec::new(),
         })
     }
 
@@ -105,10 +108,29 @@ impl Compiler<'_> {
     /// remembered as one that the configuration depends on.
     fn source(&mut self, written: &str) -> PathBuf {
         let path = self.base.join(written);
-        if !self.sources.contains(&path) {
-            self.sources.push(path.clone());
+        if !self.sources.iter().any(|known| known.path == path) {
+            self.sources.push(SourceFile::named(&path));
         }
         path
+    }
+
+    /// The same, for a file that is read as a whole: what is compiled is what
+    /// is compared with later.
+    fn read_source(&mut self, written: &str) -> (PathBuf, io::Result<Vec<u8>>) {
+        let path = self.base.join(written);
+        let (file, bytes) = SourceFile::read(&path);
+        // Read for another route already: a change between is one of the first.
+        if !self.sources.iter().any(|known| known.path == path) {
+            self.sources.push(file);
+        }
+        (path, bytes)
+    }
+
+    /// What the file at `path` turned out to hold.
+    fn holds(&mut self, path: &Path, held: Held) {
+        if let Some(file) = self.sources.iter_mut().find(|file| file.path == path) {
+            file.held = held;
+        }
     }
 }
 
