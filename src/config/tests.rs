@@ -247,7 +247,7 @@ proptest! {
         let findings = Findings::default();
         let source = Source::new(path, text);
         if let Some(file) = parse(&source, &findings)
-            && let Some(snapshot) = compile(&file, path, Databases::new(), &findings)
+            && let Some(snapshot) = compile(&file, path, Databases::new(), &mut Vec::new(), &findings)
         {
             warn(&file, &snapshot, &findings);
         }

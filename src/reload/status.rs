@@ -111,7 +111,7 @@ impl InForce {
         Self {
             generation: snapshot.generation,
             since: SystemTime::now(),
-            file: snapshot.sources.first().cloned(),
+            file: snapshot.sources.first().map(|file| file.path.clone()),
         }
     }
 }
