@@ -105,6 +105,22 @@ impl Ruleset {
         reports.list
     }
 
+    /// The rules that are on, in their order, and whether they only watch.
+    pub fn rules(&self) -> impl Iterator<Item = (RuleId, bool)> {
+        let ip = self.ip.block.is_some();
+        let agent = self.user_agent.block.is_some();
+        [
+            ip.then_some((RuleId::IpBlock, self.ip.shadow)),
+            agent.then_some((RuleId::UserAgentBlock, self.user_agent.shadow)),
+            self.geo.as_ref().map(|rule| (rule.id(), rule.shadow)),
+            (self.upload.as_ref()).map(|rule| (RuleId::OriginsUpload, rule.shadow)),
+            (self.delivery.as_ref()).map(|rule| (RuleId::OriginsDelivery, rule.shadow)),
+            self.referrer.as_ref().map(|rule| (rule.id(), rule.shadow)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     /// Whether the geo rule needs the client's country to be told.
     pub fn geo(&self) -> Option<&GeoRule> {
         self.geo.as_deref()

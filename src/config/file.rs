@@ -37,6 +37,7 @@ pub(super) struct ConfigFile {
     pub(super) limits: Limits,
     pub(super) disclose: Maybe<bool>,
     pub(super) policy: Policy,
+    pub(super) admin: Admin,
     pub(super) log: Log,
     pub(super) routes: Vec<Route>,
     pub(super) tests: Vec<Test>,
@@ -171,6 +172,13 @@ pub(super) struct CacheKey {
     pub(super) drop: Option<List>,
     pub(super) only: Option<List>,
     pub(super) field: Maybe<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Admin {
+    pub(super) listen: Maybe<String>,
+    pub(super) token_file: Maybe<String>,
+    pub(super) hosts: Option<List>,
 }
 
 #[derive(Clone, Debug, Default)]

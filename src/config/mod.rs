@@ -18,6 +18,7 @@ mod snapshot;
 mod source;
 mod source_file;
 mod spelling;
+mod token;
 mod units;
 mod warn;
 
@@ -27,5 +28,6 @@ mod tests;
 pub use error::{ConfigErrors, Finding, Level, Warnings};
 pub use load::{load, load_embedded};
 pub use policy_test::{Expect, PolicyTest, TestRequest};
-pub use snapshot::{Route, ServerSettings, Snapshot};
+pub use snapshot::{AdminSettings, Route, ServerSettings, Snapshot};
 pub use source_file::{Held, SourceFile};
+pub use token::{Token, TokenError};

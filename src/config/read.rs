@@ -2,8 +2,8 @@
 
 use super::error::Spot;
 use super::file::{
-    CacheKey, Client, ConfigFile, Geo, ImageClient, Images, Ip, Limits, Log, Mode, Origin, Origins,
-    Policy, Referrer, Request, Route, Server, Test, Unknown, UserAgent,
+    Admin, CacheKey, Client, ConfigFile, Geo, ImageClient, Images, Ip, Limits, Log, Mode, Origin,
+    Origins, Policy, Referrer, Request, Route, Server, Test, Unknown, UserAgent,
 };
 use super::reader::Table;
 use crate::access::Missing;
@@ -56,7 +56,7 @@ const CLIENT_ADDRESSES: &[(&str, ClientAddressMode)] = &[
 pub(super) fn file(top: &Table<'_>) -> ConfigFile {
     let access = top.table("access", "access");
     // Nothing in these works yet; opening them reports what is in them.
-    for name in ["cache", "response", "admin"] {
+    for name in ["cache", "response"] {
         let _ = top.table(name, name);
     }
     ConfigFile {
@@ -71,6 +71,9 @@ pub(super) fn file(top: &Table<'_>) -> ConfigFile {
             .map_or_else(Limits::default, |t| limits(&t)),
         disclose: access.as_ref().and_then(|access| access.flag("disclose")),
         policy: policy(top, access.as_ref()),
+        admin: top
+            .table("admin", "admin")
+            .map_or_else(Admin::default, |t| admin(&t)),
         log: top
             .table("log", "log")
             .map_or_else(Log::default, |t| log(&t)),
@@ -216,6 +219,14 @@ fn cache_key(table: &Table<'_>) -> CacheKey {
         drop: table.list("drop"),
         only: table.list("only"),
         field: table.text("field"),
+    }
+}
+
+fn admin(table: &Table<'_>) -> Admin {
+    Admin {
+        listen: table.text("listen"),
+        token_file: table.text("token_file"),
+        hosts: table.list("hosts"),
     }
 }
 

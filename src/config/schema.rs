@@ -82,9 +82,6 @@ const UNSUPPORTED: &[(&str, Off)] = &[
     ("route.cache.set_cookie", Off::Never),
     ("response.set", Off::EmptyTable),
     ("response.remove", Off::EmptyList),
-    ("admin.listen", Off::Text("")),
-    ("admin.token_file", Off::Text("")),
-    ("admin.hosts", Off::EmptyList),
 ];
 
 /// The table of that name, which must be one of [`SECTIONS`].

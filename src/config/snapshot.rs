@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PolicyTest, SourceFile};
+use super::{PolicyTest, SourceFile, Token};
 use crate::access::Ruleset;
 use crate::cache::key::KeyRules;
 use crate::client::ClientRules;
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub routes: Vec<Route>,
     /// Finds a route by its place in [`Self::routes`]; none: the catch-all.
     pub matcher: RouteMatcher,
+    /// `[admin]`.
+    pub admin: AdminSettings,
     /// `[log]`.
     pub log: LogSettings,
     /// `[[test]]`.
@@ -52,6 +54,17 @@ pub struct ServerSettings {
     pub drain_timeout: Duration,
 }
 
+/// The `[admin]` table, compiled.
+#[derive(Clone, Debug, Default)]
+pub struct AdminSettings {
+    /// `listen`; `None`: off.
+    pub listen: Option<SocketAddr>,
+    /// What is in `token_file`; `None`: nobody may change anything.
+    pub token: Option<Token>,
+    /// `hosts`.
+    pub hosts: Vec<HostPattern>,
+}
+
 /// A route with everything that applies to it, inherited or its own.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -70,7 +83,11 @@ pub struct Route {
 impl Snapshot {
     /// The route at `index`, or the catch-all.
     pub fn route(&self, index: Option<usize>) -> &Route {
-        let last = self.routes.len() - 1;
-        &self.routes[index.unwrap_or(last)]
+        &self.routes[self.place(index)]
+    }
+
+    /// Where in [`Self::routes`] that is.
+    pub fn place(&self, index: Option<usize>) -> usize {
+        index.unwrap_or(self.routes.len() - 1)
     }
 }

@@ -1,5 +1,6 @@
 //! A request body on its way to the origin.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -14,6 +15,8 @@ use tokio::sync::Notify;
 pub struct Upload {
     body: Option<Incoming>,
     sent: Option<Sent>,
+    /// To which the bytes that come are added.
+    received: Option<Rc<Cell<u64>>>,
 }
 
 /// Tells that the body was handed over, to its end or not.
@@ -32,6 +35,15 @@ impl Upload {
         Self {
             body: Some(body).filter(|body| !body.is_end_stream()),
             sent: None,
+            received: None,
+        }
+    }
+
+    /// Adds the bytes that come of it to `received`.
+    pub fn counted(self, received: &Rc<Cell<u64>>) -> Self {
+        Self {
+            received: Some(Rc::clone(received)),
+            ..self
         }
     }
 
@@ -62,7 +74,12 @@ impl Body for Upload {
         };
         let frame = ready!(Pin::new(body).poll_frame(cx));
         match frame {
-            Some(Ok(frame)) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) if frame.is_data() => {
+                if let (Some(received), Some(data)) = (&self.received, frame.data_ref()) {
+                    received.set(received.get() + data.len() as u64);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
             Some(Ok(_)) | None => {
                 self.body = None;

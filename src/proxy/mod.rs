@@ -3,6 +3,7 @@
 mod allow;
 mod answer;
 mod body;
+mod count;
 mod forward;
 mod framing;
 mod instance;
@@ -24,6 +25,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 
 use self::answer::Answer;
+use self::count::Counting;
 use self::forward::{Errand, Prepared};
 use self::record::{Record, Seen};
 use self::reference::References;
@@ -31,6 +33,7 @@ use self::rest::Rest;
 use crate::access::Decision;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
+use crate::log::counters::WorkerCounters;
 use crate::origin::Origins;
 use crate::plan::{Arrival, Plan, Received};
 
@@ -43,6 +46,7 @@ pub struct Proxy {
     origins: Origins,
     references: References,
     journal: Rc<Journal>,
+    counting: Rc<Counting>,
 }
 
 /// How a request goes on once everything about it is known.
@@ -55,15 +59,18 @@ enum Next<'a> {
 }
 
 impl Proxy {
-    /// A worker's proxy by whatever `policy` is in force.
+    /// A worker's proxy by whatever `policy` is in force; what happens is
+    /// written to `journal` and counted in `counters`.
     pub fn new(
         policy: Arc<ArcSwap<Snapshot>>,
         instance: Arc<Instance>,
         mistakes: Arc<Mistakes>,
         origins: Origins,
         journal: Rc<Journal>,
+        counters: Arc<WorkerCounters>,
     ) -> Self {
         Self {
+            counting: Rc::new(Counting::new(counters)),
             policy,
             instance,
             mistakes,
@@ -85,7 +92,7 @@ impl Proxy {
     fn decide(&self, request: Request<Incoming>, arrival: &Arrival) -> Next<'_> {
         let snapshot = self.policy.load();
         let reference = self.references.next();
-        let mut record = Record::start(&snapshot, &self.journal);
+        let mut record = Record::start(&snapshot, &self.journal, &self.counting);
         let (head, body) = request.into_parts();
         let rest = Rest::new(&head, body);
         let framing = framing::check(&head.headers);
@@ -106,6 +113,7 @@ impl Proxy {
             Err(answer) => Next::Answer(rest.answer(answer, record)),
             Ok(mut prepared) => {
                 let request = prepared.request(received, rest.into_body(), &self.instance);
+                let request = request.map(|body| body.counted(self.counting.received()));
                 let errand = Errand::new(prepared, request, record, reference);
                 Next::Ask(Box::pin(errand.run(&self.origins, &self.instance)))
             }
@@ -127,7 +135,9 @@ impl Proxy {
             Answer::rejected(reject, allow, reference)
         })?;
         record.planned(seen, &plan);
-        self.mistakes.look(snapshot, received, arrival, &plan);
+        let counters = self.counting.requests();
+        self.mistakes
+            .look(snapshot, received, arrival, &plan, counters);
         if let Decision::Deny(rule) = plan.judgement.decision {
             return Err(Answer::denied(snapshot.disclose.then_some(rule), reference));
         }

@@ -207,6 +207,7 @@ fn at_start(snapshot: &Snapshot) -> AtStart {
     vec![
         ("server.listen", format!("{:?}", server.listen)),
         ("server.workers", server.workers.to_string()),
+        ("admin.listen", format!("{:?}", snapshot.admin.listen)),
     ]
 }
 

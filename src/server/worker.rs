@@ -88,6 +88,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
                 shared.mistakes,
                 origins,
                 journal,
+                Arc::clone(&counters),
             ),
             counters,
             is_draining: Cell::new(false),

@@ -5,6 +5,7 @@
 mod policy;
 mod support;
 
+mod admin;
 mod agreement;
 mod answer;
 mod command;

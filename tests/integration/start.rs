@@ -9,8 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::portcullis;
 
-const POLICY: &str =
-    "[server]\nlisten = [\"127.0.0.1:0\"]\n[origin]\nurl = \"http://127.0.0.1:9\"\n";
+const POLICY: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n[origin]\nurl = \"http://127.0.0.1:9\"\n[admin]\nlisten = \"\"\n";
 
 /// A folder with `portcullis.toml`, which anyone may enter.
 fn folder(policy: impl AsRef<[u8]>) -> TempDir {

@@ -1,5 +1,6 @@
 //! The configuration as written, made into a [`Snapshot`], unit by unit.
 
+mod admin;
 mod agents;
 mod fields;
 mod geo;
@@ -38,7 +39,8 @@ struct Compiler<'a> {
     /// The folder that relative paths start at.
     base: PathBuf,
     limits: ListLimits,
-    listeners: Vec<SocketAddr>,
+    /// Where we listen ourselves, by the key that says so.
+    listeners: Vec<(&'static str, SocketAddr)>,
     trusted: Arc<NetworkSet>,
     /// What is opened once, whoever uses it.
     databases: Databases,
@@ -75,7 +77,9 @@ impl Compiler<'_> {
             self.trusted = Arc::new(self.networks(list).into_iter().collect());
         }
         let server = self.server(&file.server);
-        self.listeners.clone_from(&server.listen);
+        let listen = server.listen.iter();
+        self.listeners = listen.map(|at| ("server.listen", *at)).collect();
+        let admin = self.admin(&file.admin, &file.spot);
         let client = self.client(&file.client);
         let log = self.log(&file.log);
         let tests = self.tests(&file.tests);
@@ -98,6 +102,7 @@ impl Compiler<'_> {
             disclose: is_on(file.disclose.as_ref()),
             routes: routes.into_iter().collect::<Option<_>>()?,
             matcher: matcher.build(),
+            admin,
             log,
             tests,
             sources: Vec::new(),

@@ -97,7 +97,7 @@ impl AccessLog {
 
     /// Lines lost under pressure since the start.
     pub fn lost(&self) -> u64 {
-        self.spool.shared.lost_ever.load(Ordering::Relaxed)
+        self.spool.lost()
     }
 }
 
@@ -123,6 +123,11 @@ impl Spool {
         *next = Some(opened.0);
         drop(next);
         self.look_again();
+    }
+
+    /// Lines lost under pressure since the start.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost_ever.load(Ordering::Relaxed)
     }
 
     fn look_again(&self) {
