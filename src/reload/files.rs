@@ -46,12 +46,11 @@ impl Files {
 
     /// Whether there is something else in one of them.
     pub(super) fn are_different(&mut self) -> bool {
-        // All are asked: each remembers how it looks now.
-        let different = self.read.iter_mut().filter_map(|file| {
-            let different = file.is_different();
-            different.then_some(())
-        });
-        let different = different.count() > 0;
+        let mut different = false;
+        for file in &mut self.read {
+            // Each is asked, and remembers how it looks now.
+            different |= file.is_different();
+        }
         // A symbolic link may lead elsewhere, to the same.
         self.folders.watch(&self.read);
         different

@@ -27,7 +27,9 @@ impl Folders {
             }
         });
         if let Err(error) = &watcher {
-            tracing::warn!("files cannot be watched, they are looked at every second: {error}");
+            tracing::warn!(
+                "files cannot be watched, and are looked at from time to time instead: {error}"
+            );
         }
         Self {
             watcher: watcher.ok(),

@@ -11,7 +11,7 @@ use super::reloader::{Attempt, Refusal, Reloader, Trigger};
 
 /// How often files are looked at while nothing is heard of them: watches do
 /// not work on every file system, nor for a folder that comes again.
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(700);
 
 /// How often files are looked at while they are changing.
 const STEP: Duration = Duration::from_millis(100);
@@ -109,6 +109,8 @@ impl<E: Refusal> Watch<E> {
     /// Waits until it is time, and reloads.
     fn once(&mut self) -> Result<(), Stopped> {
         self.hear(POLL)?;
+        // A log that is written in the same folder is heard of all the time.
+        self.pause(STEP)?;
         while self.asked.is_empty() {
             if !self.files.look_different() {
                 return Ok(());

@@ -290,6 +290,26 @@ fn a_list_that_is_written_slowly_is_never_short() {
 }
 
 #[test]
+fn a_list_that_is_named_while_it_is_written_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("p.toml"), policy("one")).unwrap();
+    let (current, _handle) = watch(&at("p.toml"));
+    let list = at("list.txt");
+    let writer = std::thread::spawn(move || write_slowly(&list, 13));
+    eventually("it is begun", || at("list.txt").exists());
+    std::fs::write(at("p.toml"), OF_A_LIST).unwrap();
+    let mut early = false;
+    while !writer.is_finished() {
+        early |= current.load().generation > 1;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // On a machine that stops the writer for half a second, nobody can tell.
+    assert!(!early || !writer.join().unwrap());
+    eventually("the list is in force", || denies(&current, "192.0.2.12"));
+}
+
+#[test]
 fn mending_a_file_that_a_refused_configuration_names_is_enough() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
