@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::admin::AdminError;
+use crate::log::access::AccessLogError;
 use crate::server::ServeError;
 
 /// How a command ended; the process's exit code.
@@ -57,8 +58,8 @@ pub enum CliError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     /// The access log cannot be opened.
-    #[error("log.access: the access log cannot be opened")]
-    AccessLog(#[source] std::io::Error),
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
     /// The program's own log cannot be set up.
     #[error("the program's own log cannot be set up")]
     Log(#[source] tracing_subscriber::util::TryInitError),

@@ -11,9 +11,9 @@ use super::signals::Signals;
 use super::{CliError, Exit};
 use crate::admin::{self, Admin, Subject};
 use crate::config::{Snapshot, Warnings};
-use crate::log::access::{AccessLog, Spool};
+use crate::log::access::{AccessLog, Opened, Spool};
 use crate::log::program::ProgramLog;
-use crate::reload::{self, Reloader};
+use crate::reload::{self, Commit, Reloader};
 use crate::server::Server;
 
 /// Runs until SIGTERM or SIGINT.
@@ -59,7 +59,7 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
 
 /// The access log of `snapshot`, opened.
 pub(super) fn open_access_log(snapshot: &Snapshot) -> Result<AccessLog, CliError> {
-    AccessLog::start(&snapshot.log.access).map_err(CliError::AccessLog)
+    Ok(AccessLog::start(&snapshot.log.access)?)
 }
 
 /// Logs the warnings of a configuration that comes into force.
@@ -108,9 +108,14 @@ fn reloader(
         tell(&warnings);
         Ok(snapshot)
     };
-    let swapped = move |snapshot: &Snapshot| {
-        program_log.set(&snapshot.log);
-        spool.reopen(&snapshot.log.access);
+    let prepare = move |snapshot: &Snapshot| -> Result<Commit, Refused> {
+        let opened = Opened::new(&snapshot.log.access)?;
+        let (program_log, spool) = (program_log.clone(), spool.clone());
+        let settings = snapshot.log.clone();
+        Ok(Box::new(move || {
+            program_log.set(&settings);
+            spool.go_over_to(opened);
+        }))
     };
-    Reloader::new(Arc::clone(policy), Box::new(load), Box::new(swapped))
+    Reloader::new(Arc::clone(policy), Box::new(load), Box::new(prepare))
 }

@@ -1,11 +1,12 @@
 //! The files that a configuration is made from, as they were when they were
 //! read.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use foldhash::quality::FixedState;
 
@@ -51,15 +52,16 @@ enum Contents {
     Hash(u64),
 }
 
-/// What a file looks like from outside. A rename or a swapped symbolic link
+/// What a regular file looks like from outside. A rename or a swapped symbolic link
 /// gives it another inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Look {
     real_path: PathBuf,
     length: u64,
     modified: Option<SystemTime>,
-    #[cfg(unix)]
-    inode: (u64, u64, i64, i64),
+    /// Of the inode, which nobody can set back.
+    changed: Option<SystemTime>,
+    place: (u64, u64),
 }
 
 impl SourceFile {
@@ -77,8 +79,25 @@ impl SourceFile {
     pub(super) fn read(path: &Path) -> (Self, io::Result<Vec<u8>>) {
         let mut file = Self::named(path);
         let bytes = fs::read(path);
-        file.contents = Contents::of(&bytes);
+        // A pipe can be read once only.
+        if file.look.is_some() || bytes.is_err() {
+            file.contents = Contents::of(&bytes);
+        }
         (file, bytes)
+    }
+
+    /// Whether the file is still as it was when it was read: the bytes, and
+    /// nobody has touched it meanwhile.
+    pub fn is_steady(&self) -> bool {
+        !self.looks_different() && self.has_same_bytes(self.look.as_ref())
+    }
+
+    /// Whether it was written (or put there) less than `time` before it was
+    /// read; a time in the future says nothing.
+    pub fn was_changed_within(&self, time: Duration) -> bool {
+        let changed = self.look.as_ref().and_then(|look| look.changed);
+        let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+        age.is_some_and(|age| age < time)
     }
 
     /// Whether the file looks otherwise now than before it was read.
@@ -86,19 +105,31 @@ impl SourceFile {
         Look::of(&self.path) != self.look
     }
 
+    /// The same file as it looks now.
+    pub fn seen_now(&self) -> Self {
+        Self::named(&self.path)
+    }
+
     /// Whether something else is in the file now. Where that is not so, the
     /// look that it has got meanwhile is the one to compare with from now on.
     pub fn is_different(&mut self) -> bool {
         let look = Look::of(&self.path);
-        let same_look = look == self.look;
         let same = match self.contents {
-            Contents::NotSeen => same_look,
-            seen => Contents::of(&fs::read(&self.path)) == seen,
+            Contents::NotSeen => look == self.look,
+            _ => self.has_same_bytes(look.as_ref()),
         };
         if same {
             self.look = look;
         }
         !same
+    }
+
+    fn has_same_bytes(&self, look: Option<&Look>) -> bool {
+        match (self.contents, look) {
+            (Contents::NotSeen, _) => true,
+            (seen, Some(_)) => Contents::of(&fs::read(&self.path)) == seen,
+            (seen, None) => seen == Contents::Unreadable,
+        }
     }
 
     /// Whether both were read with the same bytes in them.
@@ -122,18 +153,20 @@ impl Look {
     fn of(path: &Path) -> Option<Self> {
         let real_path = fs::canonicalize(path).ok()?;
         let metadata = fs::metadata(&real_path).ok()?;
-        Some(Self {
+        metadata.is_file().then(|| Self {
             real_path,
             length: metadata.len(),
             modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            inode: {
-                use std::os::unix::fs::MetadataExt as _;
-                let (seconds, nanos) = (metadata.ctime(), metadata.ctime_nsec());
-                (metadata.dev(), metadata.ino(), seconds, nanos)
-            },
+            changed: changed(&metadata),
+            place: (metadata.dev(), metadata.ino()),
         })
     }
+}
+
+fn changed(metadata: &Metadata) -> Option<SystemTime> {
+    let seconds = Duration::from_secs(metadata.ctime().try_into().ok()?);
+    let nanos = Duration::from_nanos(metadata.ctime_nsec().try_into().ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(seconds + nanos)
 }
 
 #[cfg(test)]
@@ -147,12 +180,14 @@ mod tests {
         fs::write(&path, "one").unwrap();
         let (mut file, bytes) = SourceFile::read(&path);
         assert_eq!(bytes.unwrap(), b"one");
-        assert!(!file.looks_different() && !file.is_different());
+        assert!(file.is_steady() && !file.is_different());
+        assert!(file.was_changed_within(Duration::from_secs(60)));
+        assert!(!file.was_changed_within(Duration::ZERO));
         fs::rename(&path, folder.path().join("b")).unwrap();
         assert!(file.looks_different() && file.is_different());
         fs::write(&path, "one").unwrap();
-        assert!(file.looks_different() && !file.is_different());
-        assert!(!file.looks_different());
+        assert!(!file.is_steady() && !file.is_different());
+        assert!(file.is_steady());
         fs::write(&path, "two").unwrap();
         assert!(file.is_different() && file.is_different());
     }

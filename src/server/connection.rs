@@ -14,9 +14,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::lingering;
 use super::stream::Stream;
 use super::worker::Worker;
+use super::{farewell, lingering};
 use crate::client::PeerAddr;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
@@ -54,7 +54,7 @@ async fn serve_requests(
     let service = service_fn(|request| async {
         let old = request.version() == Version::HTTP_10;
         until_close.set(old);
-        let response = match old {
+        let mut response = match old {
             true => {
                 worker
                     .proxy
@@ -63,6 +63,9 @@ async fn serve_requests(
             }
             false => worker.proxy.handle(request, arrival).await,
         };
+        if worker.is_draining() {
+            farewell::announce(&mut response);
+        }
         Ok::<_, Infallible>(response)
     });
     let io = TokioIo::new(stream.clone());
@@ -70,7 +73,7 @@ async fn serve_requests(
         .timer(TokioTimer::new())
         .serve_connection(io, service);
     let mut connection = pin!(connection);
-    let mut draining = pin!(worker.draining());
+    let mut draining = pin!(farewell::due(worker));
     let mut told = false;
     std::future::poll_fn(|cx| {
         // First, so that a request that is here already is not refused.

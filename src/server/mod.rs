@@ -1,6 +1,7 @@
 //! Workers, listeners, and the life of one connection (sections 10 and 11).
 
 mod connection;
+mod farewell;
 mod lingering;
 mod listen;
 mod stop;

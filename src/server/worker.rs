@@ -7,17 +7,17 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::thread::JoinHandle;
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 
-use super::connection;
 use super::stop::Stop;
+use super::{connection, listen};
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
@@ -26,6 +26,10 @@ use crate::proxy::{Instance, Mistakes, Proxy};
 
 /// How long to wait when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client may take from the first to the third packet of a
+/// handshake, once nobody may begin one any more.
+const LAST_CALL: Duration = Duration::from_millis(200);
 
 /// What all workers share; nothing of it is written on the request path.
 #[derive(Clone, Debug)]
@@ -58,9 +62,9 @@ pub(super) fn start(
     index: usize,
     listeners: Vec<StdListener>,
     shared: Shared,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<thread::JoinHandle<()>> {
     let name = format!("worker-{index}");
-    std::thread::Builder::new().name(name).spawn(move || {
+    thread::Builder::new().name(name).spawn(move || {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default());
@@ -92,9 +96,10 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
             open: Cell::new(0),
             last_closed: Notify::new(),
         });
+        let mut accepting = Vec::with_capacity(listeners.len());
         for listener in listeners {
             match TcpListener::from_std(listener) {
-                Ok(listener) => drop(spawn_local(accept(Rc::clone(&worker), listener, shared.stop.clone()))),
+                Ok(listener) => accepting.push(spawn_local(accept(Rc::clone(&worker), listener, shared.stop.clone()))),
                 Err(error) => tracing::error!("worker {index} cannot listen: {error}"),
             }
         }
@@ -102,7 +107,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
         worker.start_draining();
         let limit = policy.load().server.drain_timeout;
         tokio::select! {
-            () = worker.all_closed() => {}
+            () = all_done(accepting, &worker) => {}
             () = shared.stop.stopped() => {}
             () = tokio::time::sleep(limit) => {
                 tracing::warn!(open = worker.open.get(), "connections are cut: server.drain_timeout");
@@ -124,7 +129,18 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
             },
         }
     }
-    // Closing a listener resets whoever stands in its queue.
+    // Closing a listener resets who has begun to connect, and may have sent a
+    // request by now: nobody may begin any more, and these are let in.
+    if listen::refuse_new(&listener).is_ok() {
+        let mut end = std::pin::pin!(tokio::time::sleep(LAST_CALL));
+        loop {
+            tokio::select! {
+                biased;
+                Ok((stream, peer)) = listener.accept() => admit(&worker, stream, peer),
+                () = &mut end => break,
+            }
+        }
+    }
     poll_fn(|cx| {
         while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(cx) {
             admit(&worker, stream, peer);
@@ -132,6 +148,15 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
         Poll::Ready(())
     })
     .await;
+}
+
+/// Ends when nobody is let in any more, and the last connection is closed.
+async fn all_done(accepting: Vec<JoinHandle<()>>, worker: &Worker) {
+    for listener in accepting {
+        // A panic in one was told when it happened.
+        let _ = listener.await;
+    }
+    worker.all_closed().await;
 }
 
 /// A task a connection: a panic in one costs that one.
@@ -163,6 +188,11 @@ impl Worker {
         if !self.is_draining.get() {
             told.await;
         }
+    }
+
+    /// Whether each response is to be the last on its connection.
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_draining.get()
     }
 
     fn start_draining(&self) {

@@ -19,3 +19,6 @@ mod rules;
 mod running_keys;
 mod seeds;
 mod server;
+mod start;
+mod stop;
+mod swap;

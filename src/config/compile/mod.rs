@@ -109,18 +109,9 @@ impl Compiler<'_> {
         })
     }
 
-    /// The path in an entry, from the folder of the configuration file on;
-    /// remembered as one that the configuration depends on.
-    fn source(&mut self, written: &str) -> PathBuf {
-        let path = self.base.join(written);
-        if !self.sources.iter().any(|known| known.path == path) {
-            self.sources.push(SourceFile::named(&path));
-        }
-        path
-    }
-
-    /// The same, for a file that is read as a whole: what is compiled is what
-    /// is compared with later.
+    /// Reads the file in an entry, whose path starts at the folder of the
+    /// configuration file; it is remembered as one that the configuration
+    /// depends on, with the very bytes that are compiled.
     fn read_source(&mut self, written: &str) -> (PathBuf, io::Result<Vec<u8>>) {
         let path = self.base.join(written);
         let (file, bytes) = SourceFile::read(&path);

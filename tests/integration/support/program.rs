@@ -134,6 +134,14 @@ impl Program {
         (status, output, rest)
     }
 
+    /// Waits for its end; its status, its folder, and the rest of its log.
+    pub(crate) fn end(mut self) -> (ExitStatus, TempDir, Vec<String>) {
+        let status = self.child.wait().unwrap();
+        let rest = self.said.iter().collect();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        (status, folder, rest)
+    }
+
     /// Rewrites its configuration in place.
     pub(crate) fn edit(&self, from: &str, to: &str) {
         let file: &Path = &self.file("portcullis.toml");
