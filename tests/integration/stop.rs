@@ -103,8 +103,8 @@ fn a_log_is_rotated_also_while_the_configuration_is_broken() {
     program.says("stays in force");
     let stop = AtomicBool::new(false);
     let asked = std::thread::scope(|scope| {
-        let mut client = program.client();
-        let load = scope.spawn(|| {
+        let (mut client, stop) = (program.client(), &stop);
+        let load = scope.spawn(move || {
             let mut asked = 0;
             while !stop.load(Ordering::Relaxed) {
                 assert_eq!(client.get("/", "").status, 200);
@@ -150,6 +150,7 @@ fn a_log_that_cannot_be_opened_keeps_the_old_configuration() {
     program.edit("bad", "worse");
     program.says("stays in force");
     assert_eq!(program.client().get("/", "User-Agent: bad\r\n").status, 403);
+    eventually("its line", || lines(&program.file("log")) == 1);
     std::fs::remove_dir(program.file("folder")).unwrap();
     program.signal("HUP");
     program.says("is in force");
