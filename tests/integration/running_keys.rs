@@ -44,6 +44,25 @@ fn server_workers() {
 }
 
 #[test]
+fn server_max_body() {
+    let status = |max: &str, body: &str| {
+        let toml =
+            format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\nmax_body = \"{max}\"");
+        let server = Portcullis::start(&Origin::ok(), &toml);
+        let length = body.len();
+        let mut client = server.client();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        client.reply().status
+    };
+    assert_eq!(status("4 B", "1234"), 200);
+    assert_eq!(status("4 B", "12345"), 413);
+    assert_eq!(status("0", "1"), 413);
+    assert_eq!(status("0", ""), 200);
+}
+
+#[test]
 fn server_drain_timeout() {
     let stopping_takes = |timeout: &str| {
         // The origin answers the head of a request and then nothing.
