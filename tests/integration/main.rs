@@ -24,5 +24,5 @@ mod seeds;
 mod server;
 mod start;
 mod stop;
-mod swap;
 mod streaming;
+mod swap;
