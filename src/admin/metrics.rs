@@ -17,7 +17,9 @@ use prometheus_client::registry::Registry;
 use super::process::Process;
 use super::{State, reply};
 use crate::access::RuleId;
-use crate::log::counters::{Histogram, RouteCounters, RouteSlot, StatusClass, Verdict};
+use crate::log::counters::{
+    ConnectionCounters, Histogram, OriginCounters, RouteCounters, RouteSlot, StatusClass, Verdict,
+};
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -48,6 +50,7 @@ impl Collector for Everything {
         self.requests(&mut page)?;
         self.traffic(&mut page)?;
         self.connections(&mut page)?;
+        self.origins(&mut page)?;
         process(&mut page)
     }
 }
@@ -78,6 +81,16 @@ impl Page<'_> {
 
     fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
         self.counters(name, help, [(Vec::new(), value)])
+    }
+
+    /// A counter of time, which is no whole number.
+    fn seconds(&mut self, name: &str, help: &str, value: Option<f64>) -> fmt::Result {
+        let kind = MetricType::Counter;
+        let mut metric = self.0.encode_descriptor(name, help, None, kind)?;
+        match value {
+            Some(value) => metric.encode_counter::<NoLabelSet, _, f64>(&value, None),
+            None => Ok(()),
+        }
     }
 
     fn gauges<'l>(
@@ -279,25 +292,87 @@ impl Everything {
 
     fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
         let counters = &self.0.subject.counters;
+        let sum =
+            |read: fn(&ConnectionCounters) -> u64| counters.sum(|worker| read(&worker.connections));
         page.counter(
             "portcullis_connections_accepted",
-            "Connections of clients accepted",
-            counters.sum(|worker| worker.connections.accepted.get()),
+            "Connections of clients accepted, also those refused",
+            sum(|connections| connections.accepted.get()),
         )?;
         page.gauge(
             "portcullis_connections",
             "Connections of clients open now",
-            counters.sum(|worker| worker.connections.open.get()) as f64,
+            sum(|connections| connections.open.get()) as f64,
         )?;
+        page.counter(
+            "portcullis_connection_accept_errors",
+            "Connections of clients that the system had no room for",
+            sum(|connections| connections.accept_errors.get()),
+        )?;
+        let closed = [
+            ("refused", sum(|connections| connections.refused.get())),
+            ("evicted", sum(|connections| connections.evicted.get())),
+            ("idle", sum(|connections| connections.idle_closed.get())),
+            ("silent", sum(|connections| connections.silent_closed.get())),
+            (
+                "header_timeout",
+                sum(|connections| connections.header_timeouts.get()),
+            ),
+            ("stalled", sum(|connections| connections.stalled.get())),
+            (
+                "malformed_head",
+                sum(|connections| connections.malformed_heads.get()),
+            ),
+            (
+                "long_target",
+                sum(|connections| connections.long_targets.get()),
+            ),
+            (
+                "large_head",
+                sum(|connections| connections.large_heads.get()),
+            ),
+        ];
+        page.counters(
+            "portcullis_connections_ended",
+            "Connections of clients that were ended from here, by why",
+            closed.map(|(reason, count)| (vec![("reason", reason)], count)),
+        )
+    }
+
+    fn origins(&self, page: &mut Page<'_>) -> fmt::Result {
+        let counters = &self.0.subject.counters;
+        let sum = |read: fn(&OriginCounters) -> u64| counters.sum(|worker| read(&worker.origin));
         page.counter(
             "portcullis_origin_connections_opened",
             "Connections to origins opened",
-            counters.sum(|worker| worker.origin.opened.get()),
+            sum(|origin| origin.opened.get()),
         )?;
-        page.counter(
-            "portcullis_origin_requests_reused",
-            "Requests sent on a connection to an origin that had carried one before",
-            counters.sum(|worker| worker.origin.reused.get()),
+        let now = [
+            ("busy", sum(|origin| origin.busy.get())),
+            ("idle", sum(|origin| origin.idle.get())),
+        ];
+        page.gauges(
+            "portcullis_origin_connections",
+            "Connections to origins now, by whether a request is on them",
+            now.map(|(state, count)| (vec![("state", state)], count as f64)),
+        )?;
+        let sent = [
+            ("reused", sum(|origin| origin.reused.get())),
+            ("stale", sum(|origin| origin.stale.get())),
+            ("retried", sum(|origin| origin.retried.get())),
+            ("waited", sum(|origin| origin.waited.get())),
+            ("waited_behind", sum(|origin| origin.waited_behind.get())),
+        ];
+        page.counters(
+            "portcullis_origin_requests",
+            "Requests to origins that did not simply go out on a new connection, by how",
+            sent.map(|(how, count)| (vec![("how", how)], count)),
+        )?;
+        let waited = sum(|origin| origin.waited_us.get()) as f64 / 1e6;
+        page.seconds(
+            "portcullis_origin_wait_seconds",
+            "Time that requests waited for a connection to an origin, all together",
+            Some(waited),
         )
     }
 
@@ -311,14 +386,8 @@ impl Everything {
 /// `process_*`, as in every program that Prometheus watches.
 fn process(page: &mut Page<'_>) -> fmt::Result {
     let process = Process::now();
-    let kind = MetricType::Counter;
     let help = "User and system CPU time spent";
-    let mut cpu = page
-        .0
-        .encode_descriptor("process_cpu_seconds", help, None, kind)?;
-    if let Some(seconds) = process.cpu_seconds {
-        cpu.encode_counter::<NoLabelSet, _, f64>(&seconds, None)?;
-    }
+    page.seconds("process_cpu_seconds", help, process.cpu_seconds)?;
     let number = |number: Option<u64>| number.map(|number| number as f64);
     for (name, help, value) in [
         (

@@ -50,6 +50,12 @@ pub(super) struct Server {
     pub(super) listen: Option<List>,
     pub(super) hosts: Option<List>,
     pub(super) workers: Maybe<usize>,
+    pub(super) max_connections: Maybe<usize>,
+    pub(super) header_timeout: Maybe<Duration>,
+    pub(super) idle_timeout: Maybe<Duration>,
+    pub(super) stall_timeout: Maybe<Duration>,
+    pub(super) max_header_bytes: Maybe<u64>,
+    pub(super) max_body: Maybe<u64>,
     pub(super) merge_slashes: Maybe<bool>,
     pub(super) drain_timeout: Maybe<Duration>,
 }

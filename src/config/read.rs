@@ -91,6 +91,12 @@ fn server(table: &Table<'_>) -> Server {
         listen: table.list("listen"),
         hosts: table.list("hosts"),
         workers: table.integer("workers", 0..=MOST_WORKERS),
+        max_connections: table.integer("max_connections", 1..=MOST_CONNECTIONS),
+        header_timeout: table.duration("header_timeout"),
+        idle_timeout: table.duration("idle_timeout"),
+        stall_timeout: table.duration("stall_timeout"),
+        max_header_bytes: table.size("max_header_bytes"),
+        max_body: table.size("max_body"),
         merge_slashes: table.flag("merge_slashes"),
         drain_timeout: table.duration("drain_timeout"),
     }

@@ -4,6 +4,8 @@ use std::io;
 
 use hyper::StatusCode;
 
+use crate::log::counters::OriginErrorKind;
+
 /// Why the origin gave no response.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
@@ -37,9 +39,25 @@ pub enum OriginError {
     /// It answered 101, which nobody asked for.
     #[error("the origin switched protocols without being asked")]
     Upgraded,
+    /// Its response has another transfer coding than `chunked`, which nobody
+    /// asked for and no client could undo.
+    #[error("the origin's response has a transfer coding other than chunked")]
+    TransferCoding,
+    /// The length of its response can be read in several ways, or not at all.
+    #[error("the origin's response has no one Content-Length")]
+    Length,
+    /// It took nothing of the request's body for `server.stall_timeout`.
+    #[error("the origin took nothing of the request body for server.stall_timeout")]
+    WriteTimeout,
     /// The client did not send its request to the end.
     #[error("the request body ended before its time")]
     Upload(#[source] hyper::Error),
+    /// The client sent less than 1 KiB a second for `server.stall_timeout`.
+    #[error("the client sent less than 1 KiB a second for server.stall_timeout")]
+    UploadStalled,
+    /// The client sent more than `server.max_body`.
+    #[error("the request body is longer than server.max_body")]
+    UploadTooLarge,
 }
 
 impl OriginError {
@@ -52,15 +70,23 @@ impl OriginError {
             | Self::Terminated(_)
             | Self::Incomplete(_)
             | Self::Malformed(_)
+            | Self::TransferCoding
+            | Self::Length
             | Self::Upgraded => StatusCode::BAD_GATEWAY,
-            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::WriteTimeout => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::NoConnectionFree => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upload(_) => StatusCode::BAD_REQUEST,
+            Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
     /// Whether asking again may help: the origin has not begun to answer,
-    /// and nothing says that it would not. An idempotent request only.
+    /// and nothing says that it would not. An idempotent request only. Not
+    /// after a refusal: every address of the name was tried by then, and the
+    /// next attempt would meet the same.
     pub const fn may_retry(&self) -> bool {
         match self {
             Self::Terminated(_) => true,
@@ -73,24 +99,38 @@ impl OriginError {
             | Self::Malformed(_)
             | Self::ResponseTimeout
             | Self::Upgraded
-            | Self::Upload(_) => false,
+            | Self::TransferCoding
+            | Self::Length
+            | Self::WriteTimeout
+            | Self::Upload(_)
+            | Self::UploadStalled
+            | Self::UploadTooLarge => false,
+        }
+    }
+
+    /// What it is counted as.
+    pub const fn kind(&self) -> OriginErrorKind {
+        match self {
+            Self::Dns(_) => OriginErrorKind::DnsError,
+            Self::Refused(_) => OriginErrorKind::ConnectionRefused,
+            Self::Unreachable(_) => OriginErrorKind::DestinationIpUnroutable,
+            Self::ConnectTimeout => OriginErrorKind::ConnectionTimeout,
+            Self::NoConnectionFree => OriginErrorKind::ConnectionLimitReached,
+            Self::Terminated(_) => OriginErrorKind::ConnectionTerminated,
+            Self::Incomplete(_) => OriginErrorKind::HttpResponseIncomplete,
+            Self::Malformed(_) | Self::Length => OriginErrorKind::HttpProtocolError,
+            Self::ResponseTimeout => OriginErrorKind::HttpResponseTimeout,
+            Self::Upgraded => OriginErrorKind::HttpUpgradeFailed,
+            Self::TransferCoding => OriginErrorKind::HttpResponseTransferCoding,
+            Self::WriteTimeout => OriginErrorKind::ConnectionWriteTimeout,
+            Self::Upload(_) | Self::UploadStalled | Self::UploadTooLarge => {
+                OriginErrorKind::HttpRequestError
+            }
         }
     }
 
     /// The name of RFC 9209 section 2.3.
     pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Dns(_) => "dns_error",
-            Self::Refused(_) => "connection_refused",
-            Self::Unreachable(_) => "destination_ip_unroutable",
-            Self::ConnectTimeout => "connection_timeout",
-            Self::NoConnectionFree => "connection_limit_reached",
-            Self::Terminated(_) => "connection_terminated",
-            Self::Incomplete(_) => "http_response_incomplete",
-            Self::Malformed(_) => "http_protocol_error",
-            Self::ResponseTimeout => "http_response_timeout",
-            Self::Upgraded => "http_upgrade_failed",
-            Self::Upload(_) => "http_request_error",
-        }
+        self.kind().as_str()
     }
 }

@@ -2,7 +2,7 @@
 //! (sections 4 "Towards the origin", 7 and 10).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -17,7 +17,7 @@ use super::reference::Reference;
 use crate::client::{PeerAddr, X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
 use crate::message::{connection, vary};
-use crate::origin::{OriginError, OriginSettings, Origins, Reply, Upload};
+use crate::origin::{Asking, ClientGroup, Download, OriginError, OriginSettings, Origins, Upload};
 use crate::plan::{Plan, Received};
 
 static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -32,6 +32,9 @@ pub(super) struct Prepared {
     /// The field by which strangers could name a client.
     client_field: Option<HeaderName>,
     vary: Option<HeaderValue>,
+    client: Option<ClientGroup>,
+    stall_timeout: Duration,
+    max_body: u64,
 }
 
 /// A request that only has to be sent.
@@ -39,6 +42,8 @@ pub(super) struct Prepared {
 pub(super) struct Errand {
     settings: Arc<OriginSettings>,
     vary: Option<HeaderValue>,
+    client: Option<ClientGroup>,
+    stall_timeout: Duration,
     request: Request<Upload>,
     record: Record,
     reference: Reference,
@@ -73,6 +78,9 @@ impl Prepared {
             set,
             client_field: (!plan.client.peer_trusted).then(|| client_field.clone()),
             vary: choice.vary.cloned(),
+            client: group(snapshot, plan),
+            stall_timeout: snapshot.server.stall_timeout,
+            max_body: snapshot.server.max_body,
         })
     }
 
@@ -97,7 +105,7 @@ impl Prepared {
             headers.insert(name, value);
         }
         headers.append(header::VIA, instance.via().clone());
-        let body = Upload::new(body);
+        let body = Upload::new(body, self.max_body);
         if !body.is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
             // hyper sends no body with a GET that does not say that it has one.
             headers.insert(header::TRANSFER_ENCODING, CHUNKED.clone());
@@ -117,10 +125,18 @@ impl Errand {
         record: Record,
         reference: Reference,
     ) -> Self {
-        let Prepared { settings, vary, .. } = prepared;
+        let Prepared {
+            settings,
+            vary,
+            client,
+            stall_timeout,
+            ..
+        } = prepared;
         Self {
             settings,
             vary,
+            client,
+            stall_timeout,
             request,
             record,
             reference,
@@ -132,27 +148,34 @@ impl Errand {
         let Self {
             settings,
             vary,
+            client,
+            stall_timeout,
             request,
             mut record,
             reference,
         } = self;
         let asked = Instant::now();
-        let reply = origins.send(&settings, request).await;
+        let uploads = !request.body().is_empty();
+        let asking = Asking {
+            settings: &settings,
+            client,
+            stall_timeout,
+        };
+        let reply = origins.send(asking, request).await;
         record.origin_took(asked.elapsed());
         match reply {
-            Ok(reply) => respond(reply, vary.as_ref(), instance, record),
-            Err(error) => fail(&error, reference, record),
+            Ok(response) => respond(response, vary.as_ref(), instance, record),
+            Err(error) => fail(&error, uploads, reference, record),
         }
     }
 }
 
 fn respond(
-    reply: Reply,
+    response: Response<Download>,
     vary: Option<&HeaderValue>,
     instance: &Instance,
     mut record: Record,
 ) -> Response<Body> {
-    let Reply { response, lease } = reply;
     record.status(response.status());
     let (mut head, body) = response.into_parts();
     connection::remove_named(&mut head.headers);
@@ -164,16 +187,34 @@ fn respond(
     }
     // hyper's server would repeat an HTTP/1.0 of the origin's.
     head.version = Version::HTTP_11;
-    Response::from_parts(head, Body::origin(body, lease, record))
+    Response::from_parts(head, Body::origin(body, record))
 }
 
-fn fail(error: &OriginError, reference: Reference, mut record: Record) -> Response<Body> {
+/// After a request with a body the connection ends too: what of the body is
+/// still to come has nowhere to go.
+fn fail(
+    error: &OriginError,
+    uploads: bool,
+    reference: Reference,
+    mut record: Record,
+) -> Response<Body> {
     record.failed(error.as_str());
     tracing::debug!(
         error = error as &dyn std::error::Error,
         "the origin gave no response"
     );
-    Answer::failed(error, reference).into_response(record)
+    let answer = Answer::failed(error, reference);
+    let answer = if uploads { answer.closing() } else { answer };
+    answer.into_response(record)
+}
+
+/// Who shares the origin's connections with others: a proxy that we trust and
+/// that names no client is many clients.
+fn group(snapshot: &Snapshot, plan: &Plan<'_>) -> Option<ClientGroup> {
+    let client = plan.client.address;
+    let is_proxy =
+        plan.client.peer_trusted && snapshot.client.trusted_proxies.contains(client.ip());
+    (!is_proxy).then(|| ClientGroup::of(client))
 }
 
 /// Removes what a client could pose with, and what we set anew.

@@ -50,6 +50,10 @@ pub struct Proxy {
 }
 
 /// How a request goes on once everything about it is known.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once; a box would be an allocation a denial"
+)]
 enum Next<'a> {
     /// It is answered here.
     Answer(Response<Body>),
@@ -111,6 +115,10 @@ impl Proxy {
         }
         match self.plan(&seen, &mut record) {
             Err(answer) => Next::Answer(rest.answer(answer, record)),
+            Ok(_) if rest.exceeds(snapshot.server.max_body) => {
+                record.failed("http_request_error");
+                Next::Answer(rest.drop_and_close(Answer::too_large(reference), record))
+            }
             Ok(mut prepared) => {
                 let request = prepared.request(received, rest.into_body(), &self.instance);
                 let request = request.map(|body| body.counted(self.counting.received()));

@@ -466,7 +466,7 @@ fn slow_origin() -> Origin {
 }
 
 /// Every kind of end that a request can have.
-fn requests(program: &Program) {
+fn requests(program: &Program, origin: &Origin) {
     let mut client = program.client();
     for _ in 0..3 {
         assert_eq!(client.get("/", "").status, 200);
@@ -488,10 +488,19 @@ fn requests(program: &Program) {
     assert_eq!(client.reply().status, 405);
     client.send("PUT /up HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
     assert_eq!(client.reply().status, 200);
+    let slow = || {
+        let asked = origin.asked();
+        asked
+            .iter()
+            .filter(|asked| asked.line().contains("/slow"))
+            .count()
+    };
+    let before = slow();
     let mut gone = program.client();
     gone.stream
         .write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         .unwrap();
+    eventually("the origin is asked", || slow() > before);
 }
 
 const REQUESTS: f64 = 12.0;
@@ -513,7 +522,7 @@ fn the_numbers_are_those_of_the_log() {
         .local_addr()
         .unwrap();
     let program = Program::start(&origin, &counting_policy(dead));
-    requests(&program);
+    requests(&program, &origin);
     let total = |program: &Program| Metrics::of(program).sum("portcullis_requests_total");
     eventually("all are counted", || total(&program) == REQUESTS);
     // What a route was called is not forgotten.
@@ -522,7 +531,7 @@ fn the_numbers_are_those_of_the_log() {
     eventually("it is reloaded", || {
         Metrics::of(&program).value("portcullis_snapshot_generation") > 1.0
     });
-    requests(&program);
+    requests(&program, &origin);
     eventually("all are counted", || total(&program) == 2.0 * REQUESTS);
     let metrics = Metrics::of(&program);
     program.signal("TERM");

@@ -44,6 +44,25 @@ fn server_workers() {
 }
 
 #[test]
+fn server_max_body() {
+    let status = |max: &str, body: &str| {
+        let toml =
+            format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\nmax_body = \"{max}\"");
+        let server = Portcullis::start(&Origin::ok(), &toml);
+        let length = body.len();
+        let mut client = server.client();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        client.reply().status
+    };
+    assert_eq!(status("4 B", "1234"), 200);
+    assert_eq!(status("4 B", "12345"), 413);
+    assert_eq!(status("0", "1"), 413);
+    assert_eq!(status("0", ""), 200);
+}
+
+#[test]
 fn server_drain_timeout() {
     let stopping_takes = |timeout: &str| {
         // The origin answers the head of a request and then nothing.
@@ -305,4 +324,43 @@ fn log_format() {
     };
     assert!(serde_json::from_str::<serde_json::Value>(&last("json")).is_ok());
     assert!(serde_json::from_str::<serde_json::Value>(&last("text")).is_err());
+}
+
+/// What the admin listener of a program with this `[admin]` answers.
+fn asked(admin: &str, request: &str) -> u16 {
+    let toml = format!("[admin]\nlisten = \"127.0.0.1:0\"\n{admin}");
+    let program = Program::start(&Origin::ok(), &toml);
+    Client::connect(program.admin())
+        .send(request)
+        .reply()
+        .status
+}
+
+#[test]
+fn admin_listen() {
+    let program = Program::start(&Origin::ok(), "[admin]\nlisten = \"127.0.0.1:0\"");
+    let health = |address| Client::connect(address).get("/healthz", "").status;
+    assert_eq!(health(program.admin()), 200);
+    assert_eq!(program.threads("admin"), 1);
+    let without = Program::start(&Origin::ok(), "[admin]\nlisten = \"\"");
+    assert_eq!(without.threads("admin"), 0);
+}
+
+#[test]
+fn admin_token_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "0123456789abcdef\n").unwrap();
+    let reload = "POST /-/reload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\n\
+                  Content-Length: 0\r\n\r\n";
+    let key = format!("token_file = \"{}\"", file.display());
+    assert_eq!(asked(&key, reload), 200);
+    assert_eq!(asked("token_file = \"\"", reload), 403);
+}
+
+#[test]
+fn admin_hosts() {
+    let policy = "GET /-/policy HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    assert_eq!(asked("hosts = [\"a.example\"]", policy), 200);
+    assert_eq!(asked("hosts = [\"b.example\"]", policy), 421);
 }

@@ -24,7 +24,10 @@ impl Compiler<'_> {
         };
         let spot = match &raw.listen {
             Some(written) => written.spot.clone(),
-            None => top.lacking("admin.listen"),
+            None => Spot {
+                key: "admin.listen".to_owned(),
+                ..top.clone()
+            },
         };
         if let Some(address) = listen {
             self.not_taken(address, &spot);

@@ -157,7 +157,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn positive(&self, written: &Written<Duration>) {
+    pub(super) fn positive(&self, written: &Written<Duration>) {
         if written.value.is_zero() {
             let finding = written
                 .spot

@@ -134,10 +134,10 @@ impl RequestCounters {
         let route = self.routes[ended.route.index()].get_or_init(Box::default);
         let class = StatusClass::of(ended.status);
         route.ended[ended.verdict.index()][class as usize].add(1);
-        for (rule, counter) in route.would_deny.iter().enumerate() {
-            if ended.would_deny >> rule & 1 == 1 {
-                counter.add(1);
-            }
+        let mut left = ended.would_deny;
+        while left != 0 {
+            route.would_deny[left.trailing_zeros() as usize].add(1);
+            left &= left - 1;
         }
         if let Some(time) = ended.origin {
             route.origin.observe(time);

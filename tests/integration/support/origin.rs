@@ -116,6 +116,11 @@ impl Conversation {
         Some(self.buffer.drain(..length).collect())
     }
 
+    /// How much was received and not looked at; it is forgotten.
+    pub(crate) fn buffered(&mut self) -> usize {
+        std::mem::take(&mut self.buffer).len()
+    }
+
     /// The chunked body, as it was framed.
     fn chunked(&mut self) -> Option<Vec<u8>> {
         let mut body = Vec::new();
