@@ -10,7 +10,7 @@
 //!    cache key ([`cache`]).
 //! 4. Denied: [`proxy`] answers 403. Else [`origin`] is asked and its
 //!    response streamed.
-//! 5. [`log`] writes down what happened.
+//! 5. [`log`] counts it and writes down what happened; [`admin`] tells.
 //!
 //! Below all of them: [`message`] (HTTP semantics without state) and
 //! [`network`] (addresses and sets of them). [`cli`] is a file a command.
@@ -34,6 +34,9 @@ pub mod plan;
 
 pub mod proxy;
 pub mod reload;
+
+pub mod admin;
+
 pub mod server;
 
 pub mod cli;

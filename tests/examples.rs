@@ -42,6 +42,41 @@ fn every_example_keeps_its_promises() {
     }
 }
 
+/// The policies that images and pods start with.
+#[test]
+fn every_policy_to_deploy_keeps_its_promises() {
+    let image = fs::read_to_string(root().join("config/docker.toml")).unwrap();
+    let map = fs::read_to_string(root().join("config/kubernetes/configmap.yaml")).unwrap();
+    let pod = [
+        ("portcullis.toml", entry(&map, "portcullis.toml")),
+        ("blocked.txt", entry(&map, "blocked.txt")),
+    ];
+    for files in [vec![("portcullis.toml", image)], pod.to_vec()] {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let file = folder.path().join("portcullis.toml");
+        let (snapshot, _) = load(&file).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(!snapshot.tests.is_empty());
+        assert_eq!(run_tests(&snapshot), []);
+        // A container is reached from outside.
+        assert_eq!(snapshot.server.listen, ["0.0.0.0:8080".parse().unwrap()]);
+    }
+}
+
+/// An entry of a ConfigMap that is written as a block.
+fn entry(map: &str, name: &str) -> String {
+    let start = format!("  {name}: |\n");
+    let (_, rest) = map.split_once(&start).unwrap();
+    let lines = rest
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with("    "));
+    lines
+        .map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)))
+        .collect()
+}
+
 /// An example whose tests always pass would teach nothing.
 #[test]
 fn an_example_without_its_rules_breaks_its_promises() {

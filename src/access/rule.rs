@@ -78,6 +78,11 @@ impl RuleIds {
         self.0 & (1 << rule as u8) != 0
     }
 
+    /// A bit a rule, that of the first the lowest.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
     /// Whether no rule is in it.
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -108,13 +108,23 @@ impl Ruleset {
     /// Whether a rule is on that is not in shadow, so that some client may be
     /// refused what another is given.
     pub fn may_deny(&self) -> bool {
-        let page = |rule: &Option<Arc<OriginsRule>>| rule.as_ref().is_some_and(|r| !r.shadow);
-        self.ip.block.is_some() && !self.ip.shadow
-            || self.user_agent.block.is_some() && !self.user_agent.shadow
-            || self.geo.as_ref().is_some_and(|rule| !rule.shadow)
-            || page(&self.upload)
-            || page(&self.delivery)
-            || self.referrer.as_ref().is_some_and(|rule| !rule.shadow)
+        self.rules().any(|(_, shadow)| !shadow)
+    }
+
+    /// The rules that are on, in their order, and whether they only watch.
+    pub fn rules(&self) -> impl Iterator<Item = (RuleId, bool)> {
+        let ip = self.ip.block.is_some();
+        let agent = self.user_agent.block.is_some();
+        [
+            ip.then_some((RuleId::IpBlock, self.ip.shadow)),
+            agent.then_some((RuleId::UserAgentBlock, self.user_agent.shadow)),
+            self.geo.as_ref().map(|rule| (rule.id(), rule.shadow)),
+            (self.upload.as_ref()).map(|rule| (RuleId::OriginsUpload, rule.shadow)),
+            (self.delivery.as_ref()).map(|rule| (RuleId::OriginsDelivery, rule.shadow)),
+            self.referrer.as_ref().map(|rule| (rule.id(), rule.shadow)),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// Whether the geo rule needs the client's country to be told.

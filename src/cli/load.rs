@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use crate::config::{ConfigErrors, Snapshot, Warnings, load};
+use crate::config::{ConfigErrors, Snapshot, SourceFile, Warnings, load};
+use crate::log::access::AccessLogError;
 use crate::plan::{TestFailure, run_tests};
+use crate::reload::Refusal;
 
 /// Why a configuration is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +20,12 @@ pub(super) enum Refused {
         failures: Vec<TestFailure>,
         /// What is risky in it besides.
         warnings: Warnings,
+        /// The files that it is made from.
+        sources: Vec<SourceFile>,
     },
+    /// Its access log cannot be opened.
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
 }
 
 /// Compiles `file` and runs its tests.
@@ -29,9 +36,24 @@ pub(super) enum Refused {
 pub(super) fn load_tested(file: &Path) -> Result<(Snapshot, Warnings), Refused> {
     let (snapshot, warnings) = load(file)?;
     let failures = run_tests(&snapshot);
-    match failures.is_empty() {
-        true => Ok((snapshot, warnings)),
-        false => Err(Refused::Tests { failures, warnings }),
+    if failures.is_empty() {
+        return Ok((snapshot, warnings));
+    }
+    Err(Refused::Tests {
+        failures,
+        warnings,
+        sources: snapshot.sources,
+    })
+}
+
+impl Refusal for Refused {
+    fn sources(&self) -> &[SourceFile] {
+        match self {
+            Self::Config(errors) => errors.sources(),
+            Self::Tests { sources, .. } => sources,
+            // Its files were all good.
+            Self::AccessLog(_) => &[],
+        }
     }
 }
 

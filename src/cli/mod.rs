@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod explain;
+mod health;
 mod load;
 mod run;
 mod signals;
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::admin::AdminError;
+use crate::log::access::AccessLogError;
 use crate::server::ServeError;
 
 /// How a command ended; the process's exit code.
@@ -51,9 +54,12 @@ pub enum CliError {
     /// The server does not start.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// There is no admin listener.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The access log cannot be opened.
-    #[error("log.access: the access log cannot be opened")]
-    AccessLog(#[source] std::io::Error),
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
     /// The program's own log cannot be set up.
     #[error("the program's own log cannot be set up")]
     Log(#[source] tracing_subscriber::util::TryInitError),
@@ -88,6 +94,8 @@ enum Command {
     },
     /// Tell what would become of a request, and why
     Explain(explain::Arguments),
+    /// Ask a running proxy, through its admin listener, whether it is well
+    Health(health::Arguments),
 }
 
 /// Runs the command in `arguments`, program name first.
@@ -112,5 +120,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliErr
         Command::Check { file } => check::run(&file),
         Command::Demo { listen } => demo::run(listen),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Health(arguments) => health::run(&arguments),
     }
 }

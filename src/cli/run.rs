@@ -1,5 +1,6 @@
 //! `portcullis run`: the proxy.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use arc_swap::ArcSwap;
 use super::load::{Refused, load_tested};
 use super::signals::Signals;
 use super::{CliError, Exit};
+use crate::admin::{self, Admin, Subject};
 use crate::config::{Snapshot, Warnings};
-use crate::log::access::{AccessLog, Spool};
+use crate::log::access::{AccessLog, Opened, Spool};
 use crate::log::program::ProgramLog;
-use crate::reload::{self, Reloader};
+use crate::reload::{self, Commit, Reloader};
 use crate::server::Server;
 
 /// Runs until SIGTERM or SIGINT.
@@ -28,20 +30,36 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     let access_log = open_access_log(&snapshot)?;
     let policy = Arc::new(ArcSwap::from_pointee(snapshot));
     let signals = Signals::listen()?;
+    let admin = policy.load().admin.listen.map(Admin::bind).transpose()?;
     let server = Server::start(&policy, &access_log.spool())?;
-    started(file, &policy.load(), &server);
     let reloader = reloader(file, &policy, program_log, access_log.spool());
+    let status = reloader.status().clone();
     let watcher = reload::start(reloader)
         .map_err(|error| CliError::Io("start the thread that watches files", error))?;
+    let watcher = Arc::new(watcher);
+    let stop = server.stop().clone();
+    let subject = Subject {
+        policy: Arc::clone(&policy),
+        status,
+        reload: Arc::clone(&watcher),
+        counters: server.counters().clone(),
+        spool: access_log.spool(),
+        draining: Box::new(move || stop.is_draining()),
+    };
+    // It answers until the last request is over.
+    let admin = admin.map(|admin| admin.serve(subject)).transpose()?;
+    let admin_at = admin.as_ref().map(admin::Running::address);
+    started(file, &policy.load(), &server, admin_at);
     signals.obey(server.stop().clone(), move || watcher.reload())?;
     server.wait();
+    drop(admin);
     tracing::info!(lines_lost = access_log.lost(), "stopped");
     Ok(Exit::Done)
 }
 
 /// The access log of `snapshot`, opened.
 pub(super) fn open_access_log(snapshot: &Snapshot) -> Result<AccessLog, CliError> {
-    AccessLog::start(&snapshot.log.access).map_err(CliError::AccessLog)
+    Ok(AccessLog::start(&snapshot.log.access)?)
 }
 
 /// Logs the warnings of a configuration that comes into force.
@@ -52,7 +70,7 @@ fn tell(warnings: &Warnings) {
 }
 
 /// The one line at start: what listens, which policy, the database's date.
-fn started(file: &Path, snapshot: &Snapshot, server: &Server) {
+fn started(file: &Path, snapshot: &Snapshot, server: &Server, admin: Option<SocketAddr>) {
     let addresses: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
     let built = snapshot
         .routes
@@ -68,6 +86,7 @@ fn started(file: &Path, snapshot: &Snapshot, server: &Server) {
     );
     tracing::info!(
         listening = addresses.join(" "),
+        admin = admin.map_or_else(|| "off".to_owned(), |address| address.to_string()),
         policy = %file.display(),
         routes = snapshot.routes.len(),
         tests_passed = snapshot.tests.len(),
@@ -89,9 +108,14 @@ fn reloader(
         tell(&warnings);
         Ok(snapshot)
     };
-    let swapped = move |snapshot: &Snapshot| {
-        program_log.set(&snapshot.log);
-        spool.reopen(&snapshot.log.access);
+    let prepare = move |snapshot: &Snapshot| -> Result<Commit, Refused> {
+        let opened = Opened::new(&snapshot.log.access)?;
+        let (program_log, spool) = (program_log.clone(), spool.clone());
+        let settings = snapshot.log.clone();
+        Ok(Box::new(move || {
+            program_log.set(&settings);
+            spool.go_over_to(opened);
+        }))
     };
-    Reloader::new(Arc::clone(policy), Box::new(load), Box::new(swapped))
+    Reloader::new(Arc::clone(policy), Box::new(load), Box::new(prepare))
 }

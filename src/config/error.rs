@@ -8,17 +8,26 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Tone, Origin, Renderer, Snippet};
 
+use super::SourceFile;
 use super::source::Source;
 
 /// Why a configuration was refused: every error in it, in order of position.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", render_all(.0))]
-pub struct ConfigErrors(pub(super) Vec<Finding>);
+#[error("{}", render_all(findings))]
+pub struct ConfigErrors {
+    pub(super) findings: Vec<Finding>,
+    pub(super) sources: Vec<SourceFile>,
+}
 
 impl ConfigErrors {
     /// The errors, in order of position; never empty.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
-        self.0.iter()
+        self.findings.iter()
+    }
+
+    /// The files that were read, or could not be: one of them has to change.
+    pub fn sources(&self) -> &[SourceFile] {
+        &self.sources
     }
 }
 

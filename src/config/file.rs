@@ -38,6 +38,7 @@ pub(super) struct ConfigFile {
     pub(super) disclose: Maybe<bool>,
     pub(super) downstream: Maybe<Downstream>,
     pub(super) policy: Policy,
+    pub(super) admin: Admin,
     pub(super) log: Log,
     pub(super) routes: Vec<Route>,
     pub(super) tests: Vec<Test>,
@@ -193,6 +194,13 @@ pub(super) struct Response {
 pub(super) enum Downstream {
     Public,
     Private,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Admin {
+    pub(super) listen: Maybe<String>,
+    pub(super) token_file: Maybe<String>,
+    pub(super) hosts: Option<List>,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -16,7 +16,9 @@ mod reader;
 mod schema;
 mod snapshot;
 mod source;
+mod source_file;
 mod spelling;
+mod token;
 mod units;
 mod warn;
 
@@ -26,4 +28,6 @@ mod tests;
 pub use error::{ConfigErrors, Finding, Level, Warnings};
 pub use load::{load, load_embedded};
 pub use policy_test::{Expect, PolicyTest, TestRequest};
-pub use snapshot::{ResponseFields, Route, ServerSettings, Snapshot};
+pub use snapshot::{AdminSettings, ResponseFields, Route, ServerSettings, Snapshot};
+pub use source_file::{Held, SourceFile};
+pub use token::{Token, TokenError};

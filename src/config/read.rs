@@ -2,8 +2,9 @@
 
 use super::error::Spot;
 use super::file::{
-    CacheKey, Client, ConfigFile, Downstream, Geo, ImageClient, Images, Ip, Limits, Log, Mode,
-    Origin, Origins, Policy, Referrer, Request, Response, Route, Server, Test, Unknown, UserAgent,
+    Admin, CacheKey, Client, ConfigFile, Downstream, Geo, ImageClient, Images, Ip, Limits, Log,
+    Mode, Origin, Origins, Policy, Referrer, Request, Response, Route, Server, Test, Unknown,
+    UserAgent,
 };
 use super::reader::Table;
 use crate::access::Missing;
@@ -60,10 +61,8 @@ const CLIENT_ADDRESSES: &[(&str, ClientAddressMode)] = &[
 /// Reads the whole file.
 pub(super) fn file(top: &Table<'_>) -> ConfigFile {
     let access = top.table("access", "access");
-    // Nothing in these works yet; opening them reports what is in them.
-    for name in ["cache", "admin"] {
-        let _ = top.table(name, name);
-    }
+    // Nothing in it works yet; opening it reports what is in it.
+    let _ = top.table("cache", "cache");
     ConfigFile {
         server: top
             .table("server", "server")
@@ -79,6 +78,9 @@ pub(super) fn file(top: &Table<'_>) -> ConfigFile {
             .as_ref()
             .and_then(|access| access.choice("downstream", DOWNSTREAM)),
         policy: policy(top, access.as_ref()),
+        admin: top
+            .table("admin", "admin")
+            .map_or_else(Admin::default, |t| admin(&t)),
         log: top
             .table("log", "log")
             .map_or_else(Log::default, |t| log(&t)),
@@ -239,6 +241,14 @@ fn response(table: &Table<'_>) -> Response {
     Response {
         set: table.free_texts("set"),
         remove: table.list("remove"),
+    }
+}
+
+fn admin(table: &Table<'_>) -> Admin {
+    Admin {
+        listen: table.text("listen"),
+        token_file: table.text("token_file"),
+        hosts: table.list("hosts"),
     }
 }
 

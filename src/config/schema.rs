@@ -47,7 +47,6 @@ pub(super) enum Off {
     /// There is no such value.
     Never,
     False,
-    EmptyList,
     Text(&'static str),
     ZeroDuration,
     ZeroSize,
@@ -71,9 +70,6 @@ const UNSUPPORTED: &[(&str, Off)] = &[
     ("route.cache.stale_while_revalidate", Off::ZeroDuration),
     ("route.cache.stale_if_error", Off::ZeroDuration),
     ("route.cache.set_cookie", Off::Never),
-    ("admin.listen", Off::Text("")),
-    ("admin.token_file", Off::Text("")),
-    ("admin.hosts", Off::EmptyList),
 ];
 
 /// The table of that name, which must be one of [`SECTIONS`].
@@ -97,7 +93,6 @@ impl Off {
         match self {
             Self::Never => false,
             Self::False => value.as_bool() == Some(false),
-            Self::EmptyList => value.as_array().is_some_and(|list| list.is_empty()),
             Self::Text(off) => text == Some(off),
             Self::ZeroDuration => text.and_then(units::duration).is_some_and(|d| d.is_zero()),
             Self::ZeroSize => text.and_then(units::size) == Some(0),
@@ -109,7 +104,6 @@ impl Off {
         let written = match self {
             Self::Never => return None,
             Self::False => "false",
-            Self::EmptyList => "[]",
             Self::Text(off) => return Some(format!("\"{off}\"")),
             Self::ZeroDuration => "\"0s\"",
             Self::ZeroSize => "\"0\"",

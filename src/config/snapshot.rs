@@ -1,13 +1,12 @@
 //! One whole configuration, compiled: what a request is handled by.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::PolicyTest;
+use super::{PolicyTest, SourceFile, Token};
 use crate::access::Ruleset;
 use crate::cache::key::KeyRules;
 use crate::client::ClientRules;
@@ -31,12 +30,15 @@ pub struct Snapshot {
     pub routes: Vec<Route>,
     /// Finds a route by its place in [`Self::routes`]; none: the catch-all.
     pub matcher: RouteMatcher,
+    /// `[admin]`.
+    pub admin: AdminSettings,
     /// `[log]`.
     pub log: LogSettings,
     /// `[[test]]`.
     pub tests: Vec<PolicyTest>,
-    /// The files this was made from: the configuration, lists, databases.
-    pub sources: Vec<PathBuf>,
+    /// The files this was made from: the configuration first, then lists and
+    /// databases.
+    pub sources: Vec<SourceFile>,
 }
 
 /// The `[server]` table, compiled.
@@ -64,6 +66,17 @@ pub struct ServerSettings {
     pub merge_slashes: bool,
     /// `drain_timeout`.
     pub drain_timeout: Duration,
+}
+
+/// The `[admin]` table, compiled.
+#[derive(Clone, Debug, Default)]
+pub struct AdminSettings {
+    /// `listen`; `None`: off.
+    pub listen: Option<SocketAddr>,
+    /// What is in `token_file`; `None`: nobody may change anything.
+    pub token: Option<Token>,
+    /// `hosts`.
+    pub hosts: Vec<HostPattern>,
 }
 
 /// A route with everything that applies to it, inherited or its own.
@@ -98,7 +111,11 @@ pub struct ResponseFields {
 impl Snapshot {
     /// The route at `index`, or the catch-all.
     pub fn route(&self, index: Option<usize>) -> &Route {
-        let last = self.routes.len() - 1;
-        &self.routes[index.unwrap_or(last)]
+        &self.routes[self.place(index)]
+    }
+
+    /// Where in [`Self::routes`] that is.
+    pub fn place(&self, index: Option<usize>) -> usize {
+        index.unwrap_or(self.routes.len() - 1)
     }
 }

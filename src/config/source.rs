@@ -1,10 +1,10 @@
 //! The texts that errors point into: the configuration file and the lists it
 //! names.
 
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::{fs, io};
 
 use super::error::{Finding, Place};
 
@@ -48,15 +48,18 @@ impl Source {
         })
     }
 
-    /// Reads a configuration file; what is wrong with it as a whole is one
-    /// error that names the path.
-    pub(super) fn read(path: &Path) -> Result<Arc<Self>, Box<Finding>> {
+    /// The text of a configuration file that was read; what is wrong with it
+    /// as a whole is one error that names the path.
+    pub(super) fn of_bytes(
+        path: &Path,
+        bytes: io::Result<Vec<u8>>,
+    ) -> Result<Arc<Self>, Box<Finding>> {
         let refuse = |message: String, help: &str| {
             Err(Box::new(
                 Finding::error(Place::file(path), "", message).help(help),
             ))
         };
-        let bytes = match fs::read(path) {
+        let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
                 let why = why_unreadable(&error);

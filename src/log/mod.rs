@@ -5,4 +5,5 @@ pub mod counters;
 pub mod program;
 mod settings;
 
+pub use access::rfc3339;
 pub use settings::{AccessTarget, ClientAddressMode, Level, LogFormat, LogSettings};

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, Layered, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{Registry, fmt, reload};
@@ -18,7 +19,7 @@ type Format = Box<dyn Layer<Registry> + Send + Sync>;
 #[derive(Clone)]
 pub struct ProgramLog {
     format: reload::Handle<Format, Registry>,
-    level: reload::Handle<LevelFilter, Formatted>,
+    level: reload::Handle<Targets, Formatted>,
 }
 
 impl std::fmt::Debug for ProgramLog {
@@ -68,12 +69,18 @@ fn format(format: LogFormat) -> Format {
     }
 }
 
-fn filter(level: Level) -> LevelFilter {
-    match level {
+fn filter(level: Level) -> Targets {
+    let level = match level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
-    }
+    };
+    // It warns of each folder that was removed with a watch on it, as every
+    // swap of a ConfigMap does.
+    let watches = level.min(LevelFilter::ERROR);
+    Targets::new()
+        .with_default(level)
+        .with_target("notify", watches)
 }

@@ -1,5 +1,6 @@
 //! A request body on its way to the origin.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -14,6 +15,8 @@ use super::flow::{Flow, UploadState};
 #[derive(Debug, Default)]
 pub struct Upload {
     body: Option<Incoming>,
+    /// To which the bytes that come are added.
+    received: Option<Rc<Cell<u64>>>,
     /// How many more bytes `server.max_body` allows.
     left: u64,
     flow: Option<Going>,
@@ -48,6 +51,15 @@ impl Upload {
             body: Some(body).filter(|body| !body.is_end_stream()),
             left: max,
             flow: None,
+            received: None,
+        }
+    }
+
+    /// Adds the bytes that come of it to `received`.
+    pub fn counted(self, received: &Rc<Cell<u64>>) -> Self {
+        Self {
+            received: Some(Rc::clone(received)),
+            ..self
         }
     }
 
@@ -81,6 +93,9 @@ impl Upload {
             return Err(UploadError::TooLarge);
         };
         self.left = left;
+        if let Some(received) = &self.received {
+            received.set(received.get() + length);
+        }
         if let Some(Going(flow)) = &self.flow {
             flow.received(data.len());
         }

@@ -70,6 +70,8 @@ pub struct Plan<'a> {
     pub target: Target<'a>,
     /// The route it is on.
     pub route: &'a Route,
+    /// Its place among the routes of the snapshot.
+    pub place: usize,
     /// Whether it may pass.
     pub judgement: Judgement,
     received: &'a Received,
@@ -114,7 +116,8 @@ impl<'a> Plan<'a> {
                 Reject::NoPath
             });
         }
-        let route = snapshot.route(snapshot.matcher.find(host, &target.path)?);
+        let place = snapshot.place(snapshot.matcher.find(host, &target.path)?);
+        let route = &snapshot.routes[place];
         if !route.origin.methods.contains(method) {
             return Err(Reject::Method);
         }
@@ -130,6 +133,7 @@ impl<'a> Plan<'a> {
             client,
             target,
             route,
+            place,
             judgement,
             received,
         })

@@ -9,8 +9,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use super::record::Record;
 use crate::origin::{Download, DownloadError};
 
-/// A response body. When it is dropped, at its end or before, the request is
-/// over: its log line is written.
+/// A response body.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
@@ -20,7 +19,7 @@ pub struct Body {
 /// What is left of a response whose body has been handed over: its log line,
 /// written when this is dropped.
 #[derive(Debug, Default)]
-pub struct Tail(Record);
+pub struct Tail(Option<Record>);
 
 #[derive(Debug)]
 enum Content {
@@ -53,14 +52,16 @@ impl Body {
         if matches!(self.content, Content::Origin { .. }) && !self.is_end_stream() {
             self.record.failed(why);
         }
-        Tail(std::mem::take(&mut self.record))
+        Tail(Some(self.record))
     }
 }
 
 impl Tail {
     /// Not all of the response went out.
     pub fn cut(mut self, why: &'static str) {
-        self.0.failed(why);
+        if let Some(record) = &mut self.0 {
+            record.failed(why);
+        }
     }
 }
 
@@ -98,17 +99,6 @@ impl HttpBody for Body {
         match &self.content {
             Content::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Origin(download) => download.size_hint(),
-        }
-    }
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        if let Content::Origin(download) = &self.content
-            && !download.is_end_stream()
-        {
-            self.record
-                .failed("the client went away within the response");
         }
     }
 }

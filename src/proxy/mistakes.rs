@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::ClientFrom;
 use crate::config::Snapshot;
+use crate::log::counters::RequestCounters;
 use crate::plan::{Arrival, Plan, Received};
 
 /// How often each is told.
@@ -47,27 +48,31 @@ impl Mistakes {
         received: &Received,
         arrival: &Arrival,
         plan: &Plan<'_>,
+        counters: &RequestCounters,
     ) {
         let field = snapshot.client.field.name();
         let peer = arrival.peer.ip();
         if plan.client.peer_trusted {
-            if plan.client.from == ClientFrom::Peer
-                && let Some(requests) = self.unnamed.count(self.since.elapsed())
-            {
+            if plan.client.from != ClientFrom::Peer {
+                return;
+            }
+            counters.unnamed.add(1);
+            if let Some(requests) = self.unnamed.count(self.since.elapsed()) {
                 tracing::warn!(
                     requests, %peer,
                     "a trusted proxy names no client in {field}: the rules judge the proxy itself; \
                      check client.header, and that the proxy sets the field"
                 );
             }
-        } else if received.headers.contains_key(field)
-            && let Some(requests) = self.unbelieved.count(self.since.elapsed())
-        {
-            tracing::warn!(
-                requests, %peer,
-                "{field} came from a peer that is not trusted, and is not believed; \
-                 if the peer is a proxy of yours, add it to client.trusted_proxies"
-            );
+        } else if received.headers.contains_key(field) {
+            counters.unbelieved.add(1);
+            if let Some(requests) = self.unbelieved.count(self.since.elapsed()) {
+                tracing::warn!(
+                    requests, %peer,
+                    "{field} came from a peer that is not trusted, and is not believed; \
+                     if the peer is a proxy of yours, add it to client.trusted_proxies"
+                );
+            }
         }
     }
 }

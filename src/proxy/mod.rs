@@ -3,6 +3,7 @@
 mod allow;
 mod answer;
 mod body;
+mod count;
 mod forward;
 mod framing;
 mod instance;
@@ -29,6 +30,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, Version};
 
 use self::answer::Answer;
+use self::count::Counting;
 use self::forward::{Errand, Prepared};
 use self::record::{Record, Seen};
 use self::reference::References;
@@ -36,6 +38,7 @@ use self::rest::Rest;
 use crate::access::Decision;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
+use crate::log::counters::WorkerCounters;
 use crate::origin::Origins;
 use crate::plan::{Arrival, Plan, Received, Reject};
 
@@ -48,9 +51,14 @@ pub struct Proxy {
     origins: Origins,
     references: References,
     journal: Rc<Journal>,
+    counting: Rc<Counting>,
 }
 
 /// How a request goes on once everything about it is known.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once; a box would be an allocation a denial"
+)]
 enum Next<'a> {
     /// It is answered here.
     Answer(Response<Body>),
@@ -60,15 +68,18 @@ enum Next<'a> {
 }
 
 impl Proxy {
-    /// A worker's proxy by whatever `policy` is in force.
+    /// A worker's proxy by whatever `policy` is in force; what happens is
+    /// written to `journal` and counted in `counters`.
     pub fn new(
         policy: Arc<ArcSwap<Snapshot>>,
         instance: Arc<Instance>,
         mistakes: Arc<Mistakes>,
         origins: Origins,
         journal: Rc<Journal>,
+        counters: Arc<WorkerCounters>,
     ) -> Self {
         Self {
+            counting: Rc::new(Counting::new(counters)),
             policy,
             instance,
             mistakes,
@@ -96,7 +107,7 @@ impl Proxy {
     fn decide(&self, request: Request<Incoming>, arrival: &Arrival, interim: &Interim) -> Next<'_> {
         let snapshot = self.policy.load();
         let reference = self.references.next();
-        let mut record = Record::start(&snapshot, &self.journal);
+        let mut record = Record::start(&snapshot, &self.journal, &self.counting);
         let (head, body) = request.into_parts();
         let rest = Rest::new(&head, body);
         let framing = framing::check(&head.headers);
@@ -120,7 +131,8 @@ impl Proxy {
                 Next::Answer(rest.drop_and_close(Answer::too_large(reference), record))
             }
             Ok(mut prepared) => {
-                let mut request = prepared.request(received, rest.into_body());
+                let request = prepared.request(received, rest.into_body());
+                let mut request = request.map(|body| body.counted(self.counting.received()));
                 if version == Version::HTTP_11 {
                     interim.listen(&mut request, &self.instance);
                 }
@@ -145,7 +157,9 @@ impl Proxy {
             Answer::rejected(reject, allow, reference)
         })?;
         let known = record.planned(seen, &plan);
-        self.mistakes.look(snapshot, received, arrival, &plan);
+        let counters = self.counting.requests();
+        self.mistakes
+            .look(snapshot, received, arrival, &plan, counters);
         if let Decision::Deny(rule) = plan.judgement.decision {
             return Err(Answer::denied(snapshot.disclose.then_some(rule), reference));
         }

@@ -1,20 +1,22 @@
-//! The access log line of one request (section 13).
+//! What is counted and logged of one request (section 13).
 
-use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::header::{self, HeaderName};
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Method, StatusCode, Version};
 
+use super::count::Counting;
 use super::reference::Reference;
-use crate::access::Decision;
+use crate::access::{Decision, RuleIds};
 use crate::client::{Client, PeerAddr};
 use crate::config::Snapshot;
 use crate::images::Choice;
 use crate::log::AccessTarget;
 use crate::log::access::{Draft, Journal, Outcome, shown, shown_in_field};
+use crate::log::counters::{Ended, RouteSlot, Verdict};
 use crate::message::Scheme;
 use crate::plan::{Arrival, Plan, Received, client_from};
 
@@ -25,20 +27,29 @@ static DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 /// What nginx logs when the client went away before there was a status.
 const CLIENT_CLOSED: u16 = 499;
 
-/// What is known of a request; written as a line when it is dropped. With
-/// the log off it is nothing.
-#[derive(Debug, Default)]
-pub(super) struct Record(Option<Box<Open>>);
-
+/// What is known of a request. It is counted once, when this is dropped,
+/// whatever became of it; and then its line is written.
 #[derive(Debug)]
-struct Open {
-    journal: Rc<Journal>,
-    started: Instant,
-    draft: Option<Draft>,
+pub(super) struct Record {
+    counting: Rc<Counting>,
+    route: RouteSlot,
+    verdict: Verdict,
+    would_deny: RuleIds,
     status: Option<StatusCode>,
     bytes: u64,
     origin: Option<Duration>,
-    error: Option<Cow<'static, str>>,
+    error: Option<&'static str>,
+    /// With the log off it is nothing.
+    line: Option<Box<Line>>,
+}
+
+#[derive(Debug)]
+struct Line {
+    journal: Rc<Journal>,
+    started: Instant,
+    draft: Option<Draft>,
+    /// Why the request was rejected.
+    reject: Option<String>,
 }
 
 /// A request as it was seen.
@@ -60,44 +71,49 @@ pub(super) struct Known<'a> {
 
 impl Record {
     /// The record of a request that has just come.
-    pub(super) fn start(snapshot: &Snapshot, journal: &Rc<Journal>) -> Self {
-        if snapshot.log.access == AccessTarget::Off {
-            return Self(None);
-        }
-        Self(Some(Box::new(Open {
-            journal: Rc::clone(journal),
-            started: Instant::now(),
-            draft: None,
+    pub(super) fn start(
+        snapshot: &Arc<Snapshot>,
+        journal: &Rc<Journal>,
+        counting: &Rc<Counting>,
+    ) -> Self {
+        counting.follow(snapshot);
+        let logged = snapshot.log.access != AccessTarget::Off;
+        Self {
+            counting: Rc::clone(counting),
+            route: RouteSlot::NONE,
+            verdict: Verdict::Reject,
+            would_deny: RuleIds::default(),
             status: None,
             bytes: 0,
             origin: None,
             error: None,
-        })))
+            line: logged.then(|| Box::new(Line::start(journal))),
+        }
     }
 
     /// It was answered before any rule saw it.
     pub(super) fn rejected(&mut self, seen: &Seen<'_>, error: &str) {
-        let Some(open) = &mut self.0 else { return };
-        open.error = Some(error.to_owned().into());
+        let Some(line) = &mut self.line else { return };
+        line.reject = Some(error.to_owned());
         let client = seen
             .snapshot
             .client
             .find(seen.arrival.peer, &seen.received.headers)
             .ok();
-        let mut draft = open.journal.draft();
+        let mut draft = line.journal.draft();
         seen.write_request(&mut draft, seen.arrival.scheme);
         seen.write_client(&mut draft, client.as_ref());
         for key in ["country", "route"] {
             draft.string(key, None);
         }
-        draft.string("verdict", Some(b"reject"));
+        draft.string("verdict", Some(self.verdict.as_str().as_bytes()));
         draft.string("rule", None);
         draft.list("would_deny", std::iter::empty());
         for key in ["variant", "accept", "cache", "cache_key"] {
             draft.string(key, None);
         }
         seen.write_fields(&mut draft);
-        open.draft = Some(draft);
+        line.draft = Some(draft);
     }
 
     /// It never became a request.
@@ -108,9 +124,9 @@ impl Record {
         peer: PeerAddr,
         error: &'static str,
     ) {
-        let Some(open) = &mut self.0 else { return };
-        open.error = Some(error.into());
-        let mut draft = open.journal.draft();
+        self.error = Some(error);
+        let Some(line) = &mut self.line else { return };
+        let mut draft = line.journal.draft();
         draft.string("ref", Some(reference.as_bytes()));
         draft.number("generation", snapshot.generation);
         nulls(&mut draft, &["method", "url", "protocol"]);
@@ -136,73 +152,97 @@ impl Record {
                 "request_method",
             ],
         );
-        open.draft = Some(draft);
+        line.draft = Some(draft);
     }
 
     /// Its plan was made. What that took to write down; `None` with the log
     /// off.
     pub(super) fn planned<'a>(&mut self, seen: &Seen<'_>, plan: &Plan<'a>) -> Option<Known<'a>> {
-        let open = self.0.as_mut()?;
+        self.route = self.counting.slot(plan.place);
+        self.verdict = match plan.judgement.decision {
+            Decision::Forward => Verdict::Forward,
+            Decision::Deny(rule) => Verdict::Deny(rule as u8),
+        };
+        self.would_deny = plan.judgement.would_deny;
+        let line = self.line.as_mut()?;
         let choice = plan.choice();
         let key = plan.cache_key(&choice);
         let known = Known { choice, key };
-        let mut draft = open.journal.draft();
+        let mut draft = line.journal.draft();
         seen.write_request(&mut draft, plan.target.scheme);
         seen.write_client(&mut draft, Some(&plan.client));
-        write_plan(&mut draft, plan, &known);
+        write_plan(&mut draft, plan, self.verdict, &known);
         seen.write_fields(&mut draft);
-        open.draft = Some(draft);
+        line.draft = Some(draft);
         Some(known)
     }
 
     /// The status of the response.
     pub(super) fn status(&mut self, status: StatusCode) {
-        if let Some(open) = &mut self.0 {
-            open.status = Some(status);
-        }
+        self.status = Some(status);
     }
 
     /// Bytes of the body went out.
     pub(super) fn sent(&mut self, bytes: usize) {
-        if let Some(open) = &mut self.0 {
-            open.bytes += bytes as u64;
-        }
+        self.bytes += bytes as u64;
     }
 
     /// The origin needed so long for its response head.
     pub(super) fn origin_took(&mut self, time: Duration) {
-        if let Some(open) = &mut self.0 {
-            open.origin = Some(time);
-        }
+        self.origin = Some(time);
     }
 
     /// Something went wrong; the first error is the one told.
     pub(super) fn failed(&mut self, error: &'static str) {
-        if let Some(open) = &mut self.0 {
-            open.error.get_or_insert(error.into());
-        }
+        self.error.get_or_insert(error);
     }
-}
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        let Some(draft) = self.draft.take() else {
-            return;
-        };
+    fn write(&self, line: &Line, draft: Draft) {
         let gone = self
             .status
             .is_none()
             .then_some("the client went away before the response");
-        self.journal.write(
+        let error = line.reject.as_deref().or(self.error);
+        line.journal.write(
             draft,
             &Outcome {
                 status: self.status.map_or(CLIENT_CLOSED, |status| status.as_u16()),
                 bytes: self.bytes,
                 origin: self.origin,
-                total: self.started.elapsed(),
-                error: self.error.as_deref().or(gone),
+                total: line.started.elapsed(),
+                error: error.or(gone),
             },
         );
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.counting.ended(&Ended {
+            route: self.route,
+            verdict: self.verdict,
+            would_deny: self.would_deny.bits(),
+            status: self.status.map(|status| status.as_u16()),
+            sent: self.bytes,
+            origin: self.origin,
+            error: self.error,
+        });
+        if let Some(mut line) = self.line.take()
+            && let Some(draft) = line.draft.take()
+        {
+            self.write(&line, draft);
+        }
+    }
+}
+
+impl Line {
+    fn start(journal: &Rc<Journal>) -> Self {
+        Self {
+            journal: Rc::clone(journal),
+            started: Instant::now(),
+            draft: None,
+            reject: None,
+        }
     }
 }
 
@@ -272,18 +312,18 @@ impl Seen<'_> {
     }
 }
 
-fn write_plan(draft: &mut Draft, plan: &Plan<'_>, known: &Known<'_>) {
+fn write_plan(draft: &mut Draft, plan: &Plan<'_>, verdict: Verdict, known: &Known<'_>) {
     let geo = plan.route.rules.geo();
     let country = geo
         .and_then(|geo| geo.country(plan.client.address))
         .map(|code| code.to_string());
     draft.string("country", country.as_deref().map(str::as_bytes));
     draft.string("route", Some(plan.route.name.as_bytes()));
-    let (verdict, rule) = match plan.judgement.decision {
-        Decision::Forward => ("forward", None),
-        Decision::Deny(rule) => ("deny", Some(rule.as_str().as_bytes())),
+    draft.string("verdict", Some(verdict.as_str().as_bytes()));
+    let rule = match plan.judgement.decision {
+        Decision::Forward => None,
+        Decision::Deny(rule) => Some(rule.as_str().as_bytes()),
     };
-    draft.string("verdict", Some(verdict.as_bytes()));
     draft.string("rule", rule);
     let would_deny = plan.judgement.would_deny.iter();
     draft.list(

@@ -17,7 +17,7 @@ impl Proxy {
         let reference = self.references.next();
         let reason = status.canonical_reason().unwrap_or("Error");
         let (body, id) = reference.body(reason);
-        let mut record = Record::start(&snapshot, &self.journal);
+        let mut record = Record::start(&snapshot, &self.journal, &self.counting);
         record.unread(&snapshot, reference, peer, why);
         record.status(status);
         record.sent(body.len());

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::body::Body as _;
 use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Response, StatusCode, Version};
 
-use super::body::Body;
 use super::framing;
 use super::instance::Instance;
-use super::record::Record;
 use crate::config::{ResponseFields, Route};
 use crate::message::{cache_control, connection, vary};
 use crate::origin::{Download, OriginError};
@@ -65,7 +62,13 @@ impl Edit {
     }
 }
 
-/// Passes a response on.
+/// A response as it is passed on; without a body where none may follow.
+pub(super) struct Passed {
+    pub(super) head: Parts,
+    pub(super) body: Option<Download>,
+}
+
+/// Makes the origin's response the client's.
 ///
 /// # Errors
 ///
@@ -74,8 +77,7 @@ pub(super) fn respond(
     response: Response<Download>,
     edit: &Edit,
     instance: &Instance,
-    record: &mut Record,
-) -> Result<Response<Body>, OriginError> {
+) -> Result<Passed, OriginError> {
     let (mut head, body) = response.into_parts();
     let status = head.status;
     let has_body =
@@ -90,16 +92,14 @@ pub(super) fn respond(
         // HTTP/1.1, hyper would promise to keep it.
         head.version = edit.asked.version;
     }
-    record.status(status);
-    let record = std::mem::take(record);
     let body = match desynchronised {
         true => {
             body.close();
-            Body::own(Bytes::new(), record)
+            None
         }
-        false => Body::origin(body, record),
+        false => Some(body),
     };
-    Ok(Response::from_parts(head, body))
+    Ok(Passed { head, body })
 }
 
 fn pass_on(head: &mut Parts, instance: &Instance) {

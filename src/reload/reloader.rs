@@ -6,27 +6,78 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::{ServerSettings, Snapshot};
+use super::files::STILL;
+use super::guard::Doubts;
+use super::status::Status;
+use crate::config::{ConfigErrors, Snapshot, SourceFile};
 
 /// Compiles the configuration anew.
 pub type Load<E> = Box<dyn Fn() -> Result<Snapshot, E> + Send>;
 
-/// Told of every snapshot that has come into force.
-pub type Swapped = Box<dyn Fn(&Snapshot) + Send>;
+/// Gets what does not look at the policy by itself ready for a snapshot; what
+/// it gives then puts that into force, and cannot fail.
+pub type Prepare<E> = Box<dyn Fn(&Snapshot) -> Result<Commit, E> + Send>;
+
+/// Puts into force what was got ready.
+pub type Commit = Box<dyn FnOnce()>;
+
+/// Why a configuration is not taken.
+pub trait Refusal: Error + 'static {
+    /// The files that were read, or could not be: once one of them changes,
+    /// it is worth another try.
+    fn sources(&self) -> &[SourceFile];
+}
+
+/// Who wants a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A file changed, whoever did that.
+    Change,
+    /// Someone asked for it, and so confirms what is in the files.
+    Asked,
+}
 
 /// Puts a new configuration into force, or keeps the old one.
 pub struct Reloader<E> {
     policy: Arc<ArcSwap<Snapshot>>,
     /// What the server runs by until it is restarted.
-    started: ServerSettings,
+    started: AtStart,
     load: Load<E>,
-    swapped: Swapped,
+    prepare: Prepare<E>,
+    status: Status,
 }
+
+/// The keys that are only read at the start, and what they say.
+type AtStart = Vec<(&'static str, String)>;
 
 /// The configuration was not taken; the old one stays in force.
 #[derive(Debug, thiserror::Error)]
-#[error("the configuration is not taken, the old one stays in force")]
-pub struct ReloadError<E: Error + 'static>(#[source] pub E);
+pub enum ReloadError<E: Error + 'static> {
+    /// It is wrong.
+    #[error("the configuration is not taken, the old one stays in force")]
+    Refused(#[source] E),
+    /// Nobody has confirmed it.
+    #[error("the change is not taken, the old configuration stays in force")]
+    Doubtful(#[source] Doubts),
+    /// What it calls for cannot be had.
+    #[error("the configuration is not taken, the old one stays in force")]
+    NotReady(#[source] E),
+    /// A file was written just before it was read.
+    #[error("the files are still being written")]
+    Restless,
+}
+
+/// How a reload went that was told of.
+pub(super) enum Attempt {
+    /// The files have to come to rest first.
+    Restless,
+    Ended {
+        /// The new generation, or why there is none.
+        outcome: Result<u64, String>,
+        /// The files that were read.
+        sources: Vec<SourceFile>,
+    },
+}
 
 impl<E> fmt::Debug for Reloader<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,16 +85,26 @@ impl<E> fmt::Debug for Reloader<E> {
     }
 }
 
-impl<E: Error + 'static> Reloader<E> {
-    /// Reloads `policy`, which the server was started with, by `load`, which also runs the policy's tests;
-    /// `swapped` adjusts what does not look at the policy by itself.
-    pub fn new(policy: Arc<ArcSwap<Snapshot>>, load: Load<E>, swapped: Swapped) -> Self {
-        let started = policy.load().server.clone();
+impl Refusal for ConfigErrors {
+    fn sources(&self) -> &[SourceFile] {
+        self.sources()
+    }
+}
+
+impl<E: Refusal> Reloader<E> {
+    /// Reloads `policy`, which the server was started with, by `load`, which
+    /// also runs the policy's tests, and `prepare`.
+    pub fn new(policy: Arc<ArcSwap<Snapshot>>, load: Load<E>, prepare: Prepare<E>) -> Self {
+        let snapshot = policy.load();
+        let started = at_start(&snapshot);
+        let status = Status::new(&snapshot);
+        drop(snapshot);
         Self {
             policy,
             started,
             load,
-            swapped,
+            prepare,
+            status,
         }
     }
 
@@ -52,21 +113,50 @@ impl<E: Error + 'static> Reloader<E> {
         self.policy.load_full()
     }
 
+    /// How the reloads went.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
     /// Loads and swaps.
     ///
     /// # Errors
     ///
-    /// [`ReloadError`]; nothing has changed then.
-    pub fn reload(&self) -> Result<Arc<Snapshot>, ReloadError<E>> {
+    /// [`ReloadError`]; the old snapshot is in force then.
+    pub fn reload(&self, trigger: Trigger) -> Result<Arc<Snapshot>, ReloadError<E>> {
+        self.load(trigger).0
+    }
+
+    /// The same, with the files that were read.
+    fn load(&self, trigger: Trigger) -> (Result<Arc<Snapshot>, ReloadError<E>>, Vec<SourceFile>) {
+        let loaded = (self.load)();
+        let sources = match &loaded {
+            Ok(snapshot) => snapshot.sources.clone(),
+            Err(refusal) => refusal.sources().to_vec(),
+        };
+        let restless = |file: &SourceFile| file.was_changed_within(STILL);
+        if trigger == Trigger::Change && sources.iter().any(restless) {
+            return (Err(ReloadError::Restless), sources);
+        }
+        let loaded = loaded.map_err(ReloadError::Refused);
+        let swapped = loaded.and_then(|snapshot| self.swap(snapshot, trigger));
+        (swapped, sources)
+    }
+
+    fn swap(&self, mut new: Snapshot, trigger: Trigger) -> Result<Arc<Snapshot>, ReloadError<E>> {
         let old = self.policy.load_full();
-        let mut new = (self.load)().map_err(ReloadError)?;
+        if trigger == Trigger::Change {
+            Doubts::check(&old.sources, &new.sources).map_err(ReloadError::Doubtful)?;
+        }
+        let commit = (self.prepare)(&new).map_err(ReloadError::NotReady)?;
         new.generation = old.generation + 1;
         let new = Arc::new(new);
         self.policy.store(Arc::clone(&new));
+        commit();
+        self.status.succeeded(&new);
         for key in self.needs_restart(&new) {
             tracing::warn!("{key} has changed, which takes a restart to come into force");
         }
-        (self.swapped)(&new);
         tracing::info!(
             generation = new.generation,
             "a new configuration is in force"
@@ -76,20 +166,49 @@ impl<E: Error + 'static> Reloader<E> {
 
     /// The keys that are only read at the start, and are not as they were
     /// then.
-    fn needs_restart(&self, new: &Snapshot) -> impl Iterator<Item = &'static str> + use<E> {
-        let (old, new) = (&self.started, &new.server);
-        let listen = (old.listen != new.listen).then_some("server.listen");
-        let workers = (old.workers != new.workers).then_some("server.workers");
-        listen.into_iter().chain(workers)
+    fn needs_restart(&self, new: &Snapshot) -> impl Iterator<Item = &'static str> {
+        let pairs = self.started.iter().zip(at_start(new));
+        pairs.filter_map(|((key, old), (_, new))| (*old != new).then_some(*key))
     }
 
     /// Reloads and logs why it failed.
-    pub(super) fn reload_or_tell(&self) {
-        if let Err(error) = self.reload() {
-            let cause = error.source().map(ToString::to_string).unwrap_or_default();
-            tracing::error!("{error}: {cause}");
+    pub(super) fn attempt(&self, trigger: Trigger) -> Attempt {
+        let (reloaded, sources) = self.load(trigger);
+        let outcome = match reloaded {
+            Ok(new) => Ok(new.generation),
+            Err(ReloadError::Restless) => return Attempt::Restless,
+            Err(error) => Err(self.tell(&error)),
+        };
+        if outcome.is_err() && trigger == Trigger::Asked {
+            self.renew();
+        }
+        Attempt::Ended { outcome, sources }
+    }
+
+    fn tell(&self, error: &ReloadError<E>) -> String {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("{error}: {cause}");
+        self.status.failed(cause.clone());
+        cause
+    }
+
+    /// Files that are written to are opened again also for the configuration
+    /// that stays: a log is rotated whatever became of the policy.
+    fn renew(&self) {
+        match (self.prepare)(&self.current()) {
+            Ok(commit) => commit(),
+            Err(error) => tracing::error!("{error}; the old one goes on"),
         }
     }
+}
+
+fn at_start(snapshot: &Snapshot) -> AtStart {
+    let server = &snapshot.server;
+    vec![
+        ("server.listen", format!("{:?}", server.listen)),
+        ("server.workers", server.workers.to_string()),
+        ("admin.listen", format!("{:?}", snapshot.admin.listen)),
+    ]
 }
 
 #[cfg(test)]
@@ -111,11 +230,11 @@ mod tests {
         let next = Arc::new(Mutex::new(1));
         let written = Arc::clone(&next);
         let load = move || with_workers(*written.lock().unwrap());
-        let reloader = Reloader::new(policy, Box::new(load), Box::new(|_| {}));
+        let reloader = Reloader::new(policy, Box::new(load), Box::new(|_| Ok(Box::new(|| {}))));
         // The second 2 is no change against what was in force before it.
         for (workers, due) in [(1, 0), (2, 1), (2, 1), (3, 1), (1, 0)] {
             *next.lock().unwrap() = workers;
-            let new = reloader.reload().unwrap();
+            let new = reloader.reload(Trigger::Asked).unwrap();
             let keys: Vec<_> = reloader.needs_restart(&new).collect();
             assert_eq!(keys, ["server.workers"][..due], "{workers}");
         }

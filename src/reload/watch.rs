@@ -1,27 +1,17 @@
-//! When to look at the files again.
+//! When to load again.
 
-use std::collections::BTreeSet;
-use std::error::Error;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-
-use super::Reloader;
-use super::fingerprint::{Contents, Looks};
-
-/// Files are read when they have not changed for so long.
-const STILL: Duration = Duration::from_millis(500);
-
-/// Files that never come to rest are read anyway after this.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::files::Files;
+use super::folders::Folders;
+use super::reloader::{Attempt, Refusal, Reloader, Trigger};
 
 /// How often files are looked at while nothing is heard of them: watches do
-/// not work on every file system.
-const POLL: Duration = Duration::from_secs(5);
+/// not work on every file system, nor for a folder that comes again.
+const POLL: Duration = Duration::from_millis(700);
 
 /// How often files are looked at while they are changing.
 const STEP: Duration = Duration::from_millis(100);
@@ -29,10 +19,12 @@ const STEP: Duration = Duration::from_millis(100);
 enum Message {
     /// Something happened in a folder of a file.
     Look,
-    /// Reload, whether or not anything changed.
-    Reload,
+    /// Reload, whether or not anything changed, and tell who asked.
+    Reload(Option<Waiting>),
     Stop,
 }
+
+type Waiting = SyncSender<Result<u64, String>>;
 
 /// The thread that watches. Dropping it ends it.
 #[derive(Debug)]
@@ -42,10 +34,28 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Reloads now, whatever the files look like (SIGHUP).
+    /// Reloads now, whatever the files look like, which also confirms what a
+    /// change on disk may not do by itself (SIGHUP).
     pub fn reload(&self) {
         // A thread that has ended has said why.
-        let _ = self.messages.send(Message::Reload);
+        let _ = self.messages.send(Message::Reload(None));
+    }
+
+    /// The same, and waits for the outcome, `patience` at most: the new
+    /// generation.
+    ///
+    /// # Errors
+    ///
+    /// Why the old snapshot is still in force, for people.
+    pub fn reload_and_wait(&self, patience: Duration) -> Result<u64, String> {
+        let (outcome, received) = sync_channel(1);
+        let _ = self.messages.send(Message::Reload(Some(outcome)));
+        received.recv_timeout(patience).unwrap_or_else(|error| {
+            Err(match error {
+                RecvTimeoutError::Timeout => "it is still being loaded; see the log".to_owned(),
+                RecvTimeoutError::Disconnected => "the process is about to stop".to_owned(),
+            })
+        })
     }
 }
 
@@ -63,162 +73,108 @@ impl Drop for Handle {
 /// # Errors
 ///
 /// If the thread cannot be started.
-pub fn start<E: Error + 'static>(reloader: Reloader<E>) -> io::Result<Handle> {
+pub fn start<E: Refusal>(reloader: Reloader<E>) -> io::Result<Handle> {
     let (messages, received) = channel();
     let events = messages.clone();
-    let mut files = Files::new(&reloader, Folders::new(events));
+    let folders = Folders::new(move || {
+        let _ = events.send(Message::Look);
+    });
+    let mut watch = Watch {
+        files: Files::new(reloader.current().sources.clone(), folders),
+        reloader,
+        messages: received,
+        asked: Vec::new(),
+    };
     let thread = std::thread::Builder::new()
         .name("reload".to_owned())
-        .spawn(move || run(&reloader, &mut files, &received))?;
+        .spawn(move || while watch.once().is_ok() {})?;
     Ok(Handle {
         messages,
         thread: Some(thread),
     })
 }
 
-fn run<E: Error + 'static>(
-    reloader: &Reloader<E>,
-    files: &mut Files,
-    messages: &Receiver<Message>,
-) {
-    loop {
-        let asked = match messages.recv_timeout(POLL) {
-            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Message::Reload) => true,
-            Ok(Message::Look) | Err(RecvTimeoutError::Timeout) => false,
-        };
-        if !asked {
-            if !files.look_different() {
-                continue;
-            }
-            files.come_to_rest();
-            if !files.are_different() {
-                continue;
-            }
-        }
-        // Remembered before they are read: what changes meanwhile is seen.
-        files.remember();
-        reloader.reload_or_tell();
-        files.follow(reloader);
-    }
+struct Watch<E> {
+    reloader: Reloader<E>,
+    files: Files,
+    messages: Receiver<Message>,
+    /// Who asked for a reload since the last one.
+    asked: Vec<Option<Waiting>>,
 }
 
-/// The files of the configuration as they were when it was last loaded.
-struct Files {
-    paths: Vec<PathBuf>,
-    looks: Looks,
-    contents: Contents,
-    folders: Folders,
-}
+/// The process ends.
+struct Stopped;
 
-impl Files {
-    fn new<E: Error + 'static>(reloader: &Reloader<E>, folders: Folders) -> Self {
-        let paths = reloader.current().sources.clone();
-        let (looks, contents) = (Looks::of(&paths), Contents::of(&paths));
-        let mut files = Self {
-            paths,
-            looks,
-            contents,
-            folders,
-        };
-        files.folders.watch(&files.paths);
-        files
-    }
-
-    fn look_different(&self) -> bool {
-        Looks::of(&self.paths) != self.looks
-    }
-
-    fn are_different(&mut self) -> bool {
-        let looks = Looks::of(&self.paths);
-        let different = Contents::of(&self.paths) != self.contents;
-        if !different {
-            self.looks = looks;
+impl<E: Refusal> Watch<E> {
+    /// Waits until it is time, and reloads.
+    fn once(&mut self) -> Result<(), Stopped> {
+        self.hear(POLL)?;
+        // A log that is written in the same folder is heard of all the time.
+        self.pause(STEP)?;
+        while self.asked.is_empty() {
+            if !self.files.look_different() {
+                return Ok(());
+            }
+            self.settle()?;
+            if self.asked.is_empty() && !self.files.are_different() {
+                return Ok(());
+            }
+            // Nothing came of it if they were written again in that moment.
+            if self.asked.is_empty() && self.reload(Trigger::Change) {
+                return Ok(());
+            }
         }
-        different
+        // One load is enough for all who have asked by now.
+        while self.hear(Duration::ZERO)? {}
+        self.reload(Trigger::Asked);
+        Ok(())
     }
 
-    /// Waits until nothing has changed for a while.
-    fn come_to_rest(&self) {
-        let (begun, mut since) = (Instant::now(), Instant::now());
-        let mut looks = Looks::of(&self.paths);
-        while since.elapsed() < STILL && begun.elapsed() < PATIENCE {
-            std::thread::sleep(STEP);
-            let now = Looks::of(&self.paths);
-            if now != looks {
-                looks = now;
-                since = Instant::now();
+    /// Waits until all files have been still for long enough, or someone asks.
+    fn settle(&mut self) -> Result<(), Stopped> {
+        let mut settling = self.files.settling();
+        while self.asked.is_empty() && !settling.is_over() {
+            self.pause(STEP)?;
+        }
+        Ok(())
+    }
+
+    /// Waits so long, but not on when someone asks.
+    fn pause(&mut self, time: Duration) -> Result<(), Stopped> {
+        let end = Instant::now() + time;
+        while self.asked.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            if !self.hear(left)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears the next message, if one comes within `time`.
+    fn hear(&mut self, time: Duration) -> Result<bool, Stopped> {
+        match self.messages.recv_timeout(time) {
+            Ok(Message::Reload(waiting)) => self.asked.push(waiting),
+            Ok(Message::Look) => {}
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Err(Stopped),
+            Err(RecvTimeoutError::Timeout) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Reloads for all who have asked so far; whether it came to an end.
+    fn reload(&mut self, trigger: Trigger) -> bool {
+        let asked = std::mem::take(&mut self.asked);
+        match self.reloader.attempt(trigger) {
+            Attempt::Restless => false,
+            Attempt::Ended { outcome, sources } => {
+                self.files.follow(sources);
+                for waiting in asked.into_iter().flatten() {
+                    // Who asked may have given up.
+                    let _ = waiting.try_send(outcome.clone());
+                }
+                true
             }
         }
     }
-
-    fn remember(&mut self) {
-        self.looks = Looks::of(&self.paths);
-        self.contents = Contents::of(&self.paths);
-    }
-
-    /// A new configuration may name other files.
-    fn follow<E: Error + 'static>(&mut self, reloader: &Reloader<E>) {
-        let sources = &reloader.current().sources;
-        if *sources != self.paths {
-            self.paths.clone_from(sources);
-            self.remember();
-        }
-        self.folders.watch(&self.paths);
-    }
-}
-
-/// The folders that are watched: those of the files, since a file that is
-/// replaced by a rename takes its watch away; and where symbolic links lead.
-struct Folders {
-    watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
-}
-
-impl Folders {
-    fn new(events: Sender<Message>) -> Self {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Our own reading is no change.
-            if !event.is_ok_and(|event| event.kind.is_access()) {
-                let _ = events.send(Message::Look);
-            }
-        });
-        if let Err(error) = &watcher {
-            tracing::warn!(
-                "files cannot be watched, they are looked at every five seconds: {error}"
-            );
-        }
-        Self {
-            watcher: watcher.ok(),
-            watched: BTreeSet::new(),
-        }
-    }
-
-    fn watch(&mut self, files: &[PathBuf]) {
-        let Some(watcher) = &mut self.watcher else {
-            return;
-        };
-        let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|file| folders_of(file)).collect();
-        for gone in self.watched.difference(&wanted) {
-            // A folder that was removed has taken its watch along.
-            let _ = watcher.unwatch(gone);
-        }
-        for folder in wanted.difference(&self.watched) {
-            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::debug!("{} cannot be watched: {error}", folder.display());
-            }
-        }
-        self.watched = wanted;
-    }
-}
-
-fn folders_of(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let parent = |path: &Path| match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Some(PathBuf::from(".")),
-        folder => folder.map(Path::to_owned),
-    };
-    let real = std::fs::canonicalize(file).ok();
-    parent(file)
-        .into_iter()
-        .chain(real.as_deref().and_then(parent))
 }

@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
@@ -19,11 +18,11 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::limits::Limits;
-use super::lingering;
 use super::link::{Link, Verdict};
 use super::stream::Stream;
 use super::watched::Watched;
 use super::worker::Worker;
+use super::{farewell, lingering};
 use crate::client::PeerAddr;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
@@ -123,10 +122,10 @@ impl Served<'_> {
             if stream.poll_readable(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            let draining = self.worker.is_draining();
-            match self.link.confirm(draining) {
+            let closing = self.worker.closes_idle();
+            match self.link.confirm(self.worker.is_draining()) {
                 Some(verdict) => Poll::Ready(Some(End::Verdict(verdict))),
-                None if draining && !stream.has_bytes() => Poll::Ready(Some(End::Done(Ok(())))),
+                None if closing && !stream.has_bytes() => Poll::Ready(Some(End::Done(Ok(())))),
                 None => Poll::Pending,
             }
         });
@@ -158,11 +157,11 @@ impl Served<'_> {
             if let Poll::Ready(done) = Pin::new(&mut *connection).poll(cx) {
                 return Poll::Ready(End::Done(done));
             }
-            let draining = self.worker.is_draining();
-            if let Some(verdict) = self.link.confirm(draining) {
+            let closing = self.worker.closes_idle();
+            if let Some(verdict) = self.link.confirm(self.worker.is_draining()) {
                 return Poll::Ready(End::Verdict(verdict));
             }
-            if told || !draining || self.link.in_head() {
+            if told || !closing || self.link.in_head() {
                 return Poll::Pending;
             }
             told = true;
@@ -201,8 +200,7 @@ impl Served<'_> {
             self.link.answering();
             let mut response = response.map(|body| Watched::new(body, &self.link));
             if self.worker.is_draining() {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
+                farewell::announce(&mut response);
             }
             Ok(response)
         }

@@ -2,8 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
+#[cfg(target_os = "linux")]
+use socket2::{SockFilter, SockRef};
 
 /// Connections that wait to be accepted; the kernel may allow fewer.
 const BACKLOG: i32 = 4096;
@@ -61,6 +64,41 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Drops every first packet of a handshake from here on; handshakes that have
+/// begun go on. A client whose packet is dropped sends it again after a
+/// second, and finds the next process on the port, or nobody.
+///
+/// # Errors
+///
+/// If the system cannot do that.
+#[cfg(target_os = "linux")]
+pub(super) fn refuse_new(listener: &impl AsFd) -> io::Result<()> {
+    const LOAD_BYTE: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
+    const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
+    const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    const FLAGS: u32 = 13; // their place in a TCP header (RFC 9293 section 3.1)
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(AND, 0, 0, SYN | ACK),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
+/// Only Linux filters packets for a socket.
+///
+/// # Errors
+///
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn refuse_new(_: &impl AsFd) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A bound socket. `[::]` does not take IPv4 along, so that it can stand
 /// beside `0.0.0.0`.
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -82,7 +120,26 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+    use std::time::Duration;
+
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_has_begun_is_let_in_and_nobody_begins() {
+        let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _begun = TcpStream::connect(address).unwrap();
+        refuse_new(&listener).unwrap();
+        let error = TcpStream::connect_timeout(&address, Duration::from_millis(300)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(listener.accept().is_ok());
+        assert_eq!(
+            listener.accept().unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+    }
 
     #[test]
     fn all_workers_share_a_port_and_nobody_else() {

@@ -3,6 +3,7 @@
 mod connection;
 mod crowd;
 mod descriptors;
+mod farewell;
 mod limits;
 mod lingering;
 mod link;

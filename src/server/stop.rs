@@ -33,6 +33,11 @@ impl Stop {
         self.advance(Phase::Stopped);
     }
 
+    /// Whether it is to stop.
+    pub fn is_draining(&self) -> bool {
+        *self.0.borrow() > Phase::Serving
+    }
+
     fn advance(&self, to: Phase) {
         self.0.send_if_modified(|phase| {
             let later = to > *phase;

@@ -8,21 +8,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::thread::JoinHandle;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 
-use super::connection;
 use super::crowd::{self, Crowd};
 use super::limits::Limits as ConnectionLimits;
 use super::seldom::Seldom;
 use super::stop::Stop;
 use super::table::Table;
+use super::{connection, farewell, listen};
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
@@ -31,6 +31,10 @@ use crate::proxy::{Instance, Mistakes, Proxy};
 
 /// How long to wait when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client may take from the first to the third packet of a
+/// handshake, once nobody may begin one any more.
+const LAST_CALL: Duration = Duration::from_millis(200);
 
 /// What all workers share; nothing of it is written on the request path.
 #[derive(Clone, Debug)]
@@ -55,6 +59,7 @@ pub(super) struct Worker {
     pub(super) crowd: Crowd,
     policy: Arc<ArcSwap<Snapshot>>,
     is_draining: Cell<bool>,
+    closes_idle: Cell<bool>,
     accept_errors: Seldom,
     /// Of the process.
     all_open: Arc<AtomicUsize>,
@@ -74,9 +79,9 @@ pub(super) fn start(
     index: usize,
     listeners: Vec<StdListener>,
     shared: Shared,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<thread::JoinHandle<()>> {
     let name = format!("worker-{index}");
-    std::thread::Builder::new().name(name).spawn(move || {
+    thread::Builder::new().name(name).spawn(move || {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default());
@@ -104,12 +109,14 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
                 shared.mistakes,
                 origins,
                 journal,
+                Arc::clone(&counters),
             ),
             counters,
             table: Rc::default(),
             crowd: Crowd::default(),
             policy: Arc::clone(&policy),
             is_draining: Cell::new(false),
+            closes_idle: Cell::new(false),
             accept_errors: Seldom::default(),
             all_open: shared.open,
             open: Cell::new(0),
@@ -117,9 +124,10 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
         });
         let swept = Rc::clone(&worker);
         spawn_local(async move { swept.table.sweep(&swept.is_draining).await });
+        let mut accepting = Vec::with_capacity(listeners.len());
         for listener in listeners {
             match TcpListener::from_std(listener) {
-                Ok(listener) => drop(spawn_local(accept(Rc::clone(&worker), listener, shared.stop.clone()))),
+                Ok(listener) => accepting.push(spawn_local(accept(Rc::clone(&worker), listener, shared.stop.clone()))),
                 Err(error) => tracing::error!("worker {index} cannot listen: {error}"),
             }
         }
@@ -127,7 +135,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
         worker.start_draining();
         let limit = policy.load().server.drain_timeout;
         tokio::select! {
-            () = worker.all_closed() => {}
+            () = all_done(accepting, &worker) => {}
             () = shared.stop.stopped() => {}
             () = tokio::time::sleep(limit) => {
                 tracing::warn!(open = worker.open.get(), "connections are cut: server.drain_timeout");
@@ -149,7 +157,18 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
             },
         }
     }
-    // Closing a listener resets whoever stands in its queue.
+    // Closing a listener resets who has begun to connect, and may have sent a
+    // request by now: nobody may begin any more, and these are let in.
+    if listen::refuse_new(&listener).is_ok() {
+        let mut end = std::pin::pin!(tokio::time::sleep(LAST_CALL));
+        loop {
+            tokio::select! {
+                biased;
+                Ok((stream, peer)) = listener.accept() => admit(&worker, stream, peer),
+                () = &mut end => break,
+            }
+        }
+    }
     poll_fn(|cx| {
         while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(cx) {
             admit(&worker, stream, peer);
@@ -157,6 +176,15 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
         Poll::Ready(())
     })
     .await;
+}
+
+/// Ends when nobody is let in any more, and the last connection is closed.
+async fn all_done(accepting: Vec<JoinHandle<()>>, worker: &Worker) {
+    for listener in accepting {
+        // A panic in one was told when it happened.
+        let _ = listener.await;
+    }
+    worker.all_closed().await;
 }
 
 /// A task a connection: a panic in one costs that one.
@@ -175,13 +203,24 @@ fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
 }
 
 impl Worker {
+    /// Whether each response is to be the last on its connection.
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.get()
     }
 
-    fn start_draining(&self) {
+    /// Whether a connection on which nothing is asked is to be closed.
+    pub(super) fn closes_idle(&self) -> bool {
+        self.closes_idle.get()
+    }
+
+    fn start_draining(self: &Rc<Self>) {
         self.is_draining.set(true);
-        self.table.wake_all();
+        let worker = Rc::clone(self);
+        spawn_local(async move {
+            tokio::time::sleep(farewell::GRACE).await;
+            worker.closes_idle.set(true);
+            worker.table.wake_all();
+        });
     }
 
     /// Some errors are the end of one connection only; the others, such as

@@ -261,7 +261,7 @@ fn explain_stdin_streams_and_goes_on_after_a_bad_line() {
 fn a_port_in_use_is_1_and_names_the_key() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let policy = format!("[server]\nlisten = [\"{address}\"]\n{POLICY}");
+    let policy = format!("[server]\nlisten = [\"{address}\"]\n[admin]\nlisten = \"\"\n{POLICY}");
     let output = on(&policy, &["run", "--config", "FILE"]);
     assert_eq!(code(&output), 1);
     let said = stderr(&output);

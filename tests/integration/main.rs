@@ -5,6 +5,7 @@
 mod policy;
 mod support;
 
+mod admin;
 mod agreement;
 mod answer;
 mod any_bytes;
@@ -27,5 +28,8 @@ mod rules;
 mod running_keys;
 mod seeds;
 mod server;
+mod start;
+mod stop;
 mod streaming;
+mod swap;
 mod tls_origin;

@@ -538,3 +538,42 @@ fn response_remove() {
     let reply = Portcullis::start(&origin, "").client().get("/", "");
     assert_eq!(reply.field("server").unwrap(), "o");
 }
+
+/// What the admin listener of a program with this `[admin]` answers.
+fn asked(admin: &str, request: &str) -> u16 {
+    let toml = format!("[admin]\nlisten = \"127.0.0.1:0\"\n{admin}");
+    let program = Program::start(&Origin::ok(), &toml);
+    Client::connect(program.admin())
+        .send(request)
+        .reply()
+        .status
+}
+
+#[test]
+fn admin_listen() {
+    let program = Program::start(&Origin::ok(), "[admin]\nlisten = \"127.0.0.1:0\"");
+    let health = |address| Client::connect(address).get("/healthz", "").status;
+    assert_eq!(health(program.admin()), 200);
+    assert_eq!(program.threads("admin"), 1);
+    let without = Program::start(&Origin::ok(), "[admin]\nlisten = \"\"");
+    assert_eq!(without.threads("admin"), 0);
+}
+
+#[test]
+fn admin_token_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "0123456789abcdef\n").unwrap();
+    let reload = "POST /-/reload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\n\
+                  Content-Length: 0\r\n\r\n";
+    let key = format!("token_file = \"{}\"", file.display());
+    assert_eq!(asked(&key, reload), 200);
+    assert_eq!(asked("token_file = \"\"", reload), 403);
+}
+
+#[test]
+fn admin_hosts() {
+    let policy = "GET /-/policy HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    assert_eq!(asked("hosts = [\"a.example\"]", policy), 200);
+    assert_eq!(asked("hosts = [\"b.example\"]", policy), 421);
+}

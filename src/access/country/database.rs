@@ -80,13 +80,18 @@ pub enum DatabaseError {
     },
 }
 
+impl DatabaseError {
+    /// The file at `path` cannot be read.
+    pub fn unread(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Read { path, source }
+    }
+}
+
 impl CountryDatabase {
     /// Reads and verifies the file: its tree, and every record.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let bytes = fs::read(path).map_err(|source| DatabaseError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = fs::read(path).map_err(|error| DatabaseError::unread(path, error))?;
         Self::from_bytes(bytes, path)
     }
 
@@ -113,6 +118,11 @@ impl CountryDatabase {
     /// When it was built, in seconds since 1970.
     pub fn build_epoch(&self) -> u64 {
         self.reader.metadata().build_epoch
+    }
+
+    /// Nodes of its search tree: it grows with what the database tells apart.
+    pub fn nodes(&self) -> u64 {
+        self.reader.metadata().node_count.into()
     }
 
     /// What it says it is, such as `GeoLite2-Country`.

@@ -6,6 +6,7 @@ use super::rule::{is_on, mode_must_be_written, must_be_written, nothing_listed};
 use super::{Compiler, written_or};
 use crate::access::country::{CountryCode, CountryDatabase, DatabaseError};
 use crate::access::geo::{GeoPolicy, GeoRule};
+use crate::config::Held;
 use crate::config::error::{Finding, Spot};
 use crate::config::file::{Entry, Geo, Mode, Unknown, Written};
 use crate::config::source::why_unreadable;
@@ -75,12 +76,19 @@ impl Compiler<'_> {
 
     /// The database at `written`, which stands at `spot` or is the default.
     fn database(&mut self, written: &str, spot: &Spot) -> Option<Arc<CountryDatabase>> {
-        let path = self.source(written);
+        let path = self.base.join(written);
         if let Some(known) = self.databases.get(&path) {
             return known.clone();
         }
-        let database = match CountryDatabase::open(&path) {
-            Ok(database) => Some(Arc::new(database)),
+        let (path, bytes) = self.read_source(written);
+        let opened = bytes.map_err(|error| DatabaseError::unread(&path, error));
+        let opened = opened.and_then(|bytes| CountryDatabase::from_bytes(bytes, &path));
+        let database = match opened {
+            Ok(database) => {
+                let nodes = database.nodes();
+                self.holds(&path, Held::Database { nodes });
+                Some(Arc::new(database))
+            }
             Err(error) => {
                 self.findings.add(unusable(spot, &error));
                 None

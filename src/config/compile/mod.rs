@@ -1,5 +1,6 @@
 //! The configuration as written, made into a [`Snapshot`], unit by unit.
 
+mod admin;
 mod agents;
 mod fields;
 mod geo;
@@ -16,6 +17,7 @@ mod tls;
 mod units;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,9 +25,9 @@ use std::sync::Arc;
 use self::rule::{ListLimits, is_on};
 use self::tls::Trusts;
 use self::units::Units;
-use super::Snapshot;
 use super::file::{ConfigFile, Maybe};
 use super::reader::Findings;
+use super::{Held, Snapshot, SourceFile};
 use crate::access::country::CountryDatabase;
 use crate::network::NetworkSet;
 use crate::route::RouteMatcherBuilder;
@@ -40,21 +42,24 @@ struct Compiler<'a> {
     /// The folder that relative paths start at.
     base: PathBuf,
     limits: ListLimits,
-    listeners: Vec<SocketAddr>,
+    /// Where we listen ourselves, by the key that says so.
+    listeners: Vec<(&'static str, SocketAddr)>,
     trusted: Arc<NetworkSet>,
     /// What is opened once, whoever uses it.
     databases: Databases,
     trusts: Trusts,
     /// The files read so far.
-    sources: Vec<PathBuf>,
+    sources: &'a mut Vec<SourceFile>,
 }
 
 /// Compiles `file`, which was read from `path`; `databases` are open already.
+/// Every file that it names is added to `sources`.
 /// `None` if anything in it is wrong; all of it is among the findings then.
 pub(super) fn compile(
     file: &ConfigFile,
     path: &Path,
     databases: Databases,
+    sources: &mut Vec<SourceFile>,
     findings: &Findings,
 ) -> Option<Snapshot> {
     let mut compiler = Compiler {
@@ -65,7 +70,7 @@ pub(super) fn compile(
         trusted: Arc::default(),
         databases,
         trusts: Trusts::new(),
-        sources: vec![path.to_owned()],
+        sources,
     };
     let snapshot = compiler.snapshot(file);
     snapshot.filter(|_| !findings.has_errors())
@@ -77,7 +82,9 @@ impl Compiler<'_> {
             self.trusted = Arc::new(self.networks(list).into_iter().collect());
         }
         let server = self.server(&file.server);
-        self.listeners.clone_from(&server.listen);
+        let listen = server.listen.iter();
+        self.listeners = listen.map(|at| ("server.listen", *at)).collect();
+        let admin = self.admin(&file.admin, &file.spot);
         let client = self.client(&file.client);
         let log = self.log(&file.log);
         let tests = self.tests(&file.tests);
@@ -100,20 +107,31 @@ impl Compiler<'_> {
             disclose: is_on(file.disclose.as_ref()),
             routes: routes.into_iter().collect::<Option<_>>()?,
             matcher: matcher.build(),
+            admin,
             log,
             tests,
-            sources: std::mem::take(&mut self.sources),
+            sources: Vec::new(),
         })
     }
 
-    /// The path in an entry, from the folder of the configuration file on;
-    /// remembered as one that the configuration depends on.
-    fn source(&mut self, written: &str) -> PathBuf {
+    /// Reads the file in an entry, whose path starts at the folder of the
+    /// configuration file; it is remembered as one that the configuration
+    /// depends on, with the very bytes that are compiled.
+    fn read_source(&mut self, written: &str) -> (PathBuf, io::Result<Vec<u8>>) {
         let path = self.base.join(written);
-        if !self.sources.contains(&path) {
-            self.sources.push(path.clone());
+        let (file, bytes) = SourceFile::read(&path);
+        // Read for another route already: a change between is one of the first.
+        if !self.sources.iter().any(|known| known.path == path) {
+            self.sources.push(file);
         }
-        path
+        (path, bytes)
+    }
+
+    /// What the file at `path` turned out to hold.
+    fn holds(&mut self, path: &Path, held: Held) {
+        if let Some(file) = self.sources.iter_mut().find(|file| file.path == path) {
+            file.held = held;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Addresses: `access.ip` and `client.trusted_proxies`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -7,6 +8,7 @@ use ipnet::IpNet;
 use super::Compiler;
 use super::rule::is_on;
 use crate::access::ip::IpRule;
+use crate::config::Held;
 use crate::config::error::{Finding, Place, quoted};
 use crate::config::file::{Entry, Ip, List};
 use crate::config::source::{Source, why_unreadable};
@@ -69,8 +71,8 @@ impl Compiler<'_> {
 
     /// The networks of one of `access.ip.block_files`.
     fn list_file(&mut self, entry: Entry<'_>) -> Vec<IpNet> {
-        let path = self.source(entry.text);
-        let text = match std::fs::read(&path) {
+        let (path, text) = self.read_source(entry.text);
+        let text = match text {
             Ok(text) => text,
             Err(error) => {
                 let why = format!("cannot read {}: {}", path.display(), why_unreadable(&error));
@@ -85,16 +87,38 @@ impl Compiler<'_> {
         };
         let key = entry.spot().key;
         let (entries, errors) = read_list(&text);
+        let ends_in_newline = text.is_empty() || text.ends_with(b"\n");
+        self.holds(
+            &path,
+            Held::List {
+                entries: entries.len() as u64,
+                ends_in_newline,
+            },
+        );
+        let errors_none = errors.is_empty();
         for error in errors {
             let line = line_of(&text, error.line);
             let source = Source::lines(&path, line, error.line as usize);
             self.findings.add(bad_line(&source, &key, error));
+        }
+        if !ends_in_newline && errors_none {
+            self.findings.add(no_newline(entry, &path));
         }
         if let Some(finding) = host_bits_in_file(entry, &path.display().to_string(), &entries) {
             self.findings.add(finding);
         }
         entries.iter().map(|entry| entry.written.network).collect()
     }
+}
+
+/// What a writer leaves behind that was cut off, or is not done yet.
+fn no_newline(entry: Entry<'_>, path: &Path) -> Finding {
+    let message = format!(
+        "the last line of {} has no newline: was it cut short?",
+        path.display()
+    );
+    let help = "end every line with a newline: a list without one is not taken over while running";
+    entry.warning(message).label("this file").help(help)
 }
 
 fn host_bits(entry: Entry<'_>, network: IpNet) -> Finding {

@@ -96,16 +96,18 @@ impl Compiler<'_> {
             self.findings.add(finding.allowed(URLS));
             return None;
         }
-        if let Some(listener) = self
+        if let Some((key, listener)) = self
             .listeners
             .iter()
-            .find(|listener| leads_to(&url, **listener))
+            .find(|(_, listener)| leads_to(&url, *listener))
         {
             let finding = spot.error(format!("this is our own listener, {listener}"));
             self.findings.add(
                 finding
                     .label("requests would go round in a circle")
-                    .help("name the server that has the assets, or change `server.listen`"),
+                    .help(format!(
+                        "name the server that has the assets, or change `{key}`"
+                    )),
             );
         }
         Some(url)

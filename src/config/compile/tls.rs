@@ -1,7 +1,8 @@
 //! `origin.ca_file`, or the platform's root certificates.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Compiler;
@@ -52,11 +53,11 @@ impl Compiler<'_> {
     }
 
     fn ca_file(&mut self, written: &Written<String>) -> Option<Arc<Trust>> {
-        let path = self.source(&written.value);
+        let (path, pem) = self.read_source(&written.value);
         if let Some(known) = self.trusts.get(&Some(path.clone())) {
             return known.clone();
         }
-        let trust = read(&path).map_err(|(why, help)| {
+        let trust = read(pem).map_err(|(why, help)| {
             let message = format!("{}: {why}", path.display());
             let finding = written.spot.error(message).label("this file");
             self.findings.add(finding.allowed(FILES).help(help));
@@ -88,8 +89,8 @@ impl Compiler<'_> {
 }
 
 /// Why it cannot be used, and the likely fix.
-fn read(path: &Path) -> Result<Arc<Trust>, (String, &'static str)> {
-    let pem = std::fs::read(path).map_err(|error| {
+fn read(pem: io::Result<Vec<u8>>) -> Result<Arc<Trust>, (String, &'static str)> {
+    let pem = pem.map_err(|error| {
         let help = "a relative path starts at the folder of the configuration file";
         (why_unreadable(&error).to_owned(), help)
     })?;

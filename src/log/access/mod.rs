@@ -14,4 +14,5 @@ mod writer;
 pub use address::{shown, shown_in_field};
 pub use draft::{Draft, Outcome};
 pub use journal::Journal;
-pub use writer::{AccessLog, Spool};
+pub use stamp::rfc3339;
+pub use writer::{AccessLog, AccessLogError, Opened, Spool};

@@ -1,8 +1,17 @@
 //! RFC 3339 in UTC with milliseconds; the second is formatted once.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const DAY: u64 = 24 * 60 * 60;
+
+/// A time for people and JSON: `2026-11-22T01:02:03.004Z`.
+pub fn rfc3339(time: SystemTime) -> String {
+    let since_epoch = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let text = date_time(since_epoch.as_secs());
+    format!("{text}{:03}Z", since_epoch.subsec_millis())
+}
 
 /// Formats times that mostly share their second.
 #[derive(Debug, Default)]

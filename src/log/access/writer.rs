@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,26 @@ pub struct Spool {
     shared: Arc<Shared>,
 }
 
+/// An access log that can be written to.
+#[derive(Debug)]
+pub struct Opened(Output);
+
+/// Why there is no access log.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessLogError {
+    /// Its file cannot be opened.
+    #[error("log.access: {} cannot be written: {why}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: io::Error,
+    },
+    /// It has no thread.
+    #[error("the thread of the access log cannot be started: {0}")]
+    Thread(io::Error),
+}
+
 #[derive(Debug)]
 enum Chunk {
     Lines(Vec<u8>, u64),
@@ -42,7 +62,7 @@ struct Shared {
     lost: AtomicU64,
     /// Lines lost since the start.
     lost_ever: AtomicU64,
-    next: Mutex<Option<AccessTarget>>,
+    next: Mutex<Option<Output>>,
     closing: AtomicBool,
 }
 
@@ -52,17 +72,18 @@ impl AccessLog {
     /// # Errors
     ///
     /// If the file cannot be opened or the thread not be started.
-    pub fn start(target: &AccessTarget) -> io::Result<Self> {
+    pub fn start(target: &AccessTarget) -> Result<Self, AccessLogError> {
         let shared = Arc::new(Shared::default());
         let (queue, chunks) = sync_channel(QUEUE);
         let writer = Writer {
-            output: Output::open(target)?,
+            output: Opened::new(target)?.0,
             shared: Arc::clone(&shared),
             told: None,
         };
         let thread = std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || writer.run(&chunks))?;
+            .spawn(move || writer.run(&chunks))
+            .map_err(AccessLogError::Thread)?;
         Ok(Self {
             spool: Spool { queue, shared },
             thread: Some(thread),
@@ -74,14 +95,9 @@ impl AccessLog {
         self.spool.clone()
     }
 
-    /// Opens the log again, at `target`: after SIGHUP or a reload.
-    pub fn reopen(&self, target: &AccessTarget) {
-        self.spool.reopen(target);
-    }
-
     /// Lines lost under pressure since the start.
     pub fn lost(&self) -> u64 {
-        self.spool.shared.lost_ever.load(Ordering::Relaxed)
+        self.spool.lost()
     }
 }
 
@@ -96,16 +112,22 @@ impl Drop for AccessLog {
 }
 
 impl Spool {
-    /// Opens the log again, at `target`.
-    pub fn reopen(&self, target: &AccessTarget) {
+    /// Has what comes from now on written to another file, or to the same
+    /// one opened again: after SIGHUP or a reload.
+    pub fn go_over_to(&self, opened: Opened) {
         let mut next = self
             .shared
             .next
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *next = Some(target.clone());
+        *next = Some(opened.0);
         drop(next);
         self.look_again();
+    }
+
+    /// Lines lost under pressure since the start.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost_ever.load(Ordering::Relaxed)
     }
 
     fn look_again(&self) {
@@ -135,6 +157,7 @@ struct Writer {
     told: Option<Instant>,
 }
 
+#[derive(Debug)]
 enum Output {
     Off,
     Stdout,
@@ -164,8 +187,7 @@ impl Writer {
         self.tell_losses();
     }
 
-    /// Goes over to a new target, if there is one. If that cannot be opened,
-    /// the old one stays.
+    /// Goes over to a new output, if there is one.
     fn follow(&mut self) {
         let next = self
             .shared
@@ -173,12 +195,8 @@ impl Writer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some(target) = next else { return };
-        match Output::open(&target) {
-            Ok(output) => self.output = output,
-            Err(error) => tracing::error!(
-                "the access log cannot be opened again, the old one goes on: {error}"
-            ),
+        if let Some(output) = next {
+            self.output = output;
         }
     }
 
@@ -203,15 +221,23 @@ impl Writer {
     }
 }
 
-impl Output {
-    fn open(target: &AccessTarget) -> io::Result<Self> {
-        Ok(match target {
-            AccessTarget::Off => Self::Off,
-            AccessTarget::Stdout => Self::Stdout,
-            AccessTarget::File(path) => Self::File(open(path)?),
-        })
+impl Opened {
+    /// Opens `target`; a file is made if there is none, and written to at its
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened.
+    pub fn new(target: &AccessTarget) -> Result<Self, AccessLogError> {
+        Ok(Self(match target {
+            AccessTarget::Off => Output::Off,
+            AccessTarget::Stdout => Output::Stdout,
+            AccessTarget::File(path) => Output::File(open(path)?),
+        }))
     }
+}
 
+impl Output {
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
         match self {
             Self::Off => Ok(()),
@@ -225,8 +251,12 @@ impl Output {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+fn open(path: &Path) -> Result<File, AccessLogError> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|why| AccessLogError::Open {
+        path: path.to_owned(),
+        why,
+    })
 }
 
 #[cfg(test)]
@@ -245,7 +275,7 @@ mod tests {
             std::thread::yield_now();
         }
         std::fs::rename(&path, &moved).unwrap();
-        log.reopen(&target);
+        spool.go_over_to(Opened::new(&target).unwrap());
         spool.send(b"two\n".to_vec(), 1);
         drop(spool);
         drop(log);

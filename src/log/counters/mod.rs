@@ -2,13 +2,19 @@
 //! only it writes; they are summed when somebody asks.
 
 mod connections;
+mod histogram;
 mod origin;
+mod requests;
+mod routes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use connections::ConnectionCounters;
+pub use histogram::Histogram;
 pub use origin::{OriginCounters, OriginErrorKind};
+pub use requests::{Ended, RULES, RequestCounters, RouteCounters, StatusClass, Verdict};
+pub use routes::{RouteNames, RouteSlot};
 
 /// A number that only ever grows, written by one thread and read by others.
 #[derive(Debug, Default)]
@@ -25,11 +31,16 @@ pub struct WorkerCounters {
     pub connections: ConnectionCounters,
     /// Of its connections to origins.
     pub origin: OriginCounters,
+    /// Of its requests.
+    pub requests: RequestCounters,
 }
 
 /// The counters of all workers.
 #[derive(Clone, Debug, Default)]
-pub struct Counters(Vec<Arc<WorkerCounters>>);
+pub struct Counters {
+    workers: Vec<Arc<WorkerCounters>>,
+    names: Arc<RouteNames>,
+}
 
 impl Counter {
     /// Adds `more`. Only the owning thread may: there is no locked
@@ -60,16 +71,36 @@ impl Gauge {
 impl Counters {
     /// Counters for so many workers.
     pub fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| Arc::default()).collect())
+        let names = Arc::<RouteNames>::default();
+        let worker = |_| {
+            Arc::new(WorkerCounters {
+                requests: RequestCounters::new(Arc::clone(&names)),
+                ..WorkerCounters::default()
+            })
+        };
+        Self {
+            workers: (0..workers).map(worker).collect(),
+            names,
+        }
     }
 
     /// Those of worker number `index`.
     pub fn of(&self, index: usize) -> Arc<WorkerCounters> {
-        Arc::clone(&self.0[index])
+        Arc::clone(&self.workers[index])
     }
 
     /// What `read` finds in each worker, summed.
     pub fn sum(&self, read: impl Fn(&WorkerCounters) -> u64) -> u64 {
-        self.0.iter().map(|worker| read(worker)).sum()
+        self.iter().map(read).sum()
+    }
+
+    /// Those of each worker.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &WorkerCounters> {
+        self.workers.iter().map(|worker| &**worker)
+    }
+
+    /// The names of the routes that were counted.
+    pub fn names(&self) -> &RouteNames {
+        &self.names
     }
 }

@@ -19,6 +19,8 @@ pub(crate) fn portcullis(arguments: &[&str]) -> Command {
 /// `portcullis run` in a process of its own. Dropping it kills it.
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
+    /// Where its admin listener is, if it has one.
+    admin: Option<SocketAddr>,
     child: Child,
     /// The lines of its own log, as they come.
     said: Receiver<String>,
@@ -43,6 +45,8 @@ impl Program {
         for (table, more) in [
             ("[origin]", format!("url = \"http://{}\"", origin.address)),
             ("[server]", "listen = [\"127.0.0.1:0\"]".to_owned()),
+            // The default is a port that only one of them could have.
+            ("[admin]", "listen = \"\"".to_owned()),
         ] {
             if !text.contains(table) {
                 text.push_str(&format!("\n{table}\n{more}\n"));
@@ -65,6 +69,7 @@ impl Program {
         });
         let mut program = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            admin: None,
             child,
             said,
             folder,
@@ -74,7 +79,18 @@ impl Program {
             .split(|c: char| !(c.is_ascii_digit() || ".:".contains(c)))
             .find_map(|word| word.parse().ok().filter(|a: &SocketAddr| a.port() != 0))
             .unwrap_or_else(|| panic!("no address in {started}"));
+        let admin = started.split("admin=\"").nth(1);
+        program.admin = admin.and_then(|rest| rest.split('"').next()?.parse().ok());
         program
+    }
+
+    /// Where to reach its admin listener.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let address = self.admin.expect("the policy has an admin listener");
+        match address.ip().is_unspecified() {
+            true => SocketAddr::from(([127, 0, 0, 1], address.port())),
+            false => address,
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -138,6 +154,14 @@ impl Program {
         let status = self.child.wait().unwrap();
         let rest = self.said.iter().collect();
         (status, output, rest)
+    }
+
+    /// Waits for its end; its status, its folder, and the rest of its log.
+    pub(crate) fn end(mut self) -> (ExitStatus, TempDir, Vec<String>) {
+        let status = self.child.wait().unwrap();
+        let rest = self.said.iter().collect();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        (status, folder, rest)
     }
 
     /// Rewrites its configuration in place.

@@ -1,0 +1,74 @@
+//! The admin listener's connections: few, and none for long.
+
+use std::net::TcpListener as StdListener;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// Open at once; any more wait to be accepted. They cost the process no more
+/// memory and files than this many can.
+const MOST_CONNECTIONS: usize = 64;
+
+/// The end of a request's head comes within this time, or the next request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// hyper's least.
+const MAX_HEAD: usize = 8 * 1024;
+
+/// A connection takes no new request after this time.
+const LIFE: Duration = Duration::from_secs(60);
+
+/// And has so long to finish the last one, whatever its client does.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// How long to wait when the system has no room for another connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves `app`, for ever.
+pub(super) async fn serve(listener: StdListener, app: Router) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!("the admin listener cannot listen: {error}"),
+    };
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let permit = Arc::clone(&room).acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let app = app.clone();
+                tokio::spawn(async move {
+                    converse(stream, app).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::debug!("the admin listener cannot accept a connection: {error}");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// `axum::serve` would wait for a head as long as the client likes.
+async fn converse(stream: TcpStream, app: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // What goes wrong here is the matter of one client.
+        _ = connection.as_mut() => return,
+        () = sleep(LIFE) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = timeout(GRACE, connection).await;
+}

@@ -1,0 +1,204 @@
+//! The files that a configuration is made from, as they were when they were
+//! read.
+
+use std::fs::{self, Metadata};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use foldhash::quality::FixedState;
+
+/// A file that went into a configuration: its own, a list, a database.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// Where it is; a relative path starts at the current directory.
+    pub path: PathBuf,
+    /// What was found in it.
+    pub held: Held,
+    /// Before it was read; `None`: it was not there.
+    look: Option<Look>,
+    contents: Contents,
+}
+
+/// What a file held that could be lost from it unnoticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing that is counted.
+    Uncounted,
+    /// One of `access.ip.block_files`.
+    List {
+        /// Lines with an address or a network.
+        entries: u64,
+        /// Whether its last line has a newline, or it has no byte.
+        ends_in_newline: bool,
+    },
+    /// A country database.
+    Database {
+        /// Nodes of its search tree (`node_count` of its metadata): it grows
+        /// and shrinks with what the file tells apart.
+        nodes: u64,
+    },
+}
+
+/// The very bytes that were compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contents {
+    /// Someone else reads the file; its look has to tell.
+    NotSeen,
+    Unreadable,
+    /// No stranger chooses them, so a fast hash with a fixed seed will do.
+    Hash(u64),
+}
+
+/// What a regular file looks like from outside. A rename or a swapped symbolic link
+/// gives it another inode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Look {
+    real_path: PathBuf,
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Of the inode, which nobody can set back.
+    changed: Option<SystemTime>,
+    place: (u64, u64),
+}
+
+impl SourceFile {
+    /// A file that its user is about to read.
+    pub(super) fn named(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            held: Held::Uncounted,
+            look: Look::of(path),
+            contents: Contents::NotSeen,
+        }
+    }
+
+    /// Reads a file; what was read is remembered, also that nothing could be.
+    pub(super) fn read(path: &Path) -> (Self, io::Result<Vec<u8>>) {
+        let mut file = Self::named(path);
+        let bytes = fs::read(path);
+        // A pipe can be read once only.
+        if file.look.is_some() || bytes.is_err() {
+            file.contents = Contents::of(&bytes);
+        }
+        (file, bytes)
+    }
+
+    /// Whether the file is still as it was when it was read: the bytes, and
+    /// nobody has touched it meanwhile.
+    pub fn is_steady(&self) -> bool {
+        !self.looks_different() && self.has_same_bytes(self.look.as_ref())
+    }
+
+    /// Whether it was written (or put there) less than `time` before it was
+    /// read; a time in the future says nothing.
+    pub fn was_changed_within(&self, time: Duration) -> bool {
+        let changed = self.look.as_ref().and_then(|look| look.changed);
+        let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+        age.is_some_and(|age| age < time)
+    }
+
+    /// Whether the file looks otherwise now than before it was read.
+    pub fn looks_different(&self) -> bool {
+        Look::of(&self.path) != self.look
+    }
+
+    /// The same file as it looks now.
+    pub fn seen_now(&self) -> Self {
+        Self::named(&self.path)
+    }
+
+    /// Whether something else is in the file now. Where that is not so, the
+    /// look that it has got meanwhile is the one to compare with from now on.
+    pub fn is_different(&mut self) -> bool {
+        let look = Look::of(&self.path);
+        let same = match self.contents {
+            Contents::NotSeen => look == self.look,
+            _ => self.has_same_bytes(look.as_ref()),
+        };
+        if same {
+            self.look = look;
+        }
+        !same
+    }
+
+    fn has_same_bytes(&self, look: Option<&Look>) -> bool {
+        match (self.contents, look) {
+            (Contents::NotSeen, _) => true,
+            (seen, Some(_)) => Contents::of(&fs::read(&self.path)) == seen,
+            (seen, None) => seen == Contents::Unreadable,
+        }
+    }
+
+    /// Whether both were read with the same bytes in them.
+    pub fn has_bytes_of(&self, other: &Self) -> bool {
+        self.contents != Contents::NotSeen && self.contents == other.contents
+    }
+}
+
+impl Contents {
+    fn of(bytes: &io::Result<Vec<u8>>) -> Self {
+        let Ok(bytes) = bytes else {
+            return Self::Unreadable;
+        };
+        let mut hasher = FixedState::default().build_hasher();
+        hasher.write(bytes);
+        Self::Hash(hasher.finish())
+    }
+}
+
+impl Look {
+    fn of(path: &Path) -> Option<Self> {
+        let real_path = fs::canonicalize(path).ok()?;
+        let metadata = fs::metadata(&real_path).ok()?;
+        metadata.is_file().then(|| Self {
+            real_path,
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            changed: changed(&metadata),
+            place: (metadata.dev(), metadata.ino()),
+        })
+    }
+}
+
+fn changed(metadata: &Metadata) -> Option<SystemTime> {
+    let seconds = Duration::from_secs(metadata.ctime().try_into().ok()?);
+    let nanos = Duration::from_nanos(metadata.ctime_nsec().try_into().ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(seconds + nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_touch_is_no_change_and_every_other_byte_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "one").unwrap();
+        let (mut file, bytes) = SourceFile::read(&path);
+        assert_eq!(bytes.unwrap(), b"one");
+        assert!(file.is_steady() && !file.is_different());
+        assert!(file.was_changed_within(Duration::from_secs(60)));
+        assert!(!file.was_changed_within(Duration::ZERO));
+        fs::rename(&path, folder.path().join("b")).unwrap();
+        assert!(file.looks_different() && file.is_different());
+        fs::write(&path, "one").unwrap();
+        assert!(!file.is_steady() && !file.is_different());
+        assert!(file.is_steady());
+        fs::write(&path, "two").unwrap();
+        assert!(file.is_different() && file.is_different());
+    }
+
+    #[test]
+    fn one_that_nobody_could_read_is_different_once_somebody_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let (mut file, bytes) = SourceFile::read(&path);
+        assert!(bytes.is_err() && !file.is_different());
+        fs::write(&path, "").unwrap();
+        assert!(file.looks_different() && file.is_different());
+    }
+}
