@@ -345,6 +345,30 @@ fn a_replaced_ca_file_comes_into_force_and_old_connections_are_not_used() {
 }
 
 #[test]
+fn routes_that_trust_others_share_no_connections() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let origin = TlsOrigin::ok(&ours.issue(&["localhost"]));
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str, authority: &Authority| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, authority.pem()).unwrap();
+        file
+    };
+    let url = format!("https://localhost:{}", origin.address.port());
+    let mut policy = private(&url, &at("ours.pem", &ours), "");
+    let theirs = at("theirs.pem", &theirs);
+    policy.push_str(&format!(
+        "[[route]]\nname = \"theirs\"\npaths = [\"/theirs/**\"]\norigin = {{ url = \"{url}\", ca_file = \"{}\" }}\n",
+        theirs.display()
+    ));
+    let portcullis = Portcullis::start_at(origin.address, &policy);
+    let mut client = portcullis.client();
+    for (path, status) in [("/", 200), ("/theirs/", 502), ("/", 200), ("/theirs/", 502)] {
+        assert_eq!(client.get(path, "").status, status, "{path}");
+    }
+}
+
+#[test]
 fn the_platforms_roots_are_those_of_the_environment() {
     let authority = Authority::new();
     let origin = TlsOrigin::ok(&authority.issue(&["localhost"]));
