@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
@@ -315,7 +316,15 @@ fn large_bodies_both_ways() {
 #[test]
 fn a_replaced_ca_file_comes_into_force_and_old_connections_are_not_used() {
     let (ours, theirs) = (Authority::new(), Authority::new());
-    let origin = TlsOrigin::ok(&ours.issue(&["localhost"]));
+    let config = ours.issue(&["localhost"]).config(&[&TLS13, &TLS12]);
+    let closed = Arc::new(AtomicUsize::new(0));
+    let ended = Arc::clone(&closed);
+    let origin = TlsOrigin::scripted(config, move |conversation| {
+        while conversation.request().is_some() {
+            conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+        ended.fetch_add(1, Ordering::Relaxed);
+    });
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     let write = |pem: String| std::fs::write(&file, pem).unwrap();
@@ -329,6 +338,9 @@ fn a_replaced_ca_file_comes_into_force_and_old_connections_are_not_used() {
     write(theirs.pem());
     program.says("a new configuration is in force");
     assert_eq!(client.get("/", "").status, 502);
+    eventually("the old connection is closed", || {
+        closed.load(Ordering::Relaxed) == 1
+    });
     write("-----BEGIN CERTIFICATE-----\n".to_owned());
     program.says("stays in force");
     assert_eq!(client.get("/", "").status, 502);
