@@ -19,4 +19,5 @@ mod rules;
 mod running_keys;
 mod seeds;
 mod server;
+mod tls_nginx;
 mod tls_origin;
