@@ -15,7 +15,7 @@ use super::connect::connect;
 use super::limit::{Limit, Permit};
 use super::lookup::Lookup;
 use super::stream::Heard;
-use super::{Limits, OriginError, OriginSettings, OriginUrl, Upload};
+use super::{Limits, OriginError, OriginSettings, Upload};
 use crate::log::counters::WorkerCounters;
 
 /// A connection idle for longer is closed: what stands between may have
@@ -81,13 +81,9 @@ impl Origins {
         let mut endpoints = self.endpoints.borrow_mut();
         let known = endpoints
             .iter()
-            .find(|e| e.leads_to(url) && e.trust_id == trust_id);
+            .find(|e| e.port == url.port && e.host == url.host && e.trust_id == trust_id);
         if let Some(endpoint) = known {
             return Rc::clone(endpoint);
-        }
-        // Most likely `ca_file` has changed: nobody asks for these any more.
-        for other in endpoints.iter().filter(|e| e.leads_to(url)) {
-            other.idle.take();
         }
         // Configurations come and go, and so do their origins.
         endpoints.retain(|endpoint| Rc::strong_count(endpoint) > 1 || endpoint.has_idle());
@@ -111,10 +107,6 @@ impl Origins {
 }
 
 impl Endpoint {
-    fn leads_to(&self, url: &OriginUrl) -> bool {
-        self.port == url.port && self.host == url.host
-    }
-
     /// A connection that nobody uses: an idle one, a new one, or whichever
     /// is free first.
     pub(super) async fn connection(
@@ -256,17 +248,24 @@ impl Drop for InLine<'_> {
     }
 }
 
-/// Closes an idle connection whenever another worker waits for one.
+/// Closes an idle connection whenever another worker waits for one, and those
+/// that nobody takes: they may be to an origin, or by a `ca_file`, of an
+/// earlier configuration.
 async fn give_up_idle(endpoint: Weak<Endpoint>, limit: Arc<Limit>) {
     loop {
         let wanted = limit.wanted.notified();
         let Some(endpoint) = endpoint.upgrade() else {
             return;
         };
+        endpoint
+            .idle
+            .borrow_mut()
+            .retain(|(since, _)| since.elapsed() < MAX_IDLE);
         if limit.is_waited_for() && endpoint.has_idle() {
             endpoint.idle.borrow_mut().remove(0);
         }
         drop(endpoint);
-        wanted.await;
+        // Either way it is time to look.
+        let _ = timeout(MAX_IDLE, wanted).await;
     }
 }
