@@ -21,6 +21,9 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// system is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// So many times without an answer, and the connection is given up.
+const UNANSWERED: u32 = 3;
+
 /// Finds the origin, connects to the first of its addresses that answers, and
 /// shakes hands: all of it within `connect_timeout`.
 pub(super) async fn connect(
@@ -38,7 +41,8 @@ pub(super) async fn connect(
     let _ = stream.set_nodelay(true);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE);
+        .with_interval(KEEPALIVE)
+        .with_retries(UNANSWERED);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
     let Some(tls) = &settings.tls else {
         return Ok(Stream::Plain(stream));

@@ -98,7 +98,31 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::runtime::{Builder, LocalOptions};
+
     use super::*;
+
+    #[test]
+    fn who_comes_while_a_lookup_runs_waits_for_it() {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        let url = OriginUrl::parse("http://localhost:9").unwrap();
+        runtime.block_on(async {
+            let lookup = Lookup::default();
+            let first = lookup.running(&url);
+            assert!(lookup.running(&url).same_channel(&first));
+            let found = lookup.addresses(&url).await.unwrap();
+            assert!(
+                found
+                    .iter()
+                    .all(|address| address.ip().is_loopback() && address.port() == 9)
+            );
+            assert!(!found.is_empty());
+            assert!(!lookup.running(&url).same_channel(&first));
+        });
+    }
 
     #[test]
     fn families_take_turns() {

@@ -18,7 +18,7 @@ use super::lookup::Lookup;
 use super::share::Busy;
 use super::stream::Heard;
 use super::wire::Wire;
-use super::{Asking, ClientGroup, Limits, OriginError, OriginSettings, OriginUrl, Upload};
+use super::{Asking, ClientGroup, Limits, OriginError, OriginSettings, Upload};
 use crate::log::counters::{OriginCounters, WorkerCounters};
 
 /// A connection idle for longer is closed: what stands between may have
@@ -119,13 +119,9 @@ impl Origins {
         let mut endpoints = self.endpoints.borrow_mut();
         let known = endpoints
             .iter()
-            .find(|e| e.leads_to(url) && e.trust_id == trust_id);
+            .find(|e| e.port == url.port && e.host == url.host && e.trust_id == trust_id);
         if let Some(endpoint) = known {
             return Rc::clone(endpoint);
-        }
-        // Most likely `ca_file` has changed: nobody asks for these any more.
-        for other in endpoints.iter().filter(|e| e.leads_to(url)) {
-            other.idle.take();
         }
         // Configurations come and go, and so do their origins.
         endpoints.retain(|endpoint| Rc::strong_count(endpoint) > 1 || endpoint.has_idle());
@@ -151,10 +147,6 @@ impl Origins {
 }
 
 impl Endpoint {
-    fn leads_to(&self, url: &OriginUrl) -> bool {
-        self.port == url.port && self.host == url.host
-    }
-
     /// A connection that nobody else uses: an idle one, a new one, or
     /// whichever is free first.
     pub(super) async fn lease(self: &Rc<Self>, asking: Asking<'_>) -> Result<Lease, OriginError> {

@@ -32,4 +32,5 @@ mod start;
 mod stop;
 mod streaming;
 mod swap;
+mod tls_nginx;
 mod tls_origin;

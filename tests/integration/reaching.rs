@@ -2,7 +2,7 @@
 
 use std::net::{Ipv6Addr, TcpListener};
 
-use crate::support::{Origin, Portcullis};
+use crate::support::{Origin, Portcullis, Program};
 
 #[test]
 fn an_ipv6_address_in_brackets() {
@@ -84,4 +84,29 @@ fn no_path_climbs_out_of_the_prefix() {
         client = portcullis.client();
     }
     assert_eq!(origin.asked().len(), so_far);
+}
+
+#[test]
+fn an_origin_that_is_not_there_is_told_of_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let policy = format!("[origin]\nurl = \"http://{address}/a\"\n");
+    let mut program = Program::start(&Origin::ok(), &policy);
+    let mut client = program.client();
+    for _ in 0..20 {
+        assert_eq!(client.get("/", "").status, 502);
+    }
+    let said = program.says("WARN");
+    assert!(
+        said.contains(&format!("origin http://{address}/a: the origin refused")),
+        "{said}"
+    );
+    drop(client);
+    program.signal("TERM");
+    let (_, _, rest) = program.wait();
+    assert!(
+        !rest.iter().any(|line| line.contains("WARN")),
+        "said again: {rest:#?}"
+    );
 }
