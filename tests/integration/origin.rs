@@ -62,6 +62,38 @@ fn a_connection_closed_on_the_request_is_tried_again_if_that_is_safe() {
     }
 }
 
+/// The origin closes a kept connection just as the next request is sent.
+#[test]
+fn a_request_that_crosses_a_close_is_sent_again_unseen_if_that_is_safe() {
+    for (request, expected) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", 502),
+        (
+            "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+            502,
+        ),
+    ] {
+        let origin = Origin::scripted(|conversation| {
+            conversation.request();
+            conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            // The second one gets no answer on the first connection.
+            if conversation.request().is_some() && conversation.connection > 0 {
+                conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+        });
+        let portcullis = Portcullis::start(&origin, &with("retries = 0"));
+        let mut client = portcullis.client();
+        assert_eq!(client.get("/", "").status, 200);
+        client.send(request);
+        assert_eq!(client.reply().status, expected, "{request}");
+        let counters = portcullis.server.counters();
+        let stale = counters.sum(|worker| worker.origin.stale.get());
+        assert_eq!(stale, u64::from(expected == 200));
+        assert_eq!(counters.sum(|worker| worker.origin.retried.get()), 0);
+    }
+}
+
 #[test]
 fn a_response_that_has_begun_is_never_asked_for_again() {
     let origin = Origin::scripted(|conversation| {

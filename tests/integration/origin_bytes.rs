@@ -79,7 +79,12 @@ impl Stage {
                     let socket = socket2::SockRef::from(&conversation.stream);
                     socket.set_linger(Some(Duration::ZERO)).unwrap();
                 }
-                if script.then != Then::Keep {
+                let rest = if script.early && head.starts_with("POST") {
+                    4
+                } else {
+                    0
+                };
+                if script.then != Then::Keep || conversation.take(rest).is_none() {
                     return;
                 }
             }
