@@ -9,6 +9,7 @@ mod agreement;
 mod answer;
 mod bodies;
 mod command;
+mod connections;
 mod fairness;
 mod forward;
 mod keys;

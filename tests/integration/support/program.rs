@@ -98,10 +98,19 @@ impl Program {
 
     /// A line of its `/proc/PID/status` that is in kB, such as `VmHWM`, in bytes.
     pub(crate) fn memory(&self, name: &str) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         let kib = line.split_whitespace().nth(1).unwrap();
         kib.parse::<usize>().unwrap() * 1024
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its resident memory, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        self.memory("VmRSS") as u64
     }
 
     pub(crate) fn signal(&self, name: &str) {
