@@ -6,10 +6,12 @@ mod download;
 mod error;
 mod exchange;
 mod flow;
+mod lease;
 mod limit;
 mod pool;
 mod settings;
 mod share;
+mod turn;
 mod upload;
 mod wire;
 

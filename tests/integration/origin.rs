@@ -242,7 +242,7 @@ fn at_max_connections_requests_wait_in_line_and_then_503() {
     let origin = Origin::scripted(|conversation| {
         while let Some(asked) = conversation.request() {
             std::thread::sleep(Duration::from_millis(if asked.line().contains("/slow") {
-                600
+                2000
             } else {
                 20
             }));
@@ -250,7 +250,7 @@ fn at_max_connections_requests_wait_in_line_and_then_503() {
         }
     });
     for workers in [1, 2] {
-        let settings = with("max_connections = 1\nconnect_timeout = \"400ms\"")
+        let settings = with("max_connections = 1\nconnect_timeout = \"1500ms\"")
             .replace("workers = 1", &format!("workers = {workers}"));
         let portcullis = Portcullis::start(&origin, &settings);
         let ask = |path: &'static str| {
@@ -275,7 +275,7 @@ fn at_max_connections_requests_wait_in_line_and_then_503() {
         eventually("the slow one is there", || slow_ones() > before);
         let start = Instant::now();
         assert_eq!(ask("/").join().unwrap(), 503);
-        assert!(start.elapsed() >= Duration::from_millis(350));
+        assert!(start.elapsed() >= Duration::from_millis(1400));
         assert_eq!(slow.join().unwrap(), 200);
         assert_eq!(ask("/").join().unwrap(), 200);
     }
