@@ -9,7 +9,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::flow::UploadState;
-use super::pool::Lease;
+use super::lease::Lease;
 use crate::log::counters::OriginErrorKind;
 
 /// The body is looked at so many times in `stall_timeout`.

@@ -64,6 +64,7 @@ impl Flow {
     pub(super) fn begin(&self) {
         self.upload.set(UploadState::Going);
         self.starved.set(false);
+        self.blocked.set(false);
         self.held_up.set(false);
     }
 

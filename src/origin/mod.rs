@@ -6,6 +6,7 @@ mod download;
 mod error;
 mod exchange;
 mod flow;
+mod lease;
 mod limit;
 mod lookup;
 mod pool;
@@ -14,6 +15,7 @@ mod share;
 mod stream;
 mod tls;
 mod trouble;
+mod turn;
 mod upload;
 mod wire;
 

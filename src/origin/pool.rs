@@ -12,14 +12,15 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::timeout;
 
 use super::connect::connect;
-use super::flow::{Flow, UploadState};
-use super::limit::{Class, Limit, Permit, Place};
+use super::flow::Flow;
+use super::lease::Lease;
+use super::limit::{Class, Limit, Permit};
 use super::lookup::Lookup;
 use super::share::Busy;
 use super::stream::Heard;
 use super::wire::Wire;
-use super::{Asking, ClientGroup, Limits, OriginError, OriginSettings, Upload};
-use crate::log::counters::{OriginCounters, WorkerCounters};
+use super::{Asking, Limits, OriginError, OriginSettings, Upload};
+use crate::log::counters::WorkerCounters;
 
 /// A connection idle for longer is closed: what stands between may have
 /// forgotten it without a word.
@@ -46,13 +47,13 @@ pub(super) struct Endpoint {
     /// Connections made in the clear, or by other roots, are none of these.
     trust_id: Option<u64>,
     lookup: Lookup,
-    worker: usize,
+    pub(super) worker: usize,
     pub(super) limit: Arc<Limit>,
     idle: RefCell<Vec<(Instant, Box<Connection>)>>,
     /// Connections for those in line, by ticket.
-    handed: RefCell<HashMap<u64, Box<Connection>>>,
-    busy: RefCell<Busy>,
-    counters: Arc<WorkerCounters>,
+    pub(super) handed: RefCell<HashMap<u64, Box<Connection>>>,
+    pub(super) busy: RefCell<Busy>,
+    pub(super) counters: Arc<WorkerCounters>,
 }
 
 /// An open connection.
@@ -84,21 +85,6 @@ impl Drop for Connection {
             self.driver.abort();
         }
     }
-}
-
-/// A connection that a request uses. Dropping it closes the connection, and
-/// with it whatever is still on its way.
-#[derive(Debug)]
-pub(super) struct Lease {
-    pub(super) connection: Box<Connection>,
-    used: Used,
-}
-
-/// A place among the busy.
-#[derive(Debug)]
-struct Used {
-    endpoint: Rc<Endpoint>,
-    slot: usize,
 }
 
 impl Origins {
@@ -165,59 +151,10 @@ impl Endpoint {
         connection.closing = false;
         connection.max = max;
         connection.stall_timeout = asking.stall_timeout;
-        Ok(Lease {
-            connection,
-            used: Used::new(self, client),
-        })
+        Ok(Lease::new(connection, self, client))
     }
 
-    /// Waits in line for at most `connect_timeout`.
-    async fn wait(
-        self: &Rc<Self>,
-        settings: &OriginSettings,
-        client: Option<ClientGroup>,
-        place: Place,
-    ) -> Result<Box<Connection>, OriginError> {
-        let since = Instant::now();
-        let turn = self.turn(settings.max_connections, client, place);
-        let turn = timeout(settings.connect_timeout, turn).await;
-        self.counters.origin.waited_for(since.elapsed());
-        match turn {
-            Err(_) => Err(OriginError::NoConnectionFree),
-            Ok(Turn::Reuse(connection)) => Ok(connection),
-            Ok(Turn::Connect(permit)) => self.open(settings, permit).await,
-        }
-    }
-
-    /// Those who have much wait behind all others. It is asked when somebody
-    /// begins to wait, and once more when the turn has come, since many could
-    /// have begun together: who has much by then steps back, once.
-    async fn turn(self: &Rc<Self>, max: usize, client: Option<ClientGroup>, place: Place) -> Turn {
-        let front = InLine::new(place, self);
-        if self.has_much(client) {
-            drop(front);
-        } else {
-            let turn = front.turn().await;
-            if !(self.has_much(client) && self.limit.has_front()) {
-                return turn;
-            }
-            match turn {
-                Turn::Connect(permit) => drop(permit),
-                Turn::Reuse(connection) => self.give_back(connection),
-            }
-        }
-        self.counters.origin.waited_behind.add(1);
-        match self.limit.enter(self.worker, max, Class::Behind) {
-            Ok(permit) => Turn::Connect(permit),
-            Err(place) => InLine::new(place, self).turn().await,
-        }
-    }
-
-    fn has_much(&self, client: Option<ClientGroup>) -> bool {
-        self.busy.borrow().is_much_for(client)
-    }
-
-    async fn open(
+    pub(super) async fn open(
         self: &Rc<Self>,
         settings: &OriginSettings,
         permit: Permit,
@@ -269,7 +206,7 @@ impl Endpoint {
     }
 
     /// Takes a connection back that is ready for the next request.
-    fn give_back(&self, mut connection: Box<Connection>) {
+    pub(super) fn give_back(&self, mut connection: Box<Connection>) {
         if self.limit.waiting() > 0 {
             if let Some(ticket) = self.limit.next_of(self.worker) {
                 self.handed.borrow_mut().insert(ticket, connection);
@@ -302,118 +239,13 @@ impl Endpoint {
         result
     }
 
-    fn change_busy<T>(&self, change: impl FnOnce(&mut Busy) -> T) -> T {
+    pub(super) fn change_busy<T>(&self, change: impl FnOnce(&mut Busy) -> T) -> T {
         let mut busy = self.busy.borrow_mut();
         let before = busy.count();
         let result = change(&mut busy);
         let gauge = &self.counters.origin.busy;
         gauge.set(gauge.get() + busy.count() as u64 - before as u64);
         result
-    }
-}
-
-impl Lease {
-    /// What has become of the request's body.
-    pub(super) fn upload(&self) -> UploadState {
-        self.connection.flow.upload()
-    }
-
-    /// What its worker counts.
-    pub(super) fn counters(&self) -> &OriginCounters {
-        &self.used.endpoint.counters.origin
-    }
-
-    /// The response was read to its end: the connection can be used again
-    /// once the request has gone to its end too.
-    pub(super) fn finish(mut self) {
-        if self.connection.sender.is_ready() {
-            return self.give_back();
-        }
-        let cut = self.connection.closing && self.upload() == UploadState::Going;
-        if cut || self.connection.sender.is_closed() {
-            return;
-        }
-        spawn_local(async move {
-            let flow = Rc::clone(&self.connection.flow);
-            let stall_timeout = self.connection.stall_timeout;
-            let ready = tokio::select! {
-                ready = self.connection.sender.ready() => ready.is_ok(),
-                () = gives_up(&flow, stall_timeout) => false,
-            };
-            if ready {
-                self.give_back();
-            }
-        });
-    }
-
-    fn give_back(self) {
-        let Self { connection, used } = self;
-        let endpoint = Rc::clone(&used.endpoint);
-        // First, since it may be the next one's turn, who is judged by it.
-        drop(used);
-        endpoint.give_back(connection);
-    }
-}
-
-/// Ends when an upload that outlives its response does not move.
-async fn gives_up(flow: &Flow, stall_timeout: Duration) {
-    if flow.ended(stall_timeout).await.is_ok() {
-        tokio::time::sleep(stall_timeout).await;
-    }
-}
-
-impl Used {
-    fn new(endpoint: &Rc<Endpoint>, client: Option<ClientGroup>) -> Self {
-        Self {
-            endpoint: Rc::clone(endpoint),
-            slot: endpoint.change_busy(|busy| busy.enter(client)),
-        }
-    }
-}
-
-impl Drop for Used {
-    fn drop(&mut self) {
-        self.endpoint.change_busy(|busy| busy.leave(self.slot));
-    }
-}
-
-/// What somebody in line got.
-enum Turn {
-    Connect(Permit),
-    Reuse(Box<Connection>),
-}
-
-/// Someone who waits for a connection, and may leave at any time.
-struct InLine<'a> {
-    place: Place,
-    endpoint: &'a Rc<Endpoint>,
-}
-
-impl<'a> InLine<'a> {
-    fn new(place: Place, endpoint: &'a Rc<Endpoint>) -> Self {
-        Self { place, endpoint }
-    }
-
-    async fn turn(mut self) -> Turn {
-        match self.place.turn().await {
-            Some(permit) => Turn::Connect(permit),
-            None => {
-                let handed = self.handed();
-                Turn::Reuse(handed.expect("it is handed over before the turn is taken"))
-            }
-        }
-    }
-
-    fn handed(&self) -> Option<Box<Connection>> {
-        self.endpoint.handed.borrow_mut().remove(&self.place.ticket)
-    }
-}
-
-impl Drop for InLine<'_> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.handed() {
-            self.endpoint.give_back(connection);
-        }
     }
 }
 

@@ -128,7 +128,7 @@ impl Program {
 
     /// A line of its `/proc/PID/status` that is in kB, such as `VmHWM`, in bytes.
     pub(crate) fn memory(&self, name: &str) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         let kib = line.split_whitespace().nth(1).unwrap();
         kib.parse::<usize>().unwrap() * 1024
