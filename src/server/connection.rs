@@ -147,22 +147,10 @@ impl Served<'_> {
         let mut connection = Box::new(connection);
         let mut told = false;
         let end = poll_fn(|cx| {
-            if let Some(end) = self.evicted(cx) {
-                return Poll::Ready(end);
-            }
-            if let Some(heads) = self.interim.take() {
-                stream.send_first(heads);
-            }
-            // First, so that a request that is here already is not refused.
-            if let Poll::Ready(done) = Pin::new(&mut *connection).poll(cx) {
-                return Poll::Ready(End::Done(done));
-            }
-            let closing = self.worker.closes_idle();
-            if let Some(verdict) = self.link.confirm(self.worker.is_draining()) {
-                return Poll::Ready(End::Verdict(verdict));
-            }
-            if told || !closing || self.link.in_head() {
-                return Poll::Pending;
+            let end = self.poll(Pin::new(&mut *connection), stream, cx);
+            let closing = self.worker.closes_idle() && !self.link.in_head();
+            if end.is_ready() || told || !closing {
+                return end;
             }
             told = true;
             Pin::new(&mut *connection).graceful_shutdown();
@@ -174,6 +162,28 @@ impl Served<'_> {
             return None;
         }
         Some(end)
+    }
+
+    fn poll(
+        &self,
+        connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+        stream: &Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<End> {
+        if let Some(end) = self.evicted(cx) {
+            return Poll::Ready(end);
+        }
+        if let Some(heads) = self.interim.take() {
+            stream.send_first(heads);
+        }
+        // First, so that a request that is here already is not refused.
+        if let Poll::Ready(done) = connection.poll(cx) {
+            return Poll::Ready(End::Done(done));
+        }
+        match self.link.confirm(self.worker.is_draining()) {
+            Some(verdict) => Poll::Ready(End::Verdict(verdict)),
+            None => Poll::Pending,
+        }
     }
 
     fn evicted(&self, cx: &Context<'_>) -> Option<End> {

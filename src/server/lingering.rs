@@ -33,6 +33,7 @@ pub(super) fn reset(stream: TcpStream) {
 }
 
 async fn read_to_end(stream: &mut TcpStream) {
-    let mut buffer = [0; 4096];
+    // Not within the future, which is a part of every connection.
+    let mut buffer = vec![0; 4096];
     while matches!(stream.read(&mut buffer).await, Ok(length) if length > 0) {}
 }

@@ -25,7 +25,7 @@ const GONE_WITHIN: u64 = 5000;
 
 /// Between two requests hyper's buffers are given back after so many
 /// milliseconds: they are sixteen KiB.
-const SLEEPY: u64 = 1000;
+const SLEEPY: u64 = 250;
 
 /// While the worker drains, the rest of a head is waited for no longer.
 const DRAINING_HEAD: u64 = 5000;
@@ -174,6 +174,7 @@ impl Link {
     /// These bytes came from the client.
     pub(super) fn read(&self, bytes: &[u8]) {
         match self.state.get() {
+            _ if bytes.is_empty() => return,
             State::Request => return,
             State::Fresh => self.begin(State::Head),
             State::Idle => {
@@ -375,129 +376,4 @@ fn least(time: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        header: 1000,
-        idle: 2000,
-        stall: 3000,
-        head: 8192,
-    };
-
-    fn link() -> (Rc<Table>, Rc<Link>) {
-        let table = Rc::<Table>::default();
-        let link = Link::enter(&table, LIMITS);
-        (table, link)
-    }
-
-    /// `time` later, and what a sweep may be late by.
-    fn after(table: &Table, time: u64) {
-        table.set_now(table.now() + time + table.slack());
-    }
-
-    /// A request with or without a body, and its response.
-    fn serve(link: &Link, has_body: bool) {
-        link.read(b"POST / HTTP/1.1\r\n\r\n");
-        link.request(has_body);
-        link.wrote(9, 9);
-        link.answered(Tail::default());
-        link.flushed();
-    }
-
-    #[test]
-    fn each_state_has_its_time() {
-        let (table, link) = link();
-        link.set_asleep(true);
-        after(&table, 999);
-        assert_eq!(link.judge(false), None);
-        after(&table, 1);
-        assert_eq!(link.judge(false), Some(Verdict::Silent));
-        link.read(b"G");
-        assert_eq!(link.judge(false), None);
-        after(&table, 1000);
-        assert_eq!(link.judge(false), Some(Verdict::SlowHead));
-        serve(&link, false);
-        after(&table, 1000);
-        assert_eq!(link.judge(false), None);
-        after(&table, 1000);
-        assert_eq!(link.judge(false), Some(Verdict::Idle));
-        link.request(false);
-        after(&table, 1 << 40);
-        assert_eq!(link.judge(false), None, "nothing waits for the client");
-    }
-
-    #[test]
-    fn sleeps_between_requests() {
-        let (table, link) = link();
-        for (has_body, verdict) in [(false, Some(Verdict::Sleepy)), (true, None)] {
-            serve(&link, has_body);
-            assert_eq!(link.judge(false), None);
-            after(&table, SLEEPY);
-            assert_eq!(link.judge(false), verdict);
-            link.set_asleep(true);
-            assert_eq!(link.judge(false), None);
-            link.set_asleep(false);
-        }
-    }
-
-    #[test]
-    fn a_reader_is_judged_by_what_it_takes() {
-        let (table, link) = link();
-        link.request(false);
-        for (taken, verdict) in [(3072, None), (3071, Some(Verdict::Stalled))] {
-            link.wrote(1, 2);
-            assert_eq!(link.judge(false), None);
-            link.wrote(taken, 1 << 20);
-            after(&table, 3000);
-            assert_eq!(link.judge(false), verdict, "{taken}");
-            link.wrote(2, 2);
-            assert_eq!(link.judge(false), None, "it has taken all");
-        }
-    }
-
-    #[test]
-    fn what_follows_an_upload() {
-        let (table, link) = link();
-        serve(&link, true);
-        link.read(b"GE");
-        after(&table, 1000);
-        assert_eq!(link.judge(false), Some(Verdict::SlowHead));
-        serve(&link, true);
-        link.read(b"\x89PNG");
-        after(&table, 1000);
-        assert_eq!(link.judge(false), None, "this may be its end");
-        link.read(&[0; 4096]);
-        after(&table, 1000);
-        assert_eq!(link.judge(false), None, "it moves");
-        link.read(&[0; 100]);
-        after(&table, 2000);
-        assert_eq!(link.judge(false), Some(Verdict::Idle));
-    }
-
-    #[test]
-    fn the_longest_idle_goes_first() {
-        let table = Rc::<Table>::default();
-        let links: Vec<_> = (0..3).map(|_| Link::enter(&table, LIMITS)).collect();
-        for index in [0, 1, 2, 0] {
-            serve(&links[index], false);
-        }
-        links[2].leave();
-        for index in [1, 0] {
-            assert!(table.evict());
-            assert_eq!(links[index].called(), Some(Verdict::Evicted));
-        }
-        assert!(!table.evict());
-    }
-
-    #[test]
-    fn an_endless_line() {
-        let (_table, link) = link();
-        link.read(b"\r\n\r\nGET /");
-        assert!(!link.is_endless_line());
-        link.read(&[b'x'; 8192]);
-        assert!(link.is_endless_line());
-        link.read(b"\n");
-        assert!(!link.is_endless_line());
-    }
-}
+mod tests;

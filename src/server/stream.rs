@@ -58,7 +58,14 @@ impl Stream {
         if !self.0.back.borrow().is_empty() {
             return Poll::Ready(());
         }
-        self.0.tcp.borrow().poll_read_ready(cx).map(drop)
+        // A look, since the runtime takes a new socket for readable.
+        let mut byte = [0];
+        let seen = self
+            .0
+            .tcp
+            .borrow()
+            .poll_peek(cx, &mut ReadBuf::new(&mut byte));
+        seen.map(drop)
     }
 
     /// Whether bytes have come, also if the runtime does not know yet.
