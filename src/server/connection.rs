@@ -73,14 +73,14 @@ async fn serve_requests(
         .timer(TokioTimer::new())
         .serve_connection(io, service);
     let mut connection = pin!(connection);
-    let mut draining = pin!(farewell::due(worker));
+    let mut closing = pin!(worker.closing());
     let mut told = false;
     std::future::poll_fn(|cx| {
         // First, so that a request that is here already is not refused.
         if let Poll::Ready(done) = connection.as_mut().poll(cx) {
             return Poll::Ready(done);
         }
-        if told || draining.as_mut().poll(cx).is_pending() {
+        if told || closing.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         told = true;

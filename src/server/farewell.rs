@@ -10,16 +10,8 @@ use std::time::Duration;
 use hyper::Response;
 use hyper::header::{CONNECTION, HeaderValue};
 
-use super::worker::Worker;
-
 /// How long an idle connection is kept for one more request.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// Ends when a connection on which nothing is asked is to be closed.
-pub(super) async fn due(worker: &Worker) {
-    worker.draining().await;
-    tokio::time::sleep(GRACE).await;
-}
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// Tells the client that this response is the last; hyper closes after it.
 pub(super) fn announce<B>(response: &mut Response<B>) {

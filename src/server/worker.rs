@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::stop::Stop;
-use super::{connection, listen};
+use super::{connection, farewell, listen};
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
@@ -49,7 +49,8 @@ pub(super) struct Worker {
     pub(super) proxy: Proxy,
     counters: Arc<WorkerCounters>,
     is_draining: Cell<bool>,
-    drain: Notify,
+    is_closing: Cell<bool>,
+    close: Notify,
     open: Cell<usize>,
     last_closed: Notify,
 }
@@ -92,7 +93,8 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
             ),
             counters,
             is_draining: Cell::new(false),
-            drain: Notify::new(),
+            is_closing: Cell::new(false),
+            close: Notify::new(),
             open: Cell::new(0),
             last_closed: Notify::new(),
         });
@@ -182,22 +184,29 @@ async fn pause(error: &io::Error) {
 }
 
 impl Worker {
-    /// Ends when the worker drains.
-    pub(super) async fn draining(&self) {
-        let told = self.drain.notified();
-        if !self.is_draining.get() {
-            told.await;
-        }
-    }
-
     /// Whether each response is to be the last on its connection.
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.get()
     }
 
-    fn start_draining(&self) {
+    /// Ends when connections on which nothing is asked are to be closed.
+    pub(super) async fn closing(&self) {
+        let told = self.close.notified();
+        if !self.is_closing.get() {
+            told.await;
+        }
+    }
+
+    /// Says so on every response from now on, and closes idle connections
+    /// once their clients had time to ask once more.
+    fn start_draining(self: &Rc<Self>) {
         self.is_draining.set(true);
-        self.drain.notify_waiters();
+        let worker = Rc::clone(self);
+        spawn_local(async move {
+            tokio::time::sleep(farewell::GRACE).await;
+            worker.is_closing.set(true);
+            worker.close.notify_waiters();
+        });
     }
 
     fn set_open(&self, open: usize) {
