@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -103,19 +103,29 @@ fn reloader(
     spool: Spool,
 ) -> Reloader<Refused> {
     let file = file.to_owned();
+    // Of what was loaded last; told once it comes into force.
+    let warned = Arc::new(Mutex::new(Warnings::default()));
+    let loaded = Arc::clone(&warned);
     let load = move || {
         let (snapshot, warnings) = load_tested(&file)?;
-        tell(&warnings);
+        *locked(&loaded) = warnings;
         Ok(snapshot)
     };
     let prepare = move |snapshot: &Snapshot| -> Result<Commit, Refused> {
+        let warnings = std::mem::take(&mut *locked(&warned));
         let opened = Opened::new(&snapshot.log.access)?;
         let (program_log, spool) = (program_log.clone(), spool.clone());
         let settings = snapshot.log.clone();
         Ok(Box::new(move || {
             program_log.set(&settings);
             spool.go_over_to(opened);
+            tell(&warnings);
         }))
     };
     Reloader::new(Arc::clone(policy), Box::new(load), Box::new(prepare))
+}
+
+fn locked(warned: &Mutex<Warnings>) -> MutexGuard<'_, Warnings> {
+    // Every writer leaves it whole.
+    warned.lock().unwrap_or_else(PoisonError::into_inner)
 }
