@@ -73,3 +73,63 @@ impl Counting {
         self.slots.borrow().by_place[place]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_embedded;
+    use crate::log::counters::Verdict;
+
+    fn snapshot(name: &str) -> Arc<Snapshot> {
+        let text = format!(
+            "[origin]\nurl = \"http://127.0.0.1:9\"\n[[route]]\nname = \"{name}\"\npaths = [\"/a\"]\n"
+        );
+        let (snapshot, _) = load_embedded("test.toml", &text, []).unwrap();
+        Arc::new(snapshot)
+    }
+
+    fn ended(route: RouteSlot) -> Ended<'static> {
+        Ended {
+            route,
+            verdict: Verdict::Reject,
+            would_deny: 0,
+            status: None,
+            sent: 0,
+            origin: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_route_keeps_its_numbers_as_long_as_it_keeps_its_name() {
+        let counting = Counting::new(Arc::default());
+        let mut slots = Vec::new();
+        for name in ["one", "one", "two", "one"] {
+            counting.follow(&snapshot(name));
+            slots.push((counting.slot(0), counting.slot(1)));
+        }
+        let default = slots[0].1;
+        assert!(slots.iter().all(|(_, catch_all)| *catch_all == default));
+        let named: Vec<RouteSlot> = slots.into_iter().map(|(slot, _)| slot).collect();
+        assert_eq!([named[1], named[3]], [named[0]; 2]);
+        assert!(named[2] != named[0] && named[2] != default);
+    }
+
+    #[test]
+    fn a_panic_is_counted_once() {
+        struct Ends<'c>(&'c Counting);
+        impl Drop for Ends<'_> {
+            fn drop(&mut self) {
+                self.0.ended(&ended(RouteSlot::NONE));
+            }
+        }
+        let counting = Counting::new(Arc::default());
+        drop(Ends(&counting));
+        let panics = std::panic::AssertUnwindSafe(|| {
+            let _ends = Ends(&counting);
+            panic!("a request that panics");
+        });
+        assert!(std::panic::catch_unwind(panics).is_err());
+        assert_eq!(counting.requests().panics.get(), 1);
+    }
+}
