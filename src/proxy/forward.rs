@@ -15,12 +15,13 @@ use super::instance::Instance;
 use super::max_forwards;
 use super::record::{Known, Record, Seen};
 use super::reference::Reference;
-use super::respond::{Asked, Edit, respond};
+use super::respond::{Asked, Edit, check, respond};
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::message::connection;
 use crate::origin::{OriginError, OriginSettings, Origins, Upload};
 use crate::plan::{Plan, Received};
 
+static NOTHING: HeaderValue = HeaderValue::from_static("");
 static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -112,7 +113,10 @@ impl Prepared {
             headers.insert(name, value);
         }
         max_forwards::count(&method, &mut headers);
-        headers.append(header::VIA, self.via.clone());
+        headers.append(
+            header::VIA,
+            std::mem::replace(&mut self.via, NOTHING.clone()),
+        );
         let body = Upload::new(body);
         if !body.is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
             // hyper sends no body with a GET that does not say that it has one.
@@ -155,8 +159,10 @@ impl Errand {
         let asked = Instant::now();
         let reply = origins.send(&settings, request).await;
         record.origin_took(asked.elapsed());
-        let passed = reply.and_then(|reply| respond(reply, &edit, instance, &mut record));
-        passed.unwrap_or_else(|error| fail(&error, reference, record))
+        match reply.and_then(|reply| check(reply, &edit)) {
+            Ok(reply) => respond(reply, &edit, instance, record),
+            Err(error) => fail(&error, reference, record),
+        }
     }
 }
 

@@ -45,6 +45,11 @@ impl Edit {
         }
     }
 
+    /// Whether a response with that status has a body (RFC 9112 section 6.3).
+    fn has_body(&self, status: StatusCode) -> bool {
+        !self.asked.head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    }
+
     /// What must hold comes last: `Vary` is merged and `private` said whatever
     /// the configuration sets.
     fn apply(&self, headers: &mut HeaderMap) {
@@ -65,43 +70,48 @@ impl Edit {
     }
 }
 
-/// Passes a response on.
+/// The reply, if its body can be passed on.
 ///
 /// # Errors
 ///
 /// [`OriginError::TransferCoding`].
+pub(super) fn check(reply: Reply, edit: &Edit) -> Result<Reply, OriginError> {
+    let response = &reply.response;
+    match framing::check(response.headers()) {
+        Err(_) if edit.has_body(response.status()) => Err(OriginError::TransferCoding),
+        Ok(()) | Err(_) => Ok(reply),
+    }
+}
+
+/// Passes a response on that was checked.
 pub(super) fn respond(
     reply: Reply,
     edit: &Edit,
     instance: &Instance,
-    record: &mut Record,
-) -> Result<Response<Body>, OriginError> {
+    mut record: Record,
+) -> Response<Body> {
     let Reply { response, lease } = reply;
+    record.status(response.status());
     let (mut head, body) = response.into_parts();
-    let status = head.status;
-    let has_body =
-        !edit.asked.head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let desynchronised = framing::announces_too_much(status, &head.headers);
-    connection::remove_named_in_response(&mut head.headers);
-    framing::settle(&mut head.headers, has_body).map_err(|_| OriginError::TransferCoding)?;
+    let desynchronised = framing::announces_too_much(head.status, &head.headers);
+    framing::settle(&mut head.headers);
     pass_on(&mut head, instance);
     edit.apply(&mut head.headers);
-    if has_body && body.size_hint().exact().is_none() {
+    if edit.has_body(head.status) && body.size_hint().exact().is_none() {
         // By HTTP/1.0 such a body ends with the connection; as a response by
         // HTTP/1.1, hyper would promise to keep it.
         head.version = edit.asked.version;
     }
-    record.status(status);
-    let record = std::mem::take(record);
     let body = match desynchronised {
         // Without its lease the connection is closed.
         true => Body::own(Bytes::new(), record),
         false => Body::origin(body, lease, record),
     };
-    Ok(Response::from_parts(head, body))
+    Response::from_parts(head, body)
 }
 
 fn pass_on(head: &mut Parts, instance: &Instance) {
+    connection::remove_named_in_response(&mut head.headers);
     connection::remove_hop_by_hop(&mut head.headers);
     head.headers.remove(header::ALT_SVC);
     head.headers
