@@ -170,6 +170,28 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// A size with its unit, in bytes.
+    pub(super) fn size(&self, name: &'static str) -> Option<Written<u64>> {
+        let (spot, value) = self.get(name)?;
+        let Some(text) = value.as_str() else {
+            let fix = match value {
+                DeValue::Integer(number) => format!("write `\"{number} B\"` if bytes are meant"),
+                _ => String::new(),
+            };
+            let finding = wrong_type(&spot, value, "a size in quotes");
+            return self.refuse(finding.allowed(units::SIZES).help(fix));
+        };
+        match units::size(text) {
+            Some(size) => Some(Written::new(size, spot)),
+            None => self.refuse(
+                spot.error(format!("{} is not a size", quoted(text)))
+                    .label("not a size")
+                    .allowed(units::SIZES)
+                    .help(units::nearest_size(text)),
+            ),
+        }
+    }
+
     /// One of `words`, each with what it stands for.
     pub(super) fn choice<T: Copy>(
         &self,

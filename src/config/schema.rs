@@ -56,14 +56,7 @@ pub(super) enum Off {
 /// The keys that do not work yet. The change that makes one work deletes its
 /// line, and reads it.
 const UNSUPPORTED: &[(&str, Off)] = &[
-    ("server.max_connections", Off::Never),
-    ("server.header_timeout", Off::Never),
-    ("server.idle_timeout", Off::Never),
-    ("server.stall_timeout", Off::Never),
-    ("server.max_header_bytes", Off::Never),
-    ("server.max_body", Off::Never),
     ("client.proxy_protocol", Off::False),
-    ("origin.ca_file", Off::Text("")),
     ("cache.memory", Off::ZeroSize),
     ("cache.disk", Off::Text("")),
     ("cache.disk_size", Off::Never),

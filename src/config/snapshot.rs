@@ -48,6 +48,18 @@ pub struct ServerSettings {
     pub hosts: Vec<HostPattern>,
     /// `workers`; 0: one a core.
     pub workers: usize,
+    /// `max_connections` of the process.
+    pub max_connections: usize,
+    /// `header_timeout`: from the first byte of a request head to its end.
+    pub header_timeout: Duration,
+    /// `idle_timeout`: until the first byte of the next head.
+    pub idle_timeout: Duration,
+    /// `stall_timeout`: of a body that makes no progress, in either direction.
+    pub stall_timeout: Duration,
+    /// `max_header_bytes` of a request head.
+    pub max_header_bytes: usize,
+    /// `max_body` of a request, in bytes.
+    pub max_body: u64,
     /// `merge_slashes`.
     pub merge_slashes: bool,
     /// `drain_timeout`.

@@ -6,6 +6,9 @@ use std::time::Duration;
 pub(super) const DURATIONS: &str =
     r#"a whole number and a unit: "250ms", "10s", "5m", "1h", "365d" at most"#;
 
+/// What a size may look like, for messages.
+pub(super) const SIZES: &str = r#"a whole number and a unit: "512 B", "32 KiB", "64 MiB", "1 GiB""#;
+
 /// A timer further away than this is a mistake, and could not be set.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -53,6 +56,22 @@ pub(super) fn nearest_duration(text: &str) -> String {
         _ => return String::new(),
     };
     format!("write `\"{number}{unit}\"`")
+}
+
+/// What was probably meant by a size that cannot be read.
+pub(super) fn nearest_size(text: &str) -> String {
+    let Some((number, unit)) = split(text) else {
+        return String::new();
+    };
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" | "byte" | "bytes" => "B",
+        "k" | "kb" | "kib" => "KiB",
+        "m" | "mb" | "mib" => "MiB",
+        "g" | "gb" | "gib" => "GiB",
+        "t" | "tb" | "tib" => "TiB",
+        _ => return String::new(),
+    };
+    format!("write `\"{number} {unit}\"`")
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {

@@ -1,112 +1,165 @@
 //! A new connection to the origin.
 
-use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, lookup_host};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{OriginError, OriginUrl};
+use super::lookup::Lookup;
+use super::stream::Stream;
+use super::{OriginError, OriginSettings};
 
-/// Connects to the first address of the origin that answers, all of them
-/// within `limit`.
-pub(super) async fn connect(url: &OriginUrl, limit: Duration) -> Result<TcpStream, OriginError> {
-    let deadline = Instant::now() + limit;
-    let addresses = match timeout_at(deadline, addresses(url)).await {
-        Ok(addresses) => addresses?,
-        Err(_) => return Err(OriginError::ConnectTimeout),
+/// How long an address may be silent before the next one is tried beside it
+/// (RFC 8305 section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// After this long without a byte, and as often after that, the origin's
+/// system is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Finds the origin, connects to the first of its addresses that answers, and
+/// shakes hands: all of it within `connect_timeout`.
+pub(super) async fn connect(
+    settings: &OriginSettings,
+    lookup: &Lookup,
+) -> Result<Stream, OriginError> {
+    let deadline = Instant::now() + settings.connect_timeout;
+    let addresses = timeout_at(deadline, lookup.addresses(&settings.url))
+        .await
+        .map_err(|_| OriginError::DnsTimeout)??;
+    let stream = timeout_at(deadline, dial(&addresses))
+        .await
+        .map_err(|_| OriginError::ConnectTimeout)??;
+    // These only cost latency or patience where they fail.
+    let _ = stream.set_nodelay(true);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE);
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+    let Some(tls) = &settings.tls else {
+        return Ok(Stream::Plain(stream));
     };
-    let mut last = None;
-    for (tried, address) in addresses.iter().enumerate() {
-        // One that does not answer leaves the others their share of the time.
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Only costs latency where it fails.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = Some(failed(error)),
-            Err(_) => last = Some(OriginError::ConnectTimeout),
-        }
-    }
-    Err(last.unwrap_or_else(|| OriginError::Dns(io::ErrorKind::NotFound.into())))
+    let stream = timeout_at(deadline, tls.handshake(stream))
+        .await
+        .map_err(|_| OriginError::TlsTimeout)??;
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
-async fn addresses(url: &OriginUrl) -> Result<Vec<SocketAddr>, OriginError> {
-    let host = url.host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, url.port)]);
+/// Tries all addresses, each as soon as the one before it has failed or had
+/// its head start; those tried before go on.
+async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, OriginError> {
+    if let [address] = addresses {
+        return TcpStream::connect(address).await.map_err(failed);
     }
-    let found = lookup_host((host, url.port))
-        .await
-        .map_err(OriginError::Dns)?;
-    Ok(found.collect())
+    let mut last = OriginError::Dns(io::ErrorKind::NotFound.into());
+    let mut attempts = JoinSet::new();
+    let mut untried = addresses.iter().copied();
+    loop {
+        let patience = match untried.next() {
+            Some(address) => {
+                attempts.spawn_local(TcpStream::connect(address));
+                HEAD_START
+            }
+            None if attempts.is_empty() => return Err(last),
+            None => Duration::MAX,
+        };
+        match timeout(patience, attempts.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+            Ok(Some(Ok(Err(error)))) => last = failed(error),
+            // Nobody aborts an attempt, so it panicked; or it is silent.
+            Ok(_) | Err(_) => {}
+        }
+    }
 }
 
 fn failed(error: io::Error) -> OriginError {
+    use io::ErrorKind as Kind;
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => OriginError::Refused(error),
-        io::ErrorKind::TimedOut => OriginError::ConnectTimeout,
-        _ => OriginError::Unreachable(error),
-    }
-}
-
-/// A stream that tells whether anything was heard from the other side.
-#[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) stream: TcpStream,
-    pub(super) heard: Rc<Cell<bool>>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.heard.set(true);
+        Kind::ConnectionRefused => OriginError::Refused(error),
+        Kind::ConnectionReset | Kind::ConnectionAborted => OriginError::Reset(error),
+        Kind::TimedOut => OriginError::ConnectTimeout,
+        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => {
+            OriginError::Unreachable(error)
         }
-        polled
+        Kind::PermissionDenied => OriginError::Prohibited(error),
+        // Out of file descriptors, ports or memory.
+        _ => OriginError::NoSocket(error),
     }
 }
 
-impl AsyncWrite for Heard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+
+    fn dialled(addresses: &[SocketAddr]) -> Result<SocketAddr, OriginError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        let limit = Duration::from_secs(10);
+        let dialled = runtime.block_on(async { timeout(limit, dial(addresses)).await });
+        dialled.unwrap().map(|stream| stream.peer_addr().unwrap())
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+    #[test]
+    fn an_address_that_refuses_is_followed_by_the_next() {
+        let (closed, refuses) = listener();
+        drop(closed);
+        let (_open, answers) = listener();
+        assert_eq!(dialled(&[refuses, answers]).unwrap(), answers);
+        assert_eq!(dialled(&[answers, refuses]).unwrap(), answers);
+        let none = dialled(&[refuses, refuses]).unwrap_err();
+        assert_eq!(none.as_str(), "connection_refused");
+        assert_eq!(dialled(&[]).unwrap_err().as_str(), "dns_error");
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    #[test]
+    fn an_address_that_is_silent_does_not_keep_the_next_one_waiting() {
+        // Nobody accepts, and its queue is full: what comes now is dropped.
+        let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        silent
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        silent.listen(0).unwrap();
+        let hangs = silent.local_addr().unwrap().as_socket().unwrap();
+        let short = Duration::from_millis(200);
+        let fill = || std::net::TcpStream::connect_timeout(&hangs, short);
+        let queue: Vec<_> = std::iter::from_fn(|| fill().ok()).take(64).collect();
+        let (_open, answers) = listener();
+        assert_eq!(dialled(&[hangs, hangs, answers]).unwrap(), answers);
+        drop(queue);
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    #[test]
+    fn a_failure_is_the_origins_or_the_ways_or_ours() {
+        use io::ErrorKind as Kind;
+        for (kind, expected) in [
+            (Kind::ConnectionRefused, "connection_refused"),
+            (Kind::ConnectionReset, "connection_terminated"),
+            (Kind::HostUnreachable, "destination_ip_unroutable"),
+            (Kind::NetworkUnreachable, "destination_ip_unroutable"),
+            (Kind::PermissionDenied, "destination_ip_prohibited"),
+            (Kind::TimedOut, "connection_timeout"),
+            (Kind::AddrNotAvailable, "proxy_internal_error"),
+        ] {
+            assert_eq!(failed(kind.into()).as_str(), expected, "{kind}");
+        }
+        let too_many_open_files = io::Error::from_raw_os_error(24);
+        assert_eq!(failed(too_many_open_files).status(), 503);
     }
 }

@@ -3,6 +3,9 @@
 use std::io;
 
 use hyper::StatusCode;
+use tokio_rustls::rustls;
+
+use crate::log::counters::OriginErrorKind;
 
 /// Why the origin gave no response.
 #[derive(Debug, thiserror::Error)]
@@ -10,15 +13,42 @@ pub enum OriginError {
     /// Its name has no address.
     #[error("the origin's name cannot be resolved")]
     Dns(#[source] io::Error),
+    /// No answer about its name within `connect_timeout`.
+    #[error("the origin's name was not resolved within connect_timeout")]
+    DnsTimeout,
     /// Nobody listens there.
     #[error("the origin refused the connection")]
     Refused(#[source] io::Error),
+    /// It reset the connection while it was being made.
+    #[error("the origin reset the connection at once")]
+    Reset(#[source] io::Error),
     /// There is no way there.
     #[error("the origin cannot be reached")]
     Unreachable(#[source] io::Error),
+    /// This system may not connect there.
+    #[error("this system forbids connections to the origin")]
+    Prohibited(#[source] io::Error),
+    /// This system cannot open another connection.
+    #[error("this system cannot open another connection")]
+    NoSocket(#[source] io::Error),
     /// No connection within `connect_timeout`.
     #[error("no connection to the origin within connect_timeout")]
     ConnectTimeout,
+    /// A connection, but no TLS on it within `connect_timeout`.
+    #[error("the origin did not finish the TLS handshake within connect_timeout")]
+    TlsTimeout,
+    /// It closed the connection in the middle of the handshake.
+    #[error("the origin closed the connection within the TLS handshake")]
+    TlsBroken(#[source] io::Error),
+    /// Its certificate is not for it, or not by anyone who is trusted.
+    #[error("the origin's certificate is not trusted")]
+    TlsCertificate(#[source] rustls::Error),
+    /// It refuses to go on.
+    #[error("the origin refused the TLS connection")]
+    TlsAlert(#[source] rustls::Error),
+    /// What it sends is not TLS, or none that we speak.
+    #[error("the origin cannot be understood by TLS")]
+    Tls(#[source] rustls::Error),
     /// `max_connections` are busy, and none became free within `connect_timeout`.
     #[error("all connections to the origin are busy (origin.max_connections)")]
     NoConnectionFree,
@@ -40,9 +70,18 @@ pub enum OriginError {
     /// It answered 101, which nobody asked for.
     #[error("the origin switched protocols without being asked")]
     Upgraded,
+    /// It took nothing of the request's body for `server.stall_timeout`.
+    #[error("the origin took nothing of the request body for server.stall_timeout")]
+    WriteTimeout,
     /// The client did not send its request to the end.
     #[error("the request body ended before its time")]
     Upload(#[source] hyper::Error),
+    /// The client sent less than 1 KiB a second for `server.stall_timeout`.
+    #[error("the client sent less than 1 KiB a second for server.stall_timeout")]
+    UploadStalled,
+    /// The client sent more than `server.max_body`.
+    #[error("the request body is longer than server.max_body")]
+    UploadTooLarge,
 }
 
 impl OriginError {
@@ -51,52 +90,94 @@ impl OriginError {
         match self {
             Self::Dns(_)
             | Self::Refused(_)
+            | Self::Reset(_)
             | Self::Unreachable(_)
+            | Self::Prohibited(_)
+            | Self::TlsBroken(_)
+            | Self::TlsCertificate(_)
+            | Self::TlsAlert(_)
+            | Self::Tls(_)
             | Self::Terminated(_)
             | Self::Incomplete(_)
             | Self::Malformed(_)
             | Self::TransferCoding
             | Self::Upgraded => StatusCode::BAD_GATEWAY,
-            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::NoConnectionFree => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DnsTimeout
+            | Self::ConnectTimeout
+            | Self::TlsTimeout
+            | Self::ResponseTimeout
+            | Self::WriteTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoConnectionFree | Self::NoSocket(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upload(_) => StatusCode::BAD_REQUEST,
+            Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
     /// Whether asking again may help: the origin has not begun to answer,
-    /// and nothing says that it would not. An idempotent request only.
+    /// and nothing says that it would not. An idempotent request only. Not
+    /// after a refusal: every address of the name was tried by then, and the
+    /// next attempt would meet the same.
     pub const fn may_retry(&self) -> bool {
         match self {
             Self::Terminated(_) => true,
             Self::Dns(_)
+            | Self::DnsTimeout
             | Self::Refused(_)
+            | Self::Reset(_)
             | Self::Unreachable(_)
+            | Self::Prohibited(_)
+            | Self::NoSocket(_)
             | Self::ConnectTimeout
+            | Self::TlsTimeout
+            | Self::TlsBroken(_)
+            | Self::TlsCertificate(_)
+            | Self::TlsAlert(_)
+            | Self::Tls(_)
             | Self::NoConnectionFree
             | Self::Incomplete(_)
             | Self::Malformed(_)
             | Self::TransferCoding
             | Self::ResponseTimeout
             | Self::Upgraded
-            | Self::Upload(_) => false,
+            | Self::WriteTimeout
+            | Self::Upload(_)
+            | Self::UploadStalled
+            | Self::UploadTooLarge => false,
+        }
+    }
+
+    /// What it is counted as.
+    pub const fn kind(&self) -> OriginErrorKind {
+        match self {
+            Self::Dns(_) => OriginErrorKind::DnsError,
+            Self::DnsTimeout => OriginErrorKind::DnsTimeout,
+            Self::Prohibited(_) => OriginErrorKind::DestinationIpProhibited,
+            Self::NoSocket(_) => OriginErrorKind::ProxyInternalError,
+            Self::TlsCertificate(_) => OriginErrorKind::TlsCertificateError,
+            Self::TlsAlert(_) => OriginErrorKind::TlsAlertReceived,
+            Self::Tls(_) => OriginErrorKind::TlsProtocolError,
+            Self::Refused(_) => OriginErrorKind::ConnectionRefused,
+            Self::Unreachable(_) => OriginErrorKind::DestinationIpUnroutable,
+            Self::ConnectTimeout | Self::TlsTimeout => OriginErrorKind::ConnectionTimeout,
+            Self::NoConnectionFree => OriginErrorKind::ConnectionLimitReached,
+            Self::Reset(_) | Self::TlsBroken(_) | Self::Terminated(_) => {
+                OriginErrorKind::ConnectionTerminated
+            }
+            Self::Incomplete(_) => OriginErrorKind::HttpResponseIncomplete,
+            Self::Malformed(_) => OriginErrorKind::HttpProtocolError,
+            Self::ResponseTimeout => OriginErrorKind::HttpResponseTimeout,
+            Self::Upgraded => OriginErrorKind::HttpUpgradeFailed,
+            Self::TransferCoding => OriginErrorKind::HttpResponseTransferCoding,
+            Self::WriteTimeout => OriginErrorKind::ConnectionWriteTimeout,
+            Self::Upload(_) | Self::UploadStalled | Self::UploadTooLarge => {
+                OriginErrorKind::HttpRequestError
+            }
         }
     }
 
     /// The name of RFC 9209 section 2.3.
     pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Dns(_) => "dns_error",
-            Self::Refused(_) => "connection_refused",
-            Self::Unreachable(_) => "destination_ip_unroutable",
-            Self::ConnectTimeout => "connection_timeout",
-            Self::NoConnectionFree => "connection_limit_reached",
-            Self::Terminated(_) => "connection_terminated",
-            Self::Incomplete(_) => "http_response_incomplete",
-            Self::Malformed(_) => "http_protocol_error",
-            Self::TransferCoding => "http_response_transfer_coding",
-            Self::ResponseTimeout => "http_response_timeout",
-            Self::Upgraded => "http_upgrade_failed",
-            Self::Upload(_) => "http_request_error",
-        }
+        self.kind().as_str()
     }
 }

@@ -1,28 +1,33 @@
 //! One request to the origin and the head of its response.
 
-use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::Notify;
+use hyper::header::CONNECTION;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 
-use super::pool::{Connection, Lease};
-use super::{OriginError, OriginSettings, Origins, Upload};
+use super::flow::{Flow, UploadState};
+use super::pool::Connection;
+use super::{ClientGroup, Download, OriginError, OriginSettings, Origins, Upload, tls};
 
-/// The origin's response and the connection it comes on.
-#[derive(Debug)]
-pub struct Reply {
-    /// Head and body.
-    pub response: Response<Incoming>,
-    /// To be finished when the body has been read to its end.
-    pub lease: Lease,
+/// How the origin is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The route's `[origin]`.
+    pub settings: &'a OriginSettings,
+    /// Who asks, where one client can be told from another.
+    pub client: Option<ClientGroup>,
+    /// `server.stall_timeout`.
+    pub stall_timeout: Duration,
 }
 
 /// Why there is no response.
 enum Failure {
     /// Nothing of the request was sent: the connection was closed while idle.
-    Stale(Box<Request<Upload>>),
+    Unsent(Box<Request<Upload>>),
+    /// The request was sent on a connection that had carried another before,
+    /// and was closed at that time.
+    Stale(OriginError),
     Failed(OriginError),
 }
 
@@ -34,51 +39,83 @@ impl Origins {
     /// [`OriginError`] of the last attempt.
     pub async fn send(
         &self,
-        settings: &OriginSettings,
+        asking: Asking<'_>,
+        request: Request<Upload>,
+    ) -> Result<Response<Download>, OriginError> {
+        let done = self.attempts(asking, request).await;
+        done.inspect_err(|error| {
+            self.counters.origin.failed(error.kind());
+            let limit = &self.endpoint(asking.settings).limit;
+            limit
+                .troubles
+                .tell(&asking.settings.url, error, Instant::now());
+        })
+    }
+
+    async fn attempts(
+        &self,
+        asking: Asking<'_>,
         mut request: Request<Upload>,
-    ) -> Result<Reply, OriginError> {
+    ) -> Result<Response<Download>, OriginError> {
         let repeatable = request.body().is_empty() && is_idempotent(request.method());
-        let mut retries = if repeatable { settings.retries } else { 0 };
+        let mut retries = if repeatable {
+            asking.settings.retries
+        } else {
+            0
+        };
+        // The race with an origin that closes an idle connection is not a
+        // failure of the origin's, so it is not one of the retries.
+        let mut stale = repeatable;
         loop {
-            let again = (retries > 0).then(|| copy_head(&request));
-            match (self.attempt(settings, request).await, again) {
-                (Err(error), Some(copy)) if error.may_retry() => request = copy,
-                (done, _) => return done,
+            let again = (retries > 0 || stale).then(|| copy_head(&request));
+            match (self.attempt(asking, request).await, again) {
+                (Ok(response), _) => return Ok(response),
+                (Err(Failure::Unsent(unsent)), _) => {
+                    self.counters.origin.stale.add(1);
+                    request = *unsent;
+                }
+                (Err(Failure::Stale(_)), Some(copy)) if stale => {
+                    self.counters.origin.stale.add(1);
+                    stale = false;
+                    // The others that closed with it are found by then.
+                    tokio::task::yield_now().await;
+                    request = copy;
+                }
+                (Err(Failure::Stale(error) | Failure::Failed(error)), Some(copy))
+                    if error.may_retry() && retries > 0 =>
+                {
+                    self.counters.origin.retried.add(1);
+                    retries -= 1;
+                    request = copy;
+                }
+                (Err(Failure::Stale(error) | Failure::Failed(error)), _) => return Err(error),
             }
-            retries -= 1;
         }
     }
 
     async fn attempt(
         &self,
-        settings: &OriginSettings,
+        asking: Asking<'_>,
         request: Request<Upload>,
-    ) -> Result<Reply, OriginError> {
-        let endpoint = self.endpoint(settings);
-        let mut request = Box::new(request);
-        loop {
-            let mut connection = endpoint.connection(settings).await?;
-            match connection.used {
-                true => self.counters.origin.reused.add(1),
-                false => self.counters.origin.opened.add(1),
-            }
-            match exchange(&mut connection, *request, settings.response_timeout).await {
-                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Err(OriginError::Upgraded);
-                }
-                Ok(response) => {
-                    return Ok(Reply {
-                        response,
-                        lease: Lease {
-                            connection,
-                            endpoint,
-                        },
-                    });
-                }
-                Err(Failure::Stale(unsent)) => request = unsent,
-                Err(Failure::Failed(error)) => return Err(error),
-            }
+    ) -> Result<Response<Download>, Failure> {
+        let endpoint = self.endpoint(asking.settings);
+        let lease = endpoint.lease(asking).await;
+        let mut lease = lease.map_err(Failure::Failed)?;
+        match lease.connection.used {
+            true => self.counters.origin.reused.add(1),
+            false => self.counters.origin.opened.add(1),
         }
+        let limit = asking.settings.response_timeout;
+        let response = exchange(&mut lease.connection, request, limit).await?;
+        let (head, body) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failure::Failed(OriginError::Upgraded));
+        }
+        // Only asked where it matters: if the upload still goes on.
+        lease.connection.closing =
+            lease.upload() == UploadState::Going && is_last(head.version, &head.headers);
+        let download = Download::new(body, lease);
+        Ok(Response::from_parts(head, download))
     }
 }
 
@@ -89,37 +126,59 @@ async fn exchange(
 ) -> Result<Response<Incoming>, Failure> {
     connection.heard.set(false);
     let used = std::mem::replace(&mut connection.used, true);
-    let sent = request.body_mut().watch();
+    let uploads = request.body_mut().watch(&connection.flow);
+    let upload = uploads.then_some((&*connection.flow, connection.stall_timeout));
     let answer = connection.sender.try_send_request(request);
     let result = tokio::select! {
         biased;
         result = answer => result,
-        () = silence(sent, limit) => return Err(Failure::Failed(OriginError::ResponseTimeout)),
+        error = silence(upload, limit) => return Err(Failure::Failed(error)),
     };
     result.map_err(|mut error| match error.take_message() {
-        Some(request) if used => Failure::Stale(Box::new(request)),
-        _ => Failure::Failed(failed(error.into_error(), connection.heard.get())),
+        Some(request) if used => Failure::Unsent(Box::new(request)),
+        _ => match failed(error.into_error(), connection) {
+            error @ OriginError::Terminated(_) if used => Failure::Stale(error),
+            error => Failure::Failed(error),
+        },
     })
 }
 
-/// Ends when the origin has been silent for `limit` after the request was sent.
-async fn silence(sent: Option<Rc<Notify>>, limit: Duration) {
-    if let Some(sent) = sent {
-        sent.notified().await;
+/// Ends when the upload is stalled, or when the origin has been silent for
+/// `response_timeout` after the request was sent.
+async fn silence(upload: Option<(&Flow, Duration)>, response_timeout: Duration) -> OriginError {
+    if let Some((flow, stall_timeout)) = upload
+        && let Err(stalled) = flow.ended(stall_timeout).await
+    {
+        return stalled;
     }
-    tokio::time::sleep(limit).await;
+    tokio::time::sleep(response_timeout).await;
+    OriginError::ResponseTimeout
 }
 
-fn failed(error: hyper::Error, heard: bool) -> OriginError {
-    if error.is_user() || error.is_body_write_aborted() {
+fn failed(error: hyper::Error, connection: &Connection) -> OriginError {
+    if connection.flow.upload() == UploadState::TooLarge {
+        OriginError::UploadTooLarge
+    } else if error.is_user() || error.is_body_write_aborted() {
         OriginError::Upload(error)
     } else if error.is_parse() {
         OriginError::Malformed(error)
-    } else if heard {
+    } else if let Some(cause) = tls::cause(&error) {
+        cause.into()
+    } else if connection.heard.get() {
         OriginError::Incomplete(error)
     } else {
         OriginError::Terminated(error)
     }
+}
+
+/// Whether the origin says that it reads no more after this response.
+fn is_last(version: Version, headers: &HeaderMap) -> bool {
+    let says = |wanted: &[u8]| {
+        let lines = headers.get_all(CONNECTION).iter();
+        let mut words = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        words.any(|word| word.trim_ascii().eq_ignore_ascii_case(wanted))
+    };
+    says(b"close") || version == Version::HTTP_10 && !says(b"keep-alive")
 }
 
 /// RFC 9110 section 9.2.2.
@@ -138,4 +197,23 @@ fn copy_head(request: &Request<Upload>) -> Request<Upload> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn last_responses() {
+        let says = |version, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static(value));
+            is_last(version, &headers)
+        };
+        assert!(says(Version::HTTP_11, "Close") && says(Version::HTTP_11, "x, close"));
+        assert!(!says(Version::HTTP_11, "closed") && says(Version::HTTP_10, "x"));
+        assert!(!says(Version::HTTP_10, "keep-alive"));
+    }
 }

@@ -2,16 +2,27 @@
 //! asking, and what can go wrong.
 
 mod connect;
+mod download;
 mod error;
 mod exchange;
+mod flow;
 mod limit;
+mod lookup;
 mod pool;
 mod settings;
+mod share;
+mod stream;
+mod tls;
+mod trouble;
 mod upload;
+mod wire;
 
+pub use download::{Download, DownloadError};
 pub use error::OriginError;
-pub use exchange::Reply;
+pub use exchange::Asking;
 pub use limit::Limits;
-pub use pool::{Lease, Origins};
+pub use pool::Origins;
 pub use settings::{HostMode, OriginSettings, OriginUrl, OriginUrlError};
-pub use upload::Upload;
+pub use share::ClientGroup;
+pub use tls::{Tls, Trust, TrustError};
+pub use upload::{Upload, UploadError};

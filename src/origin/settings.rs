@@ -1,19 +1,24 @@
 //! The `[origin]` table, compiled.
 
+use std::fmt;
 use std::time::Duration;
 
 use hyper::Method;
 use hyper::header::HeaderValue;
 use url::{Position, Url};
 
+use super::Tls;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
+use crate::route::{NormalPath, PathError};
 
 /// Where and how assets are fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginSettings {
     /// `url`.
     pub url: OriginUrl,
+    /// TLS by `ca_file` or the platform's roots; `None`: the scheme is http.
+    pub tls: Option<Tls>,
     /// `host`.
     pub host: HostMode,
     /// `methods`; any other is answered 405.
@@ -70,6 +75,23 @@ pub enum OriginUrlError {
     /// The host is not one.
     #[error("`{0}` is not the name or address of a host")]
     Host(String),
+    /// A prefix that would not be sent as it is written.
+    #[error("its path is not in its normal form: write `{0}`")]
+    NotNormal(String),
+    /// A prefix that servers may take for another one.
+    #[error("servers differ in how they read `{0}` in a path")]
+    Ambiguous(&'static str),
+    /// A prefix with a broken escape or a control character.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl OriginSettings {
+    /// Whose connections can stand in for one another, of those to the same
+    /// host and port; `None`: those in the clear.
+    pub(super) fn trust_id(&self) -> Option<u64> {
+        self.tls.as_ref().map(Tls::trust_id)
+    }
 }
 
 impl OriginUrl {
@@ -95,8 +117,13 @@ impl OriginUrl {
             scheme,
             port: parsed.effective_port(scheme),
             host: parsed.host.to_string(),
-            prefix: url.path().trim_end_matches('/').to_owned(),
+            prefix: prefix(text, &url)?,
         })
+    }
+
+    /// The host without the brackets of an IPv6 address.
+    pub(super) fn bare_host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
     /// Host and port as a Host field has them.
@@ -107,6 +134,30 @@ impl OriginUrl {
             port,
         }
         .to_string()
+    }
+}
+
+impl fmt::Display for OriginUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority(), self.prefix)
+    }
+}
+
+/// The path of `url`, if that is what is written in `text`: whoever writes
+/// `/a/../b`, `//` or a letter that has to be escaped should see what is sent.
+fn prefix(text: &str, url: &Url) -> Result<String, OriginUrlError> {
+    let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let written = after_scheme
+        .find(['/', '\\'])
+        .map_or("/", |at| &after_scheme[at..]);
+    let normal = NormalPath::new(url.path(), true)?;
+    let odd = [";", "%2F", "%5C", "%25"];
+    if let Some(odd) = odd.into_iter().find(|odd| normal.as_str().contains(odd)) {
+        return Err(OriginUrlError::Ambiguous(odd));
+    }
+    match normal.as_str() == written {
+        true => Ok(written.trim_end_matches('/').to_owned()),
+        false => Err(OriginUrlError::NotNormal(normal.as_str().to_owned())),
     }
 }
 
@@ -139,5 +190,47 @@ mod tests {
             parse("127.0.0.1:9000"),
             Err(OriginUrlError::NotAUrl(_))
         ));
+    }
+
+    #[test]
+    fn a_prefix_is_written_as_it_is_sent() {
+        let prefix = |path: &str| OriginUrl::parse(&format!("http://a{path}")).map(|u| u.prefix);
+        for (path, expected) in [
+            ("", ""),
+            ("/", ""),
+            ("/a", "/a"),
+            ("/a/", "/a"),
+            ("/a.b/%20/%C3%A4@:!/", "/a.b/%20/%C3%A4@:!"),
+        ] {
+            assert_eq!(prefix(path).as_deref(), Ok(expected), "{path}");
+        }
+        for (path, normal) in [
+            ("//", "/"),
+            ("/a//b", "/a/b"),
+            ("/a/../b", "/b"),
+            ("/../b", "/b"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/a/./b", "/a/b"),
+            ("\\a", "/a"),
+            ("/a\\..\\b", "/b"),
+            ("/%41", "/A"),
+            ("/%c3%a4", "/%C3%A4"),
+            ("/ä", "/%C3%A4"),
+            ("/a b", "/a%20b"),
+            ("/a\tb", "/ab"),
+        ] {
+            let normal = Err(OriginUrlError::NotNormal(normal.to_owned()));
+            assert_eq!(prefix(path), normal, "{path}");
+        }
+        for (path, odd) in [
+            ("/a;b", ";"),
+            ("/a%2fb", "%2F"),
+            ("/a/..%5Cb", "%5C"),
+            ("/%252e", "%25"),
+        ] {
+            assert_eq!(prefix(path), Err(OriginUrlError::Ambiguous(odd)), "{path}");
+        }
+        assert_eq!(prefix("/a?b"), Err(OriginUrlError::Query));
+        assert!(matches!(prefix("/%zz"), Err(OriginUrlError::Path(_))));
     }
 }

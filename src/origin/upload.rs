@@ -2,36 +2,52 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::sync::Notify;
+
+use super::flow::{Flow, UploadState};
 
 /// A client's body, streamed: read only as fast as the origin takes it.
 /// Trailers end it and go no further.
 #[derive(Debug, Default)]
 pub struct Upload {
     body: Option<Incoming>,
-    sent: Option<Sent>,
+    /// How many more bytes `server.max_body` allows.
+    left: u64,
+    flow: Option<Going>,
+}
+
+/// Why an upload was cut here: never to look complete.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// The client did not send it to the end.
+    #[error("the client's body ended before its time")]
+    Client(#[source] hyper::Error),
+    /// It is longer than `server.max_body`.
+    #[error("the client's body is too long (server.max_body)")]
+    TooLarge,
 }
 
 /// Tells that the body was handed over, to its end or not.
 #[derive(Debug)]
-struct Sent(Rc<Notify>);
+struct Going(Rc<Flow>);
 
-impl Drop for Sent {
+impl Drop for Going {
     fn drop(&mut self) {
-        self.0.notify_one();
+        self.0.end(UploadState::Cut);
     }
 }
 
 impl Upload {
-    /// The body of a request; empty if there is none.
-    pub fn new(body: Incoming) -> Self {
+    /// The body of a request, of which `max` bytes are sent at most; empty
+    /// if there is none.
+    pub fn new(body: Incoming, max: u64) -> Self {
         Self {
             body: Some(body).filter(|body| !body.is_end_stream()),
-            sent: None,
+            left: max,
+            flow: None,
         }
     }
 
@@ -40,32 +56,66 @@ impl Upload {
         self.body.is_none()
     }
 
-    /// What to wait for until the body is sent; `None` if there is none.
-    pub(super) fn watch(&mut self) -> Option<Rc<Notify>> {
-        self.body.as_ref()?;
-        let notify = Rc::new(Notify::new());
-        self.sent = Some(Sent(Rc::clone(&notify)));
-        Some(notify)
+    /// From now on `flow` is told what happens. Whether there is an upload.
+    pub(super) fn watch(&mut self, flow: &Rc<Flow>) -> bool {
+        self.flow = None;
+        if self.body.is_none() {
+            return false;
+        }
+        flow.begin();
+        self.flow = Some(Going(Rc::clone(flow)));
+        true
+    }
+
+    fn end(&mut self, state: UploadState) {
+        self.body = None;
+        if let Some(Going(flow)) = &self.flow {
+            flow.end(state);
+        }
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<Frame<Bytes>, UploadError> {
+        let length = data.len() as u64;
+        let Some(left) = self.left.checked_sub(length) else {
+            self.end(UploadState::TooLarge);
+            return Err(UploadError::TooLarge);
+        };
+        self.left = left;
+        if let Some(Going(flow)) = &self.flow {
+            flow.received(data.len());
+        }
+        if self.body.as_ref().is_none_or(Body::is_end_stream) {
+            self.end(UploadState::Done);
+        }
+        Ok(Frame::data(data))
     }
 }
 
 impl Body for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = UploadError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
-        let frame = ready!(Pin::new(body).poll_frame(cx));
-        match frame {
-            Some(Ok(frame)) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
-            Some(Err(error)) => Poll::Ready(Some(Err(error))),
-            Some(Ok(_)) | None => {
-                self.body = None;
+        let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
+            if let Some(Going(flow)) = &self.flow {
+                flow.starve();
+            }
+            return Poll::Pending;
+        };
+        match frame.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => Poll::Ready(Some(self.take(data))),
+            Some(Err(error)) => {
+                self.end(UploadState::Cut);
+                Poll::Ready(Some(Err(UploadError::Client(error))))
+            }
+            Some(Ok(Err(_))) | None => {
+                self.end(UploadState::Done);
                 Poll::Ready(None)
             }
         }

@@ -74,6 +74,11 @@ impl Answer {
         Self::new(StatusCode::URI_TOO_LONG, reference)
     }
 
+    /// A body that is longer than `server.max_body`.
+    pub(super) fn too_large(reference: Reference) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, reference)
+    }
+
     /// A request that was here before.
     pub(super) fn looped(reference: Reference) -> Self {
         Self::new(StatusCode::LOOP_DETECTED, reference)

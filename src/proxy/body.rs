@@ -4,13 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::record::Record;
-use crate::origin::Lease;
+use crate::origin::{Download, DownloadError};
 
 /// A response body. When it is dropped, at its end or before, the request is
-/// over: its log line is written, the origin's connection kept or closed.
+/// over: its log line is written.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
@@ -21,12 +21,8 @@ pub struct Body {
 enum Content {
     /// Made here.
     Own(Bytes),
-    /// Streamed: the next part is read when the one before was taken.
-    Origin {
-        body: Incoming,
-        lease: Option<Lease>,
-        ended: bool,
-    },
+    /// Streamed.
+    Origin(Download),
 }
 
 impl Body {
@@ -37,13 +33,9 @@ impl Body {
         }
     }
 
-    pub(super) fn origin(body: Incoming, lease: Lease, record: Record) -> Self {
+    pub(super) fn origin(download: Download, record: Record) -> Self {
         Self {
-            content: Content::Origin {
-                body,
-                lease: Some(lease),
-                ended: false,
-            },
+            content: Content::Origin(download),
             record,
         }
     }
@@ -51,26 +43,22 @@ impl Body {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = DownloadError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         let this = &mut *self;
         let frame = match &mut this.content {
             Content::Own(bytes) if bytes.is_empty() => None,
             Content::Own(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
-            Content::Origin { body, ended, .. } => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                *ended = frame.is_none();
-                frame
-            }
+            Content::Origin(download) => ready!(Pin::new(download).poll_frame(cx)),
         };
         match &frame {
             Some(Ok(frame)) => this.record.sent(frame.data_ref().map_or(0, Bytes::len)),
             // An error here aborts the response: it never looks complete.
-            Some(Err(_)) => this.record.failed("http_response_incomplete"),
+            Some(Err(error)) => this.record.failed(error.as_str()),
             None => {}
         }
         Poll::Ready(frame)
@@ -79,29 +67,25 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Own(bytes) => bytes.is_empty(),
-            Content::Origin { body, ended, .. } => *ended || body.is_end_stream(),
+            Content::Origin(download) => download.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Origin { body, .. } => body.size_hint(),
+            Content::Origin(download) => download.size_hint(),
         }
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let ended = self.is_end_stream();
-        let Content::Origin { lease, .. } = &mut self.content else {
-            return;
-        };
-        match lease.take() {
-            Some(lease) if ended => lease.finish(),
-            _ => self
-                .record
-                .failed("the client went away within the response"),
+        if let Content::Origin(download) = &self.content
+            && !download.is_end_stream()
+        {
+            self.record
+                .failed("the client went away within the response");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! (sections 4 "Towards the origin", 7 and 10).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -17,11 +17,11 @@ use super::record::{Known, Record, Seen};
 use super::reference::Reference;
 use super::respond::{Asked, Edit, check, respond};
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use crate::config::Snapshot;
 use crate::message::connection;
-use crate::origin::{OriginError, OriginSettings, Origins, Upload};
+use crate::origin::{Asking, ClientGroup, OriginError, OriginSettings, Origins, Upload};
 use crate::plan::{Plan, Received};
 
-static NOTHING: HeaderValue = HeaderValue::from_static("");
 static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -35,6 +35,9 @@ pub(super) struct Prepared {
     client_field: Option<HeaderName>,
     via: HeaderValue,
     edit: Edit,
+    client: Option<ClientGroup>,
+    stall_timeout: Duration,
+    max_body: u64,
 }
 
 /// A request that only has to be sent.
@@ -42,6 +45,8 @@ pub(super) struct Prepared {
 pub(super) struct Errand {
     settings: Arc<OriginSettings>,
     edit: Edit,
+    client: Option<ClientGroup>,
+    stall_timeout: Duration,
     request: Request<Upload>,
     record: Record,
     reference: Reference,
@@ -94,6 +99,9 @@ impl Prepared {
             client_field: (!plan.client.peer_trusted).then(|| client_field.clone()),
             via: instance.via(seen.version).clone(),
             edit: Edit::new(plan.route, choice.vary.cloned(), asked),
+            client: group(seen.snapshot, plan),
+            stall_timeout: seen.snapshot.server.stall_timeout,
+            max_body: seen.snapshot.server.max_body,
         })
     }
 
@@ -113,11 +121,8 @@ impl Prepared {
             headers.insert(name, value);
         }
         max_forwards::count(&method, &mut headers);
-        headers.append(
-            header::VIA,
-            std::mem::replace(&mut self.via, NOTHING.clone()),
-        );
-        let body = Upload::new(body);
+        headers.append(header::VIA, self.via.clone());
+        let body = Upload::new(body, self.max_body);
         if !body.is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
             // hyper sends no body with a GET that does not say that it has one.
             headers.insert(header::TRANSFER_ENCODING, CHUNKED.clone());
@@ -137,10 +142,18 @@ impl Errand {
         record: Record,
         reference: Reference,
     ) -> Self {
-        let Prepared { settings, edit, .. } = prepared;
+        let Prepared {
+            settings,
+            edit,
+            client,
+            stall_timeout,
+            ..
+        } = prepared;
         Self {
             settings,
             edit,
+            client,
+            stall_timeout,
             request,
             record,
             reference,
@@ -152,27 +165,49 @@ impl Errand {
         let Self {
             settings,
             edit,
+            client,
+            stall_timeout,
             request,
             mut record,
             reference,
         } = self;
         let asked = Instant::now();
-        let reply = origins.send(&settings, request).await;
+        let uploads = !request.body().is_empty();
+        let asking = Asking {
+            settings: &settings,
+            client,
+            stall_timeout,
+        };
+        let reply = origins.send(asking, request).await;
         record.origin_took(asked.elapsed());
         match reply.and_then(|reply| check(reply, &edit)) {
             Ok(reply) => respond(reply, &edit, instance, record),
-            Err(error) => fail(&error, reference, record),
+            Err(error) => fail(&error, uploads, reference, record),
         }
     }
 }
 
-fn fail(error: &OriginError, reference: Reference, mut record: Record) -> Response<Body> {
+/// After a request with a body the connection ends too: what of the body is
+/// still to come has nowhere to go.
+fn fail(
+    error: &OriginError,
+    uploads: bool,
+    reference: Reference,
+    mut record: Record,
+) -> Response<Body> {
     record.failed(error.as_str());
-    tracing::debug!(
-        error = error as &dyn std::error::Error,
-        "the origin gave no response"
-    );
-    Answer::failed(error, reference).into_response(record)
+    let answer = Answer::failed(error, reference);
+    let answer = if uploads { answer.closing() } else { answer };
+    answer.into_response(record)
+}
+
+/// Who shares the origin's connections with others: a proxy that we trust and
+/// that names no client is many clients.
+fn group(snapshot: &Snapshot, plan: &Plan<'_>) -> Option<ClientGroup> {
+    let client = plan.client.address;
+    let is_proxy =
+        plan.client.peer_trusted && snapshot.client.trusted_proxies.contains(client.ip());
+    (!is_proxy).then(|| ClientGroup::of(client))
 }
 
 /// Removes what a client could pose with, and what we set anew.

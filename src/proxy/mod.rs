@@ -106,6 +106,10 @@ impl Proxy {
         }
         match self.plan(&seen, &mut record) {
             Err(answer) => Next::Answer(rest.answer(answer, record)),
+            Ok(_) if rest.exceeds(snapshot.server.max_body) => {
+                record.failed("http_request_error");
+                Next::Answer(rest.drop_and_close(Answer::too_large(reference), record))
+            }
             Ok(mut prepared) => {
                 let request = prepared.request(received, rest.into_body());
                 let errand = Errand::new(prepared, request, record, reference);

@@ -14,7 +14,7 @@ use super::instance::Instance;
 use super::record::Record;
 use crate::config::{ResponseFields, Route};
 use crate::message::{cache_control, connection, vary};
-use crate::origin::{OriginError, Reply};
+use crate::origin::{Download, OriginError};
 
 /// What the shape of a response depends on beside the origin.
 #[derive(Clone, Copy, Debug)]
@@ -70,27 +70,31 @@ impl Edit {
     }
 }
 
-/// The reply, if its body can be passed on.
+/// The response, if its body can be passed on.
 ///
 /// # Errors
 ///
 /// [`OriginError::TransferCoding`].
-pub(super) fn check(reply: Reply, edit: &Edit) -> Result<Reply, OriginError> {
-    let response = &reply.response;
+pub(super) fn check(
+    response: Response<Download>,
+    edit: &Edit,
+) -> Result<Response<Download>, OriginError> {
     match framing::check(response.headers()) {
-        Err(_) if edit.has_body(response.status()) => Err(OriginError::TransferCoding),
-        Ok(()) | Err(_) => Ok(reply),
+        Err(_) if edit.has_body(response.status()) => {
+            response.into_body().close();
+            Err(OriginError::TransferCoding)
+        }
+        Ok(()) | Err(_) => Ok(response),
     }
 }
 
 /// Passes a response on that was checked.
 pub(super) fn respond(
-    reply: Reply,
+    response: Response<Download>,
     edit: &Edit,
     instance: &Instance,
     mut record: Record,
 ) -> Response<Body> {
-    let Reply { response, lease } = reply;
     record.status(response.status());
     let (mut head, body) = response.into_parts();
     let desynchronised = framing::announces_too_much(head.status, &head.headers);
@@ -103,9 +107,11 @@ pub(super) fn respond(
         head.version = edit.asked.version;
     }
     let body = match desynchronised {
-        // Without its lease the connection is closed.
-        true => Body::own(Bytes::new(), record),
-        false => Body::origin(body, lease, record),
+        true => {
+            body.close();
+            Body::own(Bytes::new(), record)
+        }
+        false => Body::origin(body, record),
     };
     Response::from_parts(head, body)
 }

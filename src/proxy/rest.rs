@@ -38,6 +38,11 @@ impl Rest {
         }
     }
 
+    /// Whether it says that it is longer than `max` bytes.
+    pub(super) fn exceeds(&self, max: u64) -> bool {
+        self.body.size_hint().lower() > max
+    }
+
     pub(super) fn into_body(self) -> Incoming {
         self.body
     }

@@ -65,7 +65,11 @@ pub(super) fn start(
             .enable_all()
             .build_local(LocalOptions::default());
         match runtime {
-            Ok(runtime) => run(&runtime, index, listeners, shared),
+            Ok(runtime) => {
+                run(&runtime, index, listeners, shared);
+                // A name that is still being looked up is not waited for.
+                runtime.shutdown_background();
+            }
             Err(error) => tracing::error!("worker {index} cannot start its runtime: {error}"),
         }
     })

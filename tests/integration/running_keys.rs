@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Origin, Portcullis, Program};
+use crate::support::{Authority, Client, Origin, Portcullis, Program, TlsOrigin};
 
 const BLOCK_BAD: &str = "[access.user_agent]\nblock = [\"bad\"]\n";
 const BAD: &str = "User-Agent: bad\r\n";
@@ -41,6 +41,25 @@ fn workers(count: usize) -> usize {
 fn server_workers() {
     assert_eq!(workers(1), 1);
     assert_eq!(workers(3), 3);
+}
+
+#[test]
+fn server_max_body() {
+    let status = |max: &str, body: &str| {
+        let toml =
+            format!("[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\nmax_body = \"{max}\"");
+        let server = Portcullis::start(&Origin::ok(), &toml);
+        let length = body.len();
+        let mut client = server.client();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        client.reply().status
+    };
+    assert_eq!(status("4 B", "1234"), 200);
+    assert_eq!(status("4 B", "12345"), 413);
+    assert_eq!(status("0", "1"), 413);
+    assert_eq!(status("0", ""), 200);
 }
 
 #[test]
@@ -137,6 +156,16 @@ fn full_listener() -> (TcpListener, Vec<socket2::Socket>) {
     });
     let fill = fill.collect();
     (listener, fill)
+}
+
+#[test]
+fn origin_ca_file() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let origin = TlsOrigin::ok(&ours.issue(&["localhost"]));
+    for (authority, status) in [(&ours, 200), (&theirs, 502)] {
+        let portcullis = origin.behind(authority, "");
+        assert_eq!(portcullis.client().get("/", "").status, status);
+    }
 }
 
 #[test]

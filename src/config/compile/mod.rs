@@ -12,6 +12,7 @@ mod route;
 mod rule;
 mod server;
 mod tests;
+mod tls;
 mod units;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::rule::{ListLimits, is_on};
+use self::tls::Trusts;
 use self::units::Units;
 use super::Snapshot;
 use super::file::{ConfigFile, Maybe};
@@ -42,6 +44,7 @@ struct Compiler<'a> {
     trusted: Arc<NetworkSet>,
     /// What is opened once, whoever uses it.
     databases: Databases,
+    trusts: Trusts,
     /// The files read so far.
     sources: Vec<PathBuf>,
 }
@@ -61,6 +64,7 @@ pub(super) fn compile(
         listeners: Vec::new(),
         trusted: Arc::default(),
         databases,
+        trusts: Trusts::new(),
         sources: vec![path.to_owned()],
     };
     let snapshot = compiler.snapshot(file);

@@ -15,23 +15,24 @@ use crate::origin::{HostMode, OriginSettings, OriginUrl};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
+const URLS: &str = "http://host:port or https://host, and a path if it stands before every other";
+
 const EXAMPLE: &str = "write `url = \"http://127.0.0.1:9000\"` in `[origin]`";
 
 impl Compiler<'_> {
     /// The top level's `[origin]`, which the catch-all route always needs.
-    pub(super) fn top_origin(&self, file: &ConfigFile) -> Option<OriginSettings> {
+    pub(super) fn top_origin(&mut self, file: &ConfigFile) -> Option<OriginSettings> {
         if let Some(raw) = &file.policy.origin {
             return self.origin(raw);
         }
         let message = "must be given: requests that no route matches end at the top level's origin";
         let finding = Finding::error(Place::whole(&file.spot.source), "origin.url", message);
-        self.findings
-            .add_first(finding.allowed("http://host:port").help(EXAMPLE));
+        self.findings.add_first(finding.allowed(URLS).help(EXAMPLE));
         None
     }
 
     /// `[origin]`, the top level's or a route's.
-    pub(super) fn origin(&self, raw: &Origin) -> Option<OriginSettings> {
+    pub(super) fn origin(&mut self, raw: &Origin) -> Option<OriginSettings> {
         if raw.url.is_none() {
             self.findings.add_first(without_url(&raw.spot));
         }
@@ -45,6 +46,8 @@ impl Compiler<'_> {
             .host
             .as_ref()
             .map_or(Some(HostMode::Preserve), |host| self.host_mode(host));
+        let url = raw.url.as_ref().and_then(|url| self.origin_url(url));
+        let tls = self.tls(raw, url.as_ref());
         let seconds = Duration::from_secs;
         Some(OriginSettings {
             connect_timeout: written_or(&raw.connect_timeout, seconds(3)),
@@ -53,7 +56,8 @@ impl Compiler<'_> {
             retries: u32::try_from(written_or(&raw.retries, 1)).unwrap_or(u32::MAX),
             methods: self.methods(raw.methods.as_ref()),
             host: host?,
-            url: raw.url.as_ref().and_then(|url| self.origin_url(url))?,
+            tls: tls.ok()?,
+            url: url?,
         })
     }
 
@@ -81,7 +85,7 @@ impl Compiler<'_> {
             Ok(url) => url,
             Err(error) => {
                 let finding = spot.error(format!("{}: {error}", quoted(&written.value)));
-                let finding = finding.label("not an origin").allowed("http://host:port");
+                let finding = finding.label("not an origin").allowed(URLS);
                 self.findings.add(finding.help(with_scheme(&written.value)));
                 return None;
             }
@@ -89,14 +93,7 @@ impl Compiler<'_> {
         if url.port == 0 {
             let finding = spot.error("nothing can be reached at port 0");
             let finding = finding.label("not a port to connect to");
-            self.findings.add(finding.allowed("http://host:port"));
-            return None;
-        }
-        if url.scheme == Scheme::Https {
-            let finding = spot
-                .error("not supported yet")
-                .label("https does not work yet");
-            self.findings.add(finding.allowed("http://host:port"));
+            self.findings.add(finding.allowed(URLS));
             return None;
         }
         if let Some(listener) = self
@@ -155,7 +152,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn positive(&self, written: &Written<Duration>) {
+    pub(super) fn positive(&self, written: &Written<Duration>) {
         if written.value.is_zero() {
             let finding = written
                 .spot
@@ -176,7 +173,7 @@ fn without_url(table: &Spot) -> Finding {
         .error(message)
         .label("`url` is missing");
     finding
-        .allowed("http://host:port")
+        .allowed(URLS)
         .help("write `url = \"http://127.0.0.1:9000\"`")
 }
 

@@ -1,6 +1,7 @@
 //! What is the same for all routes: `[server]`, `[client]` and `[log]`.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,16 @@ use super::{Compiler, fields, written_or};
 use crate::client::{AddressField, ClientRules};
 use crate::config::ServerSettings;
 use crate::config::error::{Finding, quoted};
-use crate::config::file::{Client, Entry, Log, Server, Written};
+use crate::config::file::{Client, Entry, Log, Maybe, Server, Written};
 use crate::log::{AccessTarget, ClientAddressMode, Level, LogFormat, LogSettings};
 
 const LISTEN: &str = "127.0.0.1:8080";
+
+/// `server.max_body` where it is not written: 1 GiB.
+const MAX_BODY: u64 = 1 << 30;
+
+/// What `server.max_header_bytes` may be; hyper's buffer is not smaller.
+const HEADER_BYTES: RangeInclusive<u64> = 8 << 10..=1 << 20;
 
 impl Compiler<'_> {
     /// `[server]`.
@@ -30,13 +37,37 @@ impl Compiler<'_> {
             self.findings
                 .add_first(finding.help(format!("write `listen = [\"{LISTEN}\"]`")));
         }
+        let timeouts = [&raw.header_timeout, &raw.idle_timeout, &raw.stall_timeout];
+        for written in timeouts.into_iter().flatten() {
+            self.positive(written);
+        }
+        let seconds = Duration::from_secs;
         ServerSettings {
             listen,
             hosts: self.hosts(raw.hosts.as_ref()),
             workers: written_or(&raw.workers, 0),
+            max_connections: written_or(&raw.max_connections, 10_000),
+            header_timeout: written_or(&raw.header_timeout, seconds(10)),
+            idle_timeout: written_or(&raw.idle_timeout, seconds(75)),
+            stall_timeout: written_or(&raw.stall_timeout, seconds(30)),
+            max_header_bytes: self.max_header_bytes(&raw.max_header_bytes),
+            max_body: written_or(&raw.max_body, MAX_BODY),
             merge_slashes: written_or(&raw.merge_slashes, true),
-            drain_timeout: written_or(&raw.drain_timeout, Duration::from_secs(30)),
+            drain_timeout: written_or(&raw.drain_timeout, seconds(30)),
         }
+    }
+
+    fn max_header_bytes(&self, written: &Maybe<u64>) -> usize {
+        let bytes = written_or(written, 32 << 10);
+        if let Some(written) = written.as_ref().filter(|_| !HEADER_BYTES.contains(&bytes)) {
+            let why = match bytes < *HEADER_BYTES.start() {
+                true => "a browser's request head may be longer",
+                false => "every connection could hold so much memory",
+            };
+            let finding = written.spot.error(why).label("out of range");
+            self.findings.add(finding.allowed("\"8 KiB\" to \"1 MiB\""));
+        }
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     fn listener(&self, entry: Entry<'_>) -> Option<SocketAddr> {

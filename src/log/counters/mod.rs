@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use connections::ConnectionCounters;
-pub use origin::OriginCounters;
+pub use origin::{OriginCounters, OriginErrorKind};
 
 /// A number that only ever grows, written by one thread and read by others.
 #[derive(Debug, Default)]

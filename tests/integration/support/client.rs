@@ -82,6 +82,11 @@ impl Client {
         self.buffer.drain(..length).collect()
     }
 
+    /// How much was received and not looked at; it is forgotten.
+    pub(crate) fn buffered(&mut self) -> usize {
+        std::mem::take(&mut self.buffer).len()
+    }
+
     /// Whatever still comes until the other side closes in order.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}

@@ -20,8 +20,8 @@ pub(crate) struct Asked {
 }
 
 /// One connection, seen by the script.
-pub(crate) struct Conversation {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Conversation<S = TcpStream> {
+    pub(crate) stream: S,
     pub(crate) connection: usize,
     buffer: Vec<u8>,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -30,7 +30,14 @@ pub(crate) struct Conversation {
 impl Origin {
     /// Runs `script` on every connection; its end closes the connection.
     pub(crate) fn scripted(script: impl Fn(&mut Conversation) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::scripted_at("127.0.0.1:0", script)
+    }
+
+    pub(crate) fn scripted_at(
+        address: &str,
+        script: impl Fn(&mut Conversation) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (script, record) = (Arc::new(script), Arc::clone(&asked));
@@ -40,12 +47,7 @@ impl Origin {
                 let stream = stream.unwrap();
                 stream.set_nodelay(true).unwrap();
                 std::thread::spawn(move || {
-                    script(&mut Conversation {
-                        stream,
-                        connection,
-                        buffer: Vec::new(),
-                        asked,
-                    });
+                    script(&mut Conversation::new(stream, connection, asked));
                 });
             }
         });
@@ -79,7 +81,16 @@ impl Origin {
     }
 }
 
-impl Conversation {
+impl<S: Read + Write> Conversation<S> {
+    pub(super) fn new(stream: S, connection: usize, asked: Arc<Mutex<Vec<Asked>>>) -> Self {
+        Self {
+            stream,
+            connection,
+            buffer: Vec::new(),
+            asked,
+        }
+    }
+
     /// The next request with its body; `None`: closed.
     pub(crate) fn request(&mut self) -> Option<Asked> {
         let head = self.head()?;
@@ -114,6 +125,11 @@ impl Conversation {
             self.fill()?;
         }
         Some(self.buffer.drain(..length).collect())
+    }
+
+    /// How much was received and not looked at; it is forgotten.
+    pub(crate) fn buffered(&mut self) -> usize {
+        std::mem::take(&mut self.buffer).len()
     }
 
     /// The chunked body, as it was framed.

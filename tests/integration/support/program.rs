@@ -28,6 +28,15 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it in front of `origin` and waits until it listens.
     pub(crate) fn start(origin: &Origin, policy: &str) -> Self {
+        Self::start_with(origin, policy, |_| {})
+    }
+
+    /// The same, its command adjusted.
+    pub(crate) fn start_with(
+        origin: &Origin,
+        policy: &str,
+        adjust: impl FnOnce(&mut Command),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("portcullis.toml");
         let mut text = policy.to_owned();
@@ -40,8 +49,9 @@ impl Program {
             }
         }
         std::fs::write(&file, text).unwrap();
-        let mut child = portcullis(&["run", "--config"])
-            .arg(&file)
+        let mut command = portcullis(&["run", "--config"]);
+        adjust(command.arg(&file));
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -94,6 +104,14 @@ impl Program {
             .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
             .filter(|name| name.contains(word))
             .count()
+    }
+
+    /// A line of its `/proc/PID/status` that is in kB, such as `VmHWM`, in bytes.
+    pub(crate) fn memory(&self, name: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        let kib = line.split_whitespace().nth(1).unwrap();
+        kib.parse::<usize>().unwrap() * 1024
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -1,0 +1,169 @@
+//! A response body on its way from the origin.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::flow::UploadState;
+use super::pool::Lease;
+use crate::log::counters::OriginErrorKind;
+
+/// The body is looked at so many times in `stall_timeout`.
+const LOOKS: u32 = 4;
+
+/// The origin's body, streamed: the next part is read when the one before was
+/// taken. When it is dropped at its end, its connection is kept for the next
+/// request; before, it is closed. Trailers end it and go no further.
+#[derive(Debug)]
+pub struct Download {
+    body: Incoming,
+    lease: Option<Lease>,
+    ended: bool,
+    patience: Patience,
+}
+
+/// Why a response was cut.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The origin did not send it to the end.
+    #[error("the origin's response ended before its time")]
+    Incomplete(#[source] hyper::Error),
+    /// The origin sent nothing for `server.stall_timeout`.
+    #[error("the origin sent nothing of its response for server.stall_timeout")]
+    Stalled,
+    /// The request's body was cut, and the response with it.
+    #[error("the request body was cut within the response")]
+    Upload(#[source] hyper::Error),
+}
+
+/// How long somebody has waited, without a clock call until somebody does.
+#[derive(Debug, Default)]
+struct Patience {
+    timer: Option<Pin<Box<Sleep>>>,
+    looks: u32,
+}
+
+impl Download {
+    pub(super) fn new(body: Incoming, lease: Lease) -> Self {
+        Self {
+            body,
+            lease: Some(lease),
+            ended: false,
+            patience: Patience::default(),
+        }
+    }
+
+    /// Closes the connection, also where the body has ended.
+    pub fn close(mut self) {
+        self.lease = None;
+    }
+
+    /// The connection is of no more use.
+    fn fail(&mut self, error: DownloadError) -> DownloadError {
+        if let Some(lease) = self.lease.take() {
+            lease.counters().failed(error.kind());
+        }
+        error
+    }
+
+    fn cut(&mut self, error: hyper::Error) -> DownloadError {
+        let upload = self.lease.as_ref().map(Lease::upload);
+        let error = match upload {
+            Some(UploadState::Cut | UploadState::TooLarge) => DownloadError::Upload(error),
+            Some(UploadState::Done | UploadState::Going) | None => DownloadError::Incomplete(error),
+        };
+        self.fail(error)
+    }
+}
+
+impl DownloadError {
+    /// What it is counted as.
+    pub const fn kind(&self) -> OriginErrorKind {
+        match self {
+            Self::Incomplete(_) => OriginErrorKind::HttpResponseIncomplete,
+            Self::Stalled => OriginErrorKind::ConnectionReadTimeout,
+            Self::Upload(_) => OriginErrorKind::HttpRequestError,
+        }
+    }
+
+    /// The name of RFC 9209 section 2.3.
+    pub const fn as_str(&self) -> &'static str {
+        self.kind().as_str()
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = DownloadError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            // Asked for and not there: it is the origin that is waited for.
+            let Some(lease) = &this.lease else {
+                return Poll::Pending;
+            };
+            let limit = lease.connection.stall_timeout;
+            return this.patience.poll_lost(cx, limit).map(|()| {
+                let error = this.fail(DownloadError::Stalled);
+                Some(Err(error))
+            });
+        };
+        this.patience.reward();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
+            Some(Err(error)) => Some(Err(this.cut(error))),
+            Some(Ok(_)) | None => {
+                this.ended = true;
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        if self.is_end_stream()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.finish();
+        }
+    }
+}
+
+impl Patience {
+    /// Ready when whoever calls has waited for `limit` without a reward.
+    fn poll_lost(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
+        let pause = (limit / LOOKS).max(Duration::from_millis(1));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(pause)));
+        while timer.as_mut().poll(cx).is_ready() {
+            self.looks += 1;
+            // The first look does not know since when it was waited.
+            if self.looks > LOOKS {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + pause);
+        }
+        Poll::Pending
+    }
+
+    /// What was waited for has come.
+    fn reward(&mut self) {
+        self.looks = 0;
+    }
+}
