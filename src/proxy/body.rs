@@ -17,6 +17,11 @@ pub struct Body {
     record: Record,
 }
 
+/// What is left of a response whose body has been handed over: its log line,
+/// written when this is dropped.
+#[derive(Debug, Default)]
+pub struct Tail(Record);
+
 #[derive(Debug)]
 enum Content {
     /// Made here.
@@ -38,6 +43,24 @@ impl Body {
             content: Content::Origin(download),
             record,
         }
+    }
+}
+
+impl Body {
+    /// The body was handed over, to its end or not: then its log line says
+    /// `why`.
+    pub fn finish(mut self, why: &'static str) -> Tail {
+        if matches!(self.content, Content::Origin { .. }) && !self.is_end_stream() {
+            self.record.failed(why);
+        }
+        Tail(std::mem::take(&mut self.record))
+    }
+}
+
+impl Tail {
+    /// Not all of the response went out.
+    pub fn cut(mut self, why: &'static str) {
+        self.0.failed(why);
     }
 }
 

@@ -6,15 +6,18 @@ mod body;
 mod forward;
 mod framing;
 mod instance;
+mod interim;
 mod max_forwards;
 mod mistakes;
 mod record;
 mod reference;
+mod refusal;
 mod respond;
 mod rest;
 
-pub use body::Body;
+pub use body::{Body, Tail};
 pub use instance::Instance;
+pub use interim::Interim;
 pub use mistakes::Mistakes;
 
 use std::pin::Pin;
@@ -23,7 +26,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hyper::body::Incoming;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 
 use self::answer::Answer;
 use self::forward::{Errand, Prepared};
@@ -75,16 +78,22 @@ impl Proxy {
         }
     }
 
-    /// Answers a request.
-    pub async fn handle(&self, request: Request<Incoming>, arrival: &Arrival) -> Response<Body> {
-        match self.decide(request, arrival) {
+    /// Answers a request; what the origin sends before its answer goes to
+    /// `interim`.
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        arrival: &Arrival,
+        interim: &Interim,
+    ) -> Response<Body> {
+        match self.decide(request, arrival, interim) {
             Next::Answer(response) => response,
             Next::Ask(response) => response.await,
         }
     }
 
     /// All that is done before the origin is asked, without waiting.
-    fn decide(&self, request: Request<Incoming>, arrival: &Arrival) -> Next<'_> {
+    fn decide(&self, request: Request<Incoming>, arrival: &Arrival, interim: &Interim) -> Next<'_> {
         let snapshot = self.policy.load();
         let reference = self.references.next();
         let mut record = Record::start(&snapshot, &self.journal);
@@ -111,7 +120,10 @@ impl Proxy {
                 Next::Answer(rest.drop_and_close(Answer::too_large(reference), record))
             }
             Ok(mut prepared) => {
-                let request = prepared.request(received, rest.into_body());
+                let mut request = prepared.request(received, rest.into_body());
+                if version == Version::HTTP_11 {
+                    interim.listen(&mut request, &self.instance);
+                }
                 let errand = Errand::new(prepared, request, record, reference);
                 Next::Ask(Box::pin(errand.run(&self.origins, &self.instance)))
             }

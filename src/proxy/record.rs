@@ -10,7 +10,7 @@ use hyper::{HeaderMap, Method, StatusCode, Version};
 
 use super::reference::Reference;
 use crate::access::Decision;
-use crate::client::Client;
+use crate::client::{Client, PeerAddr};
 use crate::config::Snapshot;
 use crate::images::Choice;
 use crate::log::AccessTarget;
@@ -97,6 +97,45 @@ impl Record {
             draft.string(key, None);
         }
         seen.write_fields(&mut draft);
+        open.draft = Some(draft);
+    }
+
+    /// It never became a request.
+    pub(super) fn unread(
+        &mut self,
+        snapshot: &Snapshot,
+        reference: Reference,
+        peer: PeerAddr,
+        error: &'static str,
+    ) {
+        let Some(open) = &mut self.0 else { return };
+        open.error = Some(error.into());
+        let mut draft = open.journal.draft();
+        draft.string("ref", Some(reference.as_bytes()));
+        draft.number("generation", snapshot.generation);
+        nulls(&mut draft, &["method", "url", "protocol"]);
+        draft.status_here();
+        let peer = shown(peer.ip(), snapshot.log.client_address);
+        draft.string("peer", peer.as_deref().map(str::as_bytes));
+        nulls(
+            &mut draft,
+            &["client", "client_from", "forwarded", "country", "route"],
+        );
+        draft.string("verdict", Some(b"reject"));
+        nulls(&mut draft, &["rule"]);
+        draft.list("would_deny", std::iter::empty());
+        nulls(&mut draft, &["variant", "accept", "cache", "cache_key"]);
+        draft.times_here();
+        nulls(
+            &mut draft,
+            &[
+                "user_agent",
+                "referer",
+                "origin_field",
+                "sec_fetch",
+                "request_method",
+            ],
+        );
         open.draft = Some(draft);
     }
 
@@ -262,6 +301,12 @@ fn write_plan(draft: &mut Draft, plan: &Plan<'_>, known: &Known<'_>) {
     }
     draft.string("cache", None);
     draft.string("cache_key", Some(key.as_bytes()));
+}
+
+fn nulls(draft: &mut Draft, keys: &[&str]) {
+    for key in keys {
+        draft.string(key, None);
+    }
 }
 
 fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {

@@ -2,89 +2,268 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use hyper::Version;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use super::limits::Limits;
 use super::lingering;
+use super::link::{Link, Verdict};
 use super::stream::Stream;
+use super::watched::Watched;
 use super::worker::Worker;
 use crate::client::PeerAddr;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::plan::Arrival;
+use crate::proxy::Interim;
 
-/// Serves requests until the client or the worker has enough.
-pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    // Only costs latency where it fails.
-    let _ = stream.set_nodelay(true);
-    let stream = Stream::new(stream);
-    let arrival = Arrival {
-        scheme: Scheme::Http,
-        peer: PeerAddr::new(peer.ip()),
-        given: None,
-        fallback: None,
-    };
-    // Whether the end of the connection is the end of the response.
-    let until_close = Rc::new(Cell::new(false));
-    let outcome = serve_requests(&worker, &stream, &arrival, &until_close).await;
-    let Some(stream) = stream.into_inner() else {
-        return;
-    };
-    match outcome {
-        Err(error) if error.is_user() && until_close.get() => lingering::reset(stream),
-        Ok(()) | Err(_) => lingering::close(stream).await,
+/// hyper reads bodies in pieces of this size at most, or of a whole head.
+const BODY_PIECE: usize = 64 * 1024;
+
+/// What the kernel holds of a response that has not been sent yet. With less
+/// unsent, a slow reader's progress is seen in steps that are small.
+const UNSENT: u32 = 128 * 1024;
+
+/// How the requests of a connection ended.
+enum End {
+    /// hyper is done with it.
+    Done(hyper::Result<()>),
+    Verdict(Verdict),
+}
+
+/// A connection that is being served.
+struct Served<'a> {
+    worker: &'a Worker,
+    link: Rc<Link>,
+    arrival: Arrival,
+    interim: Interim,
+    /// Whether the end of the connection is the end of the response.
+    until_close: Cell<bool>,
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        self.link.leave();
     }
 }
 
-async fn serve_requests(
-    worker: &Rc<Worker>,
-    stream: &Stream,
-    arrival: &Arrival,
-    until_close: &Rc<Cell<bool>>,
-) -> hyper::Result<()> {
-    let service = service_fn(|request| async {
-        let old = request.version() == Version::HTTP_10;
-        until_close.set(old);
-        let response = match old {
-            true => {
-                worker
-                    .proxy
-                    .handle(request, &with_fallback(arrival, stream))
-                    .await
+/// Serves requests until the client or the worker has enough.
+pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, limits: Limits) {
+    tune(&tcp, &limits);
+    let served = Served {
+        worker,
+        link: Link::enter(&worker.table, limits),
+        arrival: Arrival {
+            scheme: Scheme::Http,
+            peer: PeerAddr::new(peer.ip()),
+            given: None,
+            fallback: None,
+        },
+        interim: Interim::default(),
+        until_close: Cell::new(false),
+    };
+    let stream = Stream::new(tcp, &served.link);
+    let end = served.requests(&stream).await;
+    let refusal = served.refusal(&end, &stream);
+    let cut = served.is_cut(&end);
+    drop(served);
+    let Some(tcp) = stream.into_inner() else {
+        return;
+    };
+    match (end, refusal) {
+        (_, Some(answer)) => lingering::answer(tcp, &answer).await,
+        (End::Verdict(Verdict::Evicted | Verdict::Gone), None) => {}
+        _ if cut => lingering::reset(tcp),
+        (End::Done(_) | End::Verdict(_), None) => lingering::close(tcp).await,
+    }
+}
+
+/// None of these is worth a connection if it fails.
+fn tune(tcp: &TcpStream, limits: &Limits) {
+    let socket = SockRef::from(tcp);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+    // A peer that acknowledges nothing is dead, also where nobody waits for it.
+    let dead = Duration::from_millis(limits.stall.saturating_mul(2));
+    let _ = socket.set_tcp_user_timeout(Some(dead));
+}
+
+impl Served<'_> {
+    async fn requests(&self, stream: &Stream) -> End {
+        loop {
+            if let Some(end) = self.asleep(stream).await {
+                return end;
             }
-            false => worker.proxy.handle(request, arrival).await,
+            if let Some(end) = self.awake(stream).await {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for the next bytes without hyper.
+    async fn asleep(&self, stream: &Stream) -> Option<End> {
+        self.link.set_asleep(true);
+        let end = poll_fn(|cx| {
+            if let Some(end) = self.evicted(cx) {
+                return Poll::Ready(Some(end));
+            }
+            if stream.poll_readable(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let draining = self.worker.is_draining();
+            match self.link.confirm(draining) {
+                Some(verdict) => Poll::Ready(Some(End::Verdict(verdict))),
+                None if draining && !stream.has_bytes() => Poll::Ready(Some(End::Done(Ok(())))),
+                None => Poll::Pending,
+            }
+        });
+        let end = end.await;
+        self.link.set_asleep(false);
+        end
+    }
+
+    /// Serves requests with hyper; `None`: it is not needed for a while.
+    async fn awake(&self, stream: &Stream) -> Option<End> {
+        let io = TokioIo::new(stream.clone());
+        let head = self.link.limits.head;
+        let service = service_fn(|request| self.request(request, stream));
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_header_size(head)
+            .max_buf_size(head.max(BODY_PIECE))
+            .serve_connection(io, service);
+        let mut connection = Box::new(connection);
+        let mut told = false;
+        let end = poll_fn(|cx| {
+            if let Some(end) = self.evicted(cx) {
+                return Poll::Ready(end);
+            }
+            if let Some(heads) = self.interim.take() {
+                stream.send_first(heads);
+            }
+            // First, so that a request that is here already is not refused.
+            if let Poll::Ready(done) = Pin::new(&mut *connection).poll(cx) {
+                return Poll::Ready(End::Done(done));
+            }
+            let draining = self.worker.is_draining();
+            if let Some(verdict) = self.link.confirm(draining) {
+                return Poll::Ready(End::Verdict(verdict));
+            }
+            if told || !draining || self.link.in_head() {
+                return Poll::Pending;
+            }
+            told = true;
+            Pin::new(&mut *connection).graceful_shutdown();
+            Pin::new(&mut *connection).poll(cx).map(End::Done)
+        });
+        let end = end.await;
+        if matches!(end, End::Verdict(Verdict::Sleepy)) {
+            stream.put_back(connection.into_parts().read_buf);
+            return None;
+        }
+        Some(end)
+    }
+
+    fn evicted(&self, cx: &Context<'_>) -> Option<End> {
+        self.link.register(cx);
+        self.interim.register(cx.waker());
+        let evicted = self.link.called() == Some(Verdict::Evicted);
+        evicted.then_some(End::Verdict(Verdict::Evicted))
+    }
+
+    fn request(
+        &self,
+        request: Request<Incoming>,
+        stream: &Stream,
+    ) -> impl Future<Output = Result<Response<Watched>, Infallible>> {
+        self.link.request(!request.body().is_end_stream());
+        let old = request.version() == Version::HTTP_10;
+        self.until_close.set(old);
+        let arrival = old.then(|| with_fallback(&self.arrival, stream));
+        async move {
+            let arrival = arrival.as_ref().unwrap_or(&self.arrival);
+            let proxy = &self.worker.proxy;
+            let response = proxy.handle(request, arrival, &self.interim).await;
+            self.interim.close();
+            self.link.answering();
+            let mut response = response.map(|body| Watched::new(body, &self.link));
+            if self.worker.is_draining() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok(response)
+        }
+    }
+
+    /// Counts an end that is ours; the answer to what never became a request.
+    fn refusal(&self, end: &End, stream: &Stream) -> Option<Vec<u8>> {
+        let counters = &self.worker.counters.connections;
+        let verdict = match end {
+            End::Verdict(verdict) => *verdict,
+            End::Done(Err(error)) if error.is_parse() => return Some(self.bad_head(stream)),
+            End::Done(_) => return None,
         };
-        Ok::<_, Infallible>(response)
-    });
-    let io = TokioIo::new(stream.clone());
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(io, service);
-    let mut connection = pin!(connection);
-    let mut draining = pin!(worker.draining());
-    let mut told = false;
-    std::future::poll_fn(|cx| {
-        // First, so that a request that is here already is not refused.
-        if let Poll::Ready(done) = connection.as_mut().poll(cx) {
-            return Poll::Ready(done);
+        match verdict {
+            Verdict::Idle => counters.idle_closed.add(1),
+            Verdict::Silent => counters.silent_closed.add(1),
+            Verdict::Stalled => counters.stalled.add(1),
+            Verdict::Evicted => counters.evicted.add(1),
+            Verdict::Gone | Verdict::Sleepy => {}
+            Verdict::SlowHead => {
+                counters.header_timeouts.add(1);
+                let why = "the head did not end within server.header_timeout";
+                return Some(self.refuse(StatusCode::REQUEST_TIMEOUT, why));
+            }
         }
-        if told || draining.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
+        None
+    }
+
+    fn bad_head(&self, stream: &Stream) -> Vec<u8> {
+        let counters = &self.worker.counters.connections;
+        let status = stream.refused().unwrap_or(StatusCode::BAD_REQUEST);
+        let (status, counter, why) = match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if self.link.is_endless_line() => (
+                StatusCode::URI_TOO_LONG,
+                &counters.long_targets,
+                "the request line is over server.max_header_bytes",
+            ),
+            StatusCode::URI_TOO_LONG => (status, &counters.long_targets, "the target is too long"),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+                status,
+                &counters.large_heads,
+                "the head is over server.max_header_bytes or 100 fields",
+            ),
+            _ => (status, &counters.malformed_heads, "the head is not HTTP/1"),
+        };
+        counter.add(1);
+        self.refuse(status, why)
+    }
+
+    fn refuse(&self, status: StatusCode, why: &'static str) -> Vec<u8> {
+        self.worker.proxy.refuse(status, why, self.arrival.peer)
+    }
+
+    /// Whether an orderly close could make a cut response look complete.
+    fn is_cut(&self, end: &End) -> bool {
+        match end {
+            End::Verdict(verdict) => *verdict == Verdict::Stalled,
+            End::Done(Err(error)) => error.is_user() && self.until_close.get(),
+            End::Done(Ok(())) => false,
         }
-        told = true;
-        connection.as_mut().graceful_shutdown();
-        connection.as_mut().poll(cx)
-    })
-    .await
+    }
 }
 
 /// An HTTP/1.0 request may name no host: then it is for the address that it

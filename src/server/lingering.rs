@@ -18,6 +18,13 @@ pub(super) async fn close(mut stream: TcpStream) {
     }
 }
 
+/// Sends `answer`, then closes.
+pub(super) async fn answer(mut stream: TcpStream, answer: &[u8]) {
+    if let Ok(Ok(())) = timeout(PATIENCE, stream.write_all(answer)).await {
+        close(stream).await;
+    }
+}
+
 /// Resets the connection: where only its end tells the end of a response, an
 /// orderly one would make a cut response look complete.
 pub(super) fn reset(stream: TcpStream) {

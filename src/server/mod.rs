@@ -1,10 +1,18 @@
 //! Workers, listeners, and the life of one connection (sections 10 and 11).
 
 mod connection;
+mod crowd;
+mod descriptors;
+mod limits;
 mod lingering;
+mod link;
 mod listen;
+mod ring;
+mod seldom;
 mod stop;
 mod stream;
+mod table;
+mod watched;
 mod worker;
 
 pub use listen::BindError;
@@ -57,6 +65,7 @@ impl Server {
     /// [`ServeError`]; nothing runs then.
     pub fn start(policy: &Arc<ArcSwap<Snapshot>>, spool: &Spool) -> Result<Self, ServeError> {
         let settings = policy.load().server.clone();
+        descriptors::prepare(&policy.load());
         let count = worker_count(settings.workers);
         let Listeners {
             addresses,
@@ -71,6 +80,7 @@ impl Server {
             limits: Arc::new(Limits::default()),
             spool: spool.clone(),
             counters: counters.clone(),
+            open: Arc::default(),
             stop: stop.clone(),
         };
         let start = |(index, listeners)| worker::start(index, listeners, shared.clone());

@@ -1,36 +1,137 @@
-//! A client's stream that outlives the HTTP on it.
+//! A client's stream that outlives the HTTP on it, and notes what moves.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
+use hyper::StatusCode;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::link::Link;
 
 /// hyper owns one handle and drops it when it is done, whatever happened;
 /// the connection is then closed in order by the other.
 #[derive(Clone, Debug)]
-pub(super) struct Stream(Rc<RefCell<TcpStream>>);
+pub(super) struct Stream(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    tcp: RefCell<TcpStream>,
+    link: Rc<Link>,
+    /// What hyper had read and not used when it was dropped.
+    back: RefCell<Bytes>,
+    /// What is left to send before hyper's next byte.
+    first: RefCell<Vec<u8>>,
+    /// How hyper answered what was no request.
+    refused: Cell<Option<StatusCode>>,
+}
 
 impl Stream {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self(Rc::new(RefCell::new(stream)))
+    pub(super) fn new(stream: TcpStream, link: &Rc<Link>) -> Self {
+        Self(Rc::new(Inner {
+            tcp: RefCell::new(stream),
+            link: Rc::clone(link),
+            back: RefCell::default(),
+            first: RefCell::default(),
+            refused: Cell::default(),
+        }))
     }
 
     /// The stream itself, if this is its last handle.
     pub(super) fn into_inner(self) -> Option<TcpStream> {
-        Rc::into_inner(self.0).map(RefCell::into_inner)
+        Rc::into_inner(self.0).map(|inner| inner.tcp.into_inner())
     }
 
     /// The address that the client connected to.
     pub(super) fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
-        self.0.borrow().local_addr()
+        self.0.tcp.borrow().local_addr()
+    }
+
+    /// Ready when there is something to read, or the end.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.0.back.borrow().is_empty() {
+            return Poll::Ready(());
+        }
+        self.0.tcp.borrow().poll_read_ready(cx).map(drop)
+    }
+
+    /// Whether bytes have come, also if the runtime does not know yet.
+    pub(super) fn has_bytes(&self) -> bool {
+        let tcp = self.0.tcp.borrow();
+        let mut byte = [MaybeUninit::uninit()];
+        matches!(SockRef::from(&*tcp).peek(&mut byte), Ok(1))
+    }
+
+    /// These bytes are read first.
+    pub(super) fn put_back(&self, bytes: Bytes) {
+        *self.0.back.borrow_mut() = bytes;
+    }
+
+    /// The status of hyper's own answer to a head, which was held back.
+    pub(super) fn refused(&self) -> Option<StatusCode> {
+        self.0.refused.get()
+    }
+
+    /// Sends these interim responses now, if nothing else is on its way;
+    /// else drops them: the client does well without.
+    pub(super) fn send_first(&self, heads: Vec<u8>) {
+        let link = &self.0.link;
+        let mut first = self.0.first.borrow_mut();
+        if link.in_request() && !link.is_blocked() && first.is_empty() {
+            *first = heads;
+        }
+    }
+
+    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut first = self.0.first.borrow_mut();
+        while !first.is_empty() {
+            let written = self.with(|stream| stream.poll_write(cx, &first));
+            match ready!(self.note(written, first.len()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => drop(first.drain(..written)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn note(&self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(written)) => self.0.link.wrote(*written, length),
+            Poll::Pending => self.0.link.block(),
+            Poll::Ready(Err(_)) => {}
+        }
+        written
+    }
+
+    /// What hyper writes while there is no request is its bare answer to a
+    /// head that it does not take; ours is better.
+    fn hold_back(&self, answer: &[u8], length: usize) -> Option<usize> {
+        if self.0.link.in_request() {
+            return None;
+        }
+        if self.0.refused.get().is_none() {
+            let status = answer.get(9..12).map(StatusCode::from_bytes);
+            let status = status.and_then(Result::ok);
+            self.0.refused.set(status.or(Some(StatusCode::BAD_REQUEST)));
+        }
+        Some(length)
+    }
+
+    fn read_back(&self, buf: &mut ReadBuf<'_>) -> bool {
+        let mut back = self.0.back.borrow_mut();
+        let length = back.len().min(buf.remaining());
+        buf.put_slice(&back.split_to(length));
+        length > 0
     }
 
     fn with<T>(&self, poll: impl FnOnce(Pin<&mut TcpStream>) -> T) -> T {
-        poll(Pin::new(&mut self.0.borrow_mut()))
+        poll(Pin::new(&mut self.0.tcp.borrow_mut()))
     }
 }
 
@@ -40,7 +141,19 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_read(cx, buf))
+        let link = &self.0.link;
+        if link.hides_end() {
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        if !self.read_back(buf) {
+            ready!(self.with(|stream| stream.poll_read(cx, buf)))?;
+        }
+        match &buf.filled()[before..] {
+            [] if buf.remaining() > 0 && link.ended(cx) => return Poll::Pending,
+            bytes => link.read(bytes),
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -50,7 +163,12 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write(cx, buf))
+        if let Some(length) = self.hold_back(buf, buf.len()) {
+            return Poll::Ready(Ok(length));
+        }
+        ready!(self.poll_first(cx))?;
+        let written = self.with(|stream| stream.poll_write(cx, buf));
+        self.note(written, buf.len())
     }
 
     fn poll_write_vectored(
@@ -58,19 +176,30 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write_vectored(cx, bufs))
+        let length = bufs.iter().map(|buf| buf.len()).sum();
+        let start = bufs.first().map_or(&[][..], |buf| buf);
+        if let Some(length) = self.hold_back(start, length) {
+            return Poll::Ready(Ok(length));
+        }
+        ready!(self.poll_first(cx))?;
+        let written = self.with(|stream| stream.poll_write_vectored(cx, bufs));
+        self.note(written, length)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A TCP stream has no buffer of its own.
+    /// A TCP stream has no buffer of its own; hyper calls this when its own
+    /// is empty.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_first(cx))?;
+        self.0.link.flushed();
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_shutdown(cx))
+    /// The connection is closed in order when hyper is done with it.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

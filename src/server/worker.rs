@@ -6,9 +6,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +18,11 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 use super::connection;
+use super::crowd::{self, Crowd};
+use super::limits::Limits as ConnectionLimits;
+use super::seldom::Seldom;
 use super::stop::Stop;
+use super::table::Table;
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
@@ -36,6 +41,8 @@ pub(super) struct Shared {
     pub(super) limits: Arc<Limits>,
     pub(super) spool: Spool,
     pub(super) counters: Counters,
+    /// Connections of the process; touched where one begins or ends.
+    pub(super) open: Arc<AtomicUsize>,
     pub(super) stop: Stop,
 }
 
@@ -43,15 +50,24 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) proxy: Proxy,
-    counters: Arc<WorkerCounters>,
+    pub(super) counters: Arc<WorkerCounters>,
+    pub(super) table: Rc<Table>,
+    pub(super) crowd: Crowd,
+    policy: Arc<ArcSwap<Snapshot>>,
     is_draining: Cell<bool>,
-    drain: Notify,
+    accept_errors: Seldom,
+    /// Of the process.
+    all_open: Arc<AtomicUsize>,
     open: Cell<usize>,
     last_closed: Notify,
 }
 
 /// Counts a connection, also one that ends in a panic.
-struct Open(Rc<Worker>);
+struct Open {
+    worker: Rc<Worker>,
+    /// How many the process had with this one.
+    number: usize,
+}
 
 /// Starts worker number `index`.
 pub(super) fn start(
@@ -90,11 +106,17 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
                 journal,
             ),
             counters,
+            table: Rc::default(),
+            crowd: Crowd::default(),
+            policy: Arc::clone(&policy),
             is_draining: Cell::new(false),
-            drain: Notify::new(),
+            accept_errors: Seldom::default(),
+            all_open: shared.open,
             open: Cell::new(0),
             last_closed: Notify::new(),
         });
+        let swept = Rc::clone(&worker);
+        spawn_local(async move { swept.table.sweep(&swept.is_draining).await });
         for listener in listeners {
             match TcpListener::from_std(listener) {
                 Ok(listener) => drop(spawn_local(accept(Rc::clone(&worker), listener, shared.stop.clone()))),
@@ -123,7 +145,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
             () = &mut draining => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => admit(&worker, stream, peer),
-                Err(error) => pause(&error).await,
+                Err(error) => worker.recover(&error).await,
             },
         }
     }
@@ -139,38 +161,45 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
 
 /// A task a connection: a panic in one costs that one.
 fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    worker.counters.connections.accepted.add(1);
+    let policy = worker.policy.load();
     let open = Open::new(worker);
+    if open.number > policy.server.max_connections && !worker.table.evict() {
+        drop(open);
+        return crowd::refuse(worker, stream, peer);
+    }
+    let limits = ConnectionLimits::new(&policy.server);
     spawn_local(async move {
-        connection::serve(Rc::clone(&open.0), stream, peer).await;
+        connection::serve(&open.worker, stream, peer, limits).await;
     });
 }
 
-/// Some errors are the end of one connection only; the others, such as too
-/// many open files, do not pass by trying again at once.
-async fn pause(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    if matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | Interrupted
-    ) {
-        return;
-    }
-    tracing::warn!("a connection cannot be accepted: {error}");
-    tokio::time::sleep(PAUSE).await;
-}
-
 impl Worker {
-    /// Ends when the worker drains.
-    pub(super) async fn draining(&self) {
-        let told = self.drain.notified();
-        if !self.is_draining.get() {
-            told.await;
-        }
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_draining.get()
     }
 
     fn start_draining(&self) {
         self.is_draining.set(true);
-        self.drain.notify_waiters();
+        self.table.wake_all();
+    }
+
+    /// Some errors are the end of one connection only; the others, such as
+    /// too many open files, do not pass by trying again at once.
+    async fn recover(&self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+        if matches!(
+            error.kind(),
+            ConnectionAborted | ConnectionReset | Interrupted
+        ) {
+            return;
+        }
+        self.counters.connections.accept_errors.add(1);
+        if let Some(times) = self.accept_errors.count(Instant::now()) {
+            tracing::warn!(times, "a connection cannot be accepted: {error}");
+        }
+        self.table.evict();
+        tokio::time::sleep(PAUSE).await;
     }
 
     fn set_open(&self, open: usize) {
@@ -188,17 +217,20 @@ impl Worker {
 impl Open {
     fn new(worker: &Rc<Worker>) -> Self {
         worker.set_open(worker.open.get() + 1);
-        worker.counters.connections.accepted.add(1);
-        Self(Rc::clone(worker))
+        Self {
+            worker: Rc::clone(worker),
+            number: worker.all_open.fetch_add(1, Ordering::Relaxed) + 1,
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let open = self.0.open.get() - 1;
-        self.0.set_open(open);
+        let open = self.worker.open.get() - 1;
+        self.worker.set_open(open);
+        self.worker.all_open.fetch_sub(1, Ordering::Relaxed);
         if open == 0 {
-            self.0.last_closed.notify_one();
+            self.worker.last_closed.notify_one();
         }
     }
 }

@@ -10,6 +10,7 @@ mod answer;
 mod any_bytes;
 mod bodies;
 mod command;
+mod connections;
 mod fairness;
 mod forward;
 mod http_request;

@@ -123,6 +123,70 @@ fn origin_host() {
     assert_eq!(host("bucket.example:81").0, "bucket.example:81");
 }
 
+/// How long a connection lives on which `bytes` were sent.
+fn until_closed(key: &str, value: &str, bytes: &str) -> Duration {
+    let toml = format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{key} = \"{value}\"");
+    let proxy = Portcullis::start(&Origin::ok(), &toml);
+    let start = Instant::now();
+    proxy.client().send(bytes).rest();
+    start.elapsed()
+}
+
+#[test]
+fn server_header_timeout() {
+    let time = |value| until_closed("header_timeout", value, "GET / HT");
+    differ(time("100ms"), time("1s"));
+}
+
+#[test]
+fn server_idle_timeout() {
+    let whole = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let time = |value| until_closed("idle_timeout", value, whole);
+    differ(time("100ms"), time("1s"));
+}
+
+#[test]
+fn server_stall_timeout() {
+    let time = |value: &str| {
+        let toml = format!("[server]\nlisten = [\"127.0.0.1:0\"]\nstall_timeout = \"{value}\"");
+        let proxy = Portcullis::start(&super::connections::endless(), &toml);
+        let mut client = proxy.client();
+        let start = Instant::now();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").head();
+        crate::support::eventually("cut", || {
+            proxy.server.counters().sum(|w| w.connections.stalled.get()) > 0
+        });
+        start.elapsed()
+    };
+    differ(time("100ms"), time("1s"));
+}
+
+#[test]
+fn server_max_header_bytes() {
+    let status = |value: &str| {
+        let toml = format!("[server]\nlisten = [\"127.0.0.1:0\"]\nmax_header_bytes = \"{value}\"");
+        let proxy = Portcullis::start(&Origin::ok(), &toml);
+        proxy
+            .client()
+            .get("/", &format!("X: {}\r\n", "x".repeat(10_000)))
+            .status
+    };
+    assert_eq!((status("8 KiB"), status("16 KiB")), (431, 200));
+}
+
+#[test]
+fn server_max_connections() {
+    let third = |most: usize| {
+        let toml = format!("[server]\nlisten = [\"127.0.0.1:0\"]\nmax_connections = {most}");
+        let proxy = Portcullis::start(&Origin::ok(), &toml);
+        let open = || proxy.server.counters().sum(|w| w.connections.open.get());
+        let (_one, _two) = (proxy.client(), proxy.client());
+        crate::support::eventually("open", || open() == 2);
+        proxy.client().get("/", "").status
+    };
+    assert_eq!((third(2), third(3)), (503, 200));
+}
+
 /// How long it takes until a request is given up.
 fn until_504(origin: &Origin, toml: &str) -> Duration {
     let proxy = Portcullis::start(origin, toml);

@@ -5,8 +5,29 @@ use super::{Counter, Gauge};
 /// The clients' connections of one worker.
 #[derive(Debug, Default)]
 pub struct ConnectionCounters {
-    /// Accepted so far.
+    /// Accepted so far, also those refused.
     pub accepted: Counter,
     /// Open now.
     pub open: Gauge,
+    /// Could not be accepted: the system has no room for them.
+    pub accept_errors: Counter,
+    /// Refused over `server.max_connections`, with a 503.
+    pub refused: Counter,
+    /// Closed between two requests for a newer one.
+    pub evicted: Counter,
+    /// Closed after `server.idle_timeout` between two requests.
+    pub idle_closed: Counter,
+    /// Closed after `server.header_timeout` without a byte.
+    pub silent_closed: Counter,
+    /// Heads that did not end within `server.header_timeout`, answered 408.
+    pub header_timeouts: Counter,
+    /// Cut because the client did not take its response, by
+    /// `server.stall_timeout`.
+    pub stalled: Counter,
+    /// Heads that are not HTTP, answered 400 before any rule saw them.
+    pub malformed_heads: Counter,
+    /// Request lines over `server.max_header_bytes`, answered 414.
+    pub long_targets: Counter,
+    /// Heads over `server.max_header_bytes` or 100 fields, answered 431.
+    pub large_heads: Counter,
 }

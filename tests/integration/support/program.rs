@@ -106,6 +106,10 @@ impl Program {
             .count()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A line of its `/proc/PID/status` that is in kB, such as `VmHWM`, in bytes.
     pub(crate) fn memory(&self, name: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -1,0 +1,59 @@
+//! One connection too many (`server.max_connections`).
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use hyper::StatusCode;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+
+use super::lingering;
+use super::seldom::Seldom;
+use super::worker::Worker;
+use crate::client::PeerAddr;
+
+/// A worker closes so many refused connections in order at a time; the others
+/// at once, which may cost a client the answer but us nothing.
+const MOST: usize = 64;
+
+/// What a worker notes of those it refuses.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    leaving: Cell<usize>,
+    told: Seldom,
+}
+
+/// Counts a connection that is being closed.
+struct Leaving(Rc<Worker>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let leaving = &self.0.crowd.leaving;
+        leaving.set(leaving.get() - 1);
+    }
+}
+
+/// Answers 503 without waiting for anything.
+pub(super) fn refuse(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    worker.counters.connections.refused.add(1);
+    if let Some(refused) = worker.crowd.told.count(Instant::now()) {
+        tracing::warn!(refused, "connections are refused: server.max_connections");
+    }
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let why = "server.max_connections is reached";
+    let answer = worker.proxy.refuse(status, why, PeerAddr::new(peer.ip()));
+    // The kernel's buffer of a new connection has room for it.
+    let _ = SockRef::from(&stream).send(&answer);
+    let leaving = &worker.crowd.leaving;
+    if leaving.get() < MOST {
+        leaving.set(leaving.get() + 1);
+        let guard = Leaving(Rc::clone(worker));
+        spawn_local(async move {
+            lingering::close(stream).await;
+            drop(guard);
+        });
+    }
+}

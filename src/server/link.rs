@@ -1,0 +1,503 @@
+//! Where one connection stands: noted by its stream and its service in plain
+//! cells, judged by the worker's sweeper.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use memchr::memchr;
+
+use super::limits::Limits;
+use super::table::Table;
+use crate::proxy::Tail;
+
+/// A client that moves less than this many bytes a second has stalled
+/// (section 10).
+const SLOWEST: u64 = 1024;
+
+/// A client that has ended its side within a request is taken for gone after
+/// so many milliseconds without a response (it may only have half closed).
+const GONE: u64 = 500;
+
+/// And within a response, after so many milliseconds in which nothing is
+/// sent: what is sent shows whether there is anyone.
+const GONE_WITHIN: u64 = 5000;
+
+/// Between two requests hyper's buffers are given back after so many
+/// milliseconds: they are sixteen KiB.
+const SLEEPY: u64 = 1000;
+
+/// While the worker drains, the rest of a head is waited for no longer.
+const DRAINING_HEAD: u64 = 5000;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No byte has come yet.
+    Fresh,
+    /// Between two requests.
+    Idle,
+    /// A part of a head has come.
+    Head,
+    /// Bytes came after the response to a request with a body: they may
+    /// still be of that body, or the next head.
+    Rest,
+    /// A request is answered; until its response has gone out.
+    Request,
+}
+
+/// Why a connection is ended here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// No request has come in time.
+    Idle,
+    /// None has come for a while: hyper is not needed until one does.
+    Sleepy,
+    /// Nothing at all has come in time.
+    Silent,
+    /// A head did not end in time.
+    SlowHead,
+    /// The client does not take its response.
+    Stalled,
+    /// The client has ended its side and no response is in sight.
+    Gone,
+    /// For a newer connection.
+    Evicted,
+}
+
+/// One connection, as its worker sees it.
+#[derive(Debug)]
+pub(super) struct Link {
+    table: Rc<Table>,
+    slot: u32,
+    pub(super) limits: Limits,
+    state: Cell<State>,
+    /// When the state began, by the table's clock; of `Rest` a part of it.
+    since: Cell<u64>,
+    /// Bytes read since then, in `Head` and `Rest`.
+    read: Cell<u64>,
+    /// A line of the head has ended.
+    line: Cell<bool>,
+    /// The request at hand has, or the last one had, a body.
+    body: Cell<bool>,
+    /// The response has begun.
+    answering: Cell<bool>,
+    /// All of the response has been handed to hyper.
+    answered: Cell<bool>,
+    /// Bytes wait for the client to take what was written.
+    blocked: Cell<bool>,
+    written: Cell<u64>,
+    /// When the client began to be waited for, and `written` then.
+    window: Cell<Option<(u64, u64)>>,
+    stalled: Cell<bool>,
+    /// When the client ended its side, or was last sent something since.
+    ended: Cell<Option<u64>>,
+    /// hyper is not there.
+    asleep: Cell<bool>,
+    called: Cell<Option<Verdict>>,
+    tail: RefCell<Option<Tail>>,
+    waker: OnceCell<Waker>,
+}
+
+impl Link {
+    /// Enters a connection that was just accepted.
+    pub(super) fn enter(table: &Rc<Table>, limits: Limits) -> Rc<Self> {
+        table.enter(limits.shortest(), |table, slot| Self {
+            slot,
+            limits,
+            state: Cell::new(State::Fresh),
+            since: Cell::new(table.now()),
+            read: Cell::default(),
+            line: Cell::default(),
+            body: Cell::default(),
+            answering: Cell::default(),
+            answered: Cell::default(),
+            blocked: Cell::default(),
+            written: Cell::default(),
+            window: Cell::default(),
+            stalled: Cell::default(),
+            ended: Cell::default(),
+            asleep: Cell::default(),
+            called: Cell::default(),
+            tail: RefCell::default(),
+            waker: OnceCell::new(),
+            table,
+        })
+    }
+
+    /// The connection is over.
+    pub(super) fn leave(&self) {
+        self.table.leave(self.slot);
+        self.fail_tail();
+    }
+
+    pub(super) fn shortest(&self) -> u64 {
+        self.limits.shortest()
+    }
+
+    /// Remembers the task to wake; it is always the same.
+    pub(super) fn register(&self, cx: &Context<'_>) {
+        self.waker.get_or_init(|| cx.waker().clone());
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Has the connection's task look at `verdict`.
+    pub(super) fn call(&self, verdict: Verdict) {
+        if self.called.get() != Some(Verdict::Evicted) {
+            self.called.set(Some(verdict));
+        }
+        self.wake();
+    }
+
+    /// What the task is called to look at.
+    pub(super) fn called(&self) -> Option<Verdict> {
+        self.called.get()
+    }
+
+    /// The verdict it was called for, if it still holds.
+    pub(super) fn confirm(&self, draining: bool) -> Option<Verdict> {
+        let verdict = self.called.take().and_then(|_| self.judge(draining));
+        self.stalled.set(verdict == Some(Verdict::Stalled));
+        verdict
+    }
+
+    /// Whether hyper is there.
+    pub(super) fn set_asleep(&self, asleep: bool) {
+        self.asleep.set(asleep);
+    }
+
+    /// These bytes came from the client.
+    pub(super) fn read(&self, bytes: &[u8]) {
+        match self.state.get() {
+            State::Request => return,
+            State::Fresh => self.begin(State::Head),
+            State::Idle => {
+                self.table.not_idle(self.slot);
+                let rest = self.body.get() && !starts_like_head(bytes);
+                self.begin(if rest { State::Rest } else { State::Head });
+            }
+            State::Head | State::Rest => {}
+        }
+        self.read.set(self.read.get() + bytes.len() as u64);
+        let first = self.read.get() == bytes.len() as u64;
+        let bytes = if first {
+            bytes.trim_ascii_start()
+        } else {
+            bytes
+        };
+        if !self.line.get() && memchr(b'\n', bytes).is_some() {
+            self.line.set(true);
+        }
+    }
+
+    /// A request begins.
+    pub(super) fn request(&self, has_body: bool) {
+        if self.state.get() == State::Idle {
+            self.table.not_idle(self.slot);
+        }
+        self.state.set(State::Request);
+        self.body.set(has_body);
+        self.answering.set(false);
+        self.answered.set(false);
+    }
+
+    /// Its response begins.
+    pub(super) fn answering(&self) {
+        self.answering.set(true);
+    }
+
+    /// The client has ended its side; whether hyper is not to know yet: it
+    /// would give up the request, which the client may still wait for.
+    pub(super) fn ended(&self, cx: &Context<'_>) -> bool {
+        let first = self.ended.replace(Some(self.table.now())).is_none();
+        if first && self.in_request() && self.body.get() {
+            // What is answered at once still is.
+            cx.waker().wake_by_ref();
+            return true;
+        }
+        self.hides_end()
+    }
+
+    pub(super) fn hides_end(&self) -> bool {
+        self.ended.get().is_some() && self.in_request() && !self.body.get()
+    }
+
+    pub(super) fn in_request(&self) -> bool {
+        self.state.get() == State::Request
+    }
+
+    pub(super) fn in_head(&self) -> bool {
+        self.state.get() == State::Head
+    }
+
+    /// The whole head so far is one line that is too long.
+    pub(super) fn is_endless_line(&self) -> bool {
+        !self.line.get() && self.read.get() >= self.limits.head as u64
+    }
+
+    /// All of the response was handed over; `tail` waits until it is out.
+    pub(super) fn answered(&self, tail: Tail) {
+        self.answered.set(true);
+        *self.tail.borrow_mut() = Some(tail);
+    }
+
+    /// `written` of `length` bytes went out.
+    pub(super) fn wrote(&self, written: usize, length: usize) {
+        self.written.set(self.written.get() + written as u64);
+        self.blocked.set(written < length);
+        if self.ended.get().is_some() {
+            self.ended.set(Some(self.table.now()));
+        }
+    }
+
+    /// Nothing goes out until the client takes some.
+    pub(super) fn block(&self) {
+        self.blocked.set(true);
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.get()
+    }
+
+    /// Everything that was handed over has gone out.
+    pub(super) fn flushed(&self) {
+        self.blocked.set(false);
+        if self.answered.replace(false) {
+            drop(self.tail.take());
+            self.begin(State::Idle);
+            self.table.idle(self.slot);
+            if self.ended.get().is_some() {
+                self.wake();
+            }
+        }
+    }
+
+    /// Whether the time of the connection is up.
+    pub(super) fn judge(&self, draining: bool) -> Option<Verdict> {
+        let Limits { header, idle, .. } = self.limits;
+        let header = if draining {
+            header.min(DRAINING_HEAD)
+        } else {
+            header
+        };
+        let is_over = |limit: u64| self.has_passed(self.since.get(), limit);
+        match self.state.get() {
+            State::Fresh => is_over(header).then_some(Verdict::Silent),
+            State::Head => is_over(header).then_some(Verdict::SlowHead),
+            State::Idle if is_over(idle) => Some(Verdict::Idle),
+            State::Idle => self.is_sleepy().then_some(Verdict::Sleepy),
+            State::Rest if !is_over(idle) => None,
+            State::Rest if self.read.get() < least(idle) => Some(Verdict::Idle),
+            State::Rest => {
+                self.begin(State::Rest);
+                None
+            }
+            State::Request if self.is_gone() => Some(Verdict::Gone),
+            State::Request => self.has_stalled().then_some(Verdict::Stalled),
+        }
+    }
+
+    /// Not after a request with a body, which may still be on its way.
+    fn is_sleepy(&self) -> bool {
+        let awake = !self.asleep.get() && !self.body.get();
+        awake && self.has_passed(self.since.get(), SLEEPY)
+    }
+
+    fn is_gone(&self) -> bool {
+        let patience = match self.answering.get() {
+            true => GONE_WITHIN,
+            false => GONE,
+        };
+        let since = self.ended.get().filter(|_| !self.body.get());
+        since.is_some_and(|since| self.table.now() - since >= patience)
+    }
+
+    fn has_stalled(&self) -> bool {
+        let here = (self.table.now(), self.written.get());
+        match self.window.get().filter(|_| self.blocked.get()) {
+            None => self.window.set(self.blocked.get().then_some(here)),
+            Some((since, before)) if self.has_passed(since, self.limits.stall) => {
+                if self.written.get() - before < least(self.limits.stall) {
+                    return true;
+                }
+                self.window.set(Some(here));
+            }
+            Some(_) => {}
+        }
+        false
+    }
+
+    /// The response was cut: its log line says so.
+    pub(super) fn fail_tail(&self) {
+        if let Some(tail) = self.tail.take() {
+            tail.cut(self.why_cut());
+        }
+    }
+
+    /// What the log says of a response that did not get through.
+    pub(super) fn why_cut(&self) -> &'static str {
+        match self.stalled.get() {
+            true => "the client stalled within the response",
+            false => "the client went away within the response",
+        }
+    }
+
+    fn begin(&self, state: State) {
+        self.state.set(state);
+        self.since.set(self.table.now());
+        self.read.set(0);
+        if state != State::Rest {
+            self.line.set(false);
+        }
+    }
+
+    /// The clock may be late by a sweep, which must not cut anyone short.
+    fn has_passed(&self, since: u64, limit: u64) -> bool {
+        self.table.now().saturating_sub(since) >= limit.saturating_add(self.table.slack())
+    }
+}
+
+/// Whether these may be the first bytes of a request: a method, all of it or
+/// its start. Only for what follows a request with a body.
+fn starts_like_head(bytes: &[u8]) -> bool {
+    let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+    (1..=7).contains(&method.len()) && method.iter().all(u8::is_ascii_uppercase)
+}
+
+/// What is to be moved within `time`, in milliseconds.
+fn least(time: u64) -> u64 {
+    (time.saturating_mul(SLOWEST) / 1000).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        header: 1000,
+        idle: 2000,
+        stall: 3000,
+        head: 8192,
+    };
+
+    fn link() -> (Rc<Table>, Rc<Link>) {
+        let table = Rc::<Table>::default();
+        let link = Link::enter(&table, LIMITS);
+        (table, link)
+    }
+
+    /// `time` later, and what a sweep may be late by.
+    fn after(table: &Table, time: u64) {
+        table.set_now(table.now() + time + table.slack());
+    }
+
+    /// A request with or without a body, and its response.
+    fn serve(link: &Link, has_body: bool) {
+        link.read(b"POST / HTTP/1.1\r\n\r\n");
+        link.request(has_body);
+        link.wrote(9, 9);
+        link.answered(Tail::default());
+        link.flushed();
+    }
+
+    #[test]
+    fn each_state_has_its_time() {
+        let (table, link) = link();
+        link.set_asleep(true);
+        after(&table, 999);
+        assert_eq!(link.judge(false), None);
+        after(&table, 1);
+        assert_eq!(link.judge(false), Some(Verdict::Silent));
+        link.read(b"G");
+        assert_eq!(link.judge(false), None);
+        after(&table, 1000);
+        assert_eq!(link.judge(false), Some(Verdict::SlowHead));
+        serve(&link, false);
+        after(&table, 1000);
+        assert_eq!(link.judge(false), None);
+        after(&table, 1000);
+        assert_eq!(link.judge(false), Some(Verdict::Idle));
+        link.request(false);
+        after(&table, 1 << 40);
+        assert_eq!(link.judge(false), None, "nothing waits for the client");
+    }
+
+    #[test]
+    fn sleeps_between_requests() {
+        let (table, link) = link();
+        for (has_body, verdict) in [(false, Some(Verdict::Sleepy)), (true, None)] {
+            serve(&link, has_body);
+            assert_eq!(link.judge(false), None);
+            after(&table, SLEEPY);
+            assert_eq!(link.judge(false), verdict);
+            link.set_asleep(true);
+            assert_eq!(link.judge(false), None);
+            link.set_asleep(false);
+        }
+    }
+
+    #[test]
+    fn a_reader_is_judged_by_what_it_takes() {
+        let (table, link) = link();
+        link.request(false);
+        for (taken, verdict) in [(3072, None), (3071, Some(Verdict::Stalled))] {
+            link.wrote(1, 2);
+            assert_eq!(link.judge(false), None);
+            link.wrote(taken, 1 << 20);
+            after(&table, 3000);
+            assert_eq!(link.judge(false), verdict, "{taken}");
+            link.wrote(2, 2);
+            assert_eq!(link.judge(false), None, "it has taken all");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_upload() {
+        let (table, link) = link();
+        serve(&link, true);
+        link.read(b"GE");
+        after(&table, 1000);
+        assert_eq!(link.judge(false), Some(Verdict::SlowHead));
+        serve(&link, true);
+        link.read(b"\x89PNG");
+        after(&table, 1000);
+        assert_eq!(link.judge(false), None, "this may be its end");
+        link.read(&[0; 4096]);
+        after(&table, 1000);
+        assert_eq!(link.judge(false), None, "it moves");
+        link.read(&[0; 100]);
+        after(&table, 2000);
+        assert_eq!(link.judge(false), Some(Verdict::Idle));
+    }
+
+    #[test]
+    fn the_longest_idle_goes_first() {
+        let table = Rc::<Table>::default();
+        let links: Vec<_> = (0..3).map(|_| Link::enter(&table, LIMITS)).collect();
+        for index in [0, 1, 2, 0] {
+            serve(&links[index], false);
+        }
+        links[2].leave();
+        for index in [1, 0] {
+            assert!(table.evict());
+            assert_eq!(links[index].called(), Some(Verdict::Evicted));
+        }
+        assert!(!table.evict());
+    }
+
+    #[test]
+    fn an_endless_line() {
+        let (_table, link) = link();
+        link.read(b"\r\n\r\nGET /");
+        assert!(!link.is_endless_line());
+        link.read(&[b'x'; 8192]);
+        assert!(link.is_endless_line());
+        link.read(b"\n");
+        assert!(!link.is_endless_line());
+    }
+}
