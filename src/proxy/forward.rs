@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, Uri};
@@ -16,7 +15,7 @@ use super::instance::Instance;
 use super::max_forwards;
 use super::record::{Known, Record, Seen};
 use super::reference::Reference;
-use super::respond::{Asked, Edit, Passed, respond};
+use super::respond::{Asked, Edit, check, respond};
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
 use crate::message::connection;
@@ -181,20 +180,11 @@ impl Errand {
         };
         let reply = origins.send(asking, request).await;
         record.origin_took(asked.elapsed());
-        match reply.and_then(|reply| respond(reply, &edit, instance)) {
-            Ok(passed) => pass(passed, record),
+        match reply.and_then(|reply| check(reply, &edit)) {
+            Ok(reply) => respond(reply, &edit, instance, record),
             Err(error) => fail(&error, uploads, reference, record),
         }
     }
-}
-
-fn pass(Passed { head, body }: Passed, mut record: Record) -> Response<Body> {
-    record.status(head.status);
-    let body = match body {
-        Some(body) => Body::origin(body, record),
-        None => Body::own(Bytes::new(), record),
-    };
-    Response::from_parts(head, body)
 }
 
 /// After a request with a body the connection ends too: what of the body is

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::body::Body as _;
 use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Response, StatusCode, Version};
 
+use super::body::Body;
 use super::framing;
 use super::instance::Instance;
+use super::record::Record;
 use crate::config::{ResponseFields, Route};
 use crate::message::{cache_control, connection, vary};
 use crate::origin::{Download, OriginError};
@@ -42,6 +45,11 @@ impl Edit {
         }
     }
 
+    /// Whether a response with that status has a body (RFC 9112 section 6.3).
+    fn has_body(&self, status: StatusCode) -> bool {
+        !self.asked.head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    }
+
     /// What must hold comes last: `Vary` is merged and `private` said whatever
     /// the configuration sets.
     fn apply(&self, headers: &mut HeaderMap) {
@@ -62,32 +70,38 @@ impl Edit {
     }
 }
 
-/// A response as it is passed on; without a body where none may follow.
-pub(super) struct Passed {
-    pub(super) head: Parts,
-    pub(super) body: Option<Download>,
-}
-
-/// Makes the origin's response the client's.
+/// The response, if its body can be passed on.
 ///
 /// # Errors
 ///
 /// [`OriginError::TransferCoding`].
+pub(super) fn check(
+    response: Response<Download>,
+    edit: &Edit,
+) -> Result<Response<Download>, OriginError> {
+    match framing::check(response.headers()) {
+        Err(_) if edit.has_body(response.status()) => {
+            response.into_body().close();
+            Err(OriginError::TransferCoding)
+        }
+        Ok(()) | Err(_) => Ok(response),
+    }
+}
+
+/// Passes a response on that was checked.
 pub(super) fn respond(
     response: Response<Download>,
     edit: &Edit,
     instance: &Instance,
-) -> Result<Passed, OriginError> {
+    mut record: Record,
+) -> Response<Body> {
+    record.status(response.status());
     let (mut head, body) = response.into_parts();
-    let status = head.status;
-    let has_body =
-        !edit.asked.head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let desynchronised = framing::announces_too_much(status, &head.headers);
-    connection::remove_named_in_response(&mut head.headers);
-    framing::settle(&mut head.headers, has_body).map_err(|_| OriginError::TransferCoding)?;
+    let desynchronised = framing::announces_too_much(head.status, &head.headers);
+    framing::settle(&mut head.headers);
     pass_on(&mut head, instance);
     edit.apply(&mut head.headers);
-    if has_body && body.size_hint().exact().is_none() {
+    if edit.has_body(head.status) && body.size_hint().exact().is_none() {
         // By HTTP/1.0 such a body ends with the connection; as a response by
         // HTTP/1.1, hyper would promise to keep it.
         head.version = edit.asked.version;
@@ -95,14 +109,15 @@ pub(super) fn respond(
     let body = match desynchronised {
         true => {
             body.close();
-            None
+            Body::own(Bytes::new(), record)
         }
-        false => Some(body),
+        false => Body::origin(body, record),
     };
-    Ok(Passed { head, body })
+    Response::from_parts(head, body)
 }
 
 fn pass_on(head: &mut Parts, instance: &Instance) {
+    connection::remove_named_in_response(&mut head.headers);
     connection::remove_hop_by_hop(&mut head.headers);
     head.headers.remove(header::ALT_SVC);
     head.headers

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::support::{Origin, Portcullis};
 
 /// How many messages each of the two gets to see.
-const CASES: u32 = 150;
+const CASES: u32 = 500;
 
 /// Pieces that messages are made of, in any order, and noise between them.
 fn message(line: &'static str) -> impl Strategy<Value = Vec<u8>> {
@@ -69,6 +69,7 @@ fn for_messages(line: &'static str, check: impl Fn(Vec<u8>)) {
     let mut runner = TestRunner::new(Config {
         cases: CASES,
         failure_persistence: None,
+        max_shrink_iters: 0,
         ..Config::default()
     });
     let checked = runner.run(&message(line), |bytes| {
@@ -92,14 +93,21 @@ fn of_a_client() {
             assert_eq!(
                 error.kind(),
                 std::io::ErrorKind::ConnectionReset,
-                "{bytes:?}"
+                "{}",
+                bytes.escape_ascii()
             );
         }
         assert!(
             answers.is_empty() || answers.starts_with(b"HTTP/1."),
-            "{bytes:?}"
+            "{}",
+            bytes.escape_ascii()
         );
-        assert_eq!(portcullis.client().get("/", "").text(), "ok", "{bytes:?}");
+        assert_eq!(
+            portcullis.client().get("/", "").text(),
+            "ok",
+            "{}",
+            bytes.escape_ascii()
+        );
     });
 }
 
@@ -126,15 +134,23 @@ fn of_an_origin() {
         client.send("GET /a.jpg HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let mut answers = Vec::new();
         let ended = client.stream.read_to_end(&mut answers);
-        assert!(answers.starts_with(b"HTTP/1.1 "), "{bytes:?}");
+        // A body that breaks off before it began may end the connection.
+        let begun = answers.is_empty() || answers.starts_with(b"HTTP/1.1 ");
+        assert!(begun, "{}", bytes.escape_ascii());
         if let Err(error) = ended {
             assert_eq!(
                 error.kind(),
                 std::io::ErrorKind::ConnectionReset,
-                "{bytes:?}"
+                "{}",
+                bytes.escape_ascii()
             );
         }
         let next = portcullis.client().get("/good", "");
-        assert_eq!((next.status, next.text()), (200, "ok"), "{bytes:?}");
+        assert_eq!(
+            (next.status, next.text()),
+            (200, "ok"),
+            "{}",
+            bytes.escape_ascii()
+        );
     });
 }

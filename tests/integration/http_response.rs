@@ -165,10 +165,7 @@ fn what_can_have_no_body_has_none_and_the_next_answer_is_its_own() {
             let (status, head) = client.head();
             assert_eq!(answer[9..12], status.to_string());
             assert!(!head.contains("transfer-encoding"), "{head}");
-            assert!(
-                !(status == 204 && head.contains("content-length")),
-                "{head}"
-            );
+            assert!(status != 204 || !head.contains("content-length"), "{head}");
             let next = client.get("/next", "");
             assert_eq!((next.status, next.text()), (200, "next"), "after {answer}");
         }

@@ -96,7 +96,7 @@ impl<S: Read + Write> Conversation<S> {
         let head = self.head()?;
         let body = match Reply::find(&head, "content-length") {
             Some(length) => self.take(length.parse().unwrap())?,
-            None if head.to_lowercase().contains("transfer-encoding: chunked") => self.chunked()?,
+            None if Reply::find(&head, "transfer-encoding").is_some() => self.chunked()?,
             None => Vec::new(),
         };
         let asked = Asked {
