@@ -19,7 +19,7 @@ const MOST: usize = 16 * 1024;
 /// The command line of `health`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What to ask; an http URL on the admin listener
+    /// What to ask; an http URL on the admin listener. Without a path: /readyz
     #[arg(long, default_value = "http://127.0.0.1:9900/readyz", value_parser = parse)]
     url: Url,
 }
@@ -52,7 +52,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, CliError> {
 }
 
 fn parse(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let mut url = Url::parse(text).map_err(|error| error.to_string())?;
+    if url.path() == "/" {
+        url.set_path("/readyz");
+    }
     match (url.scheme(), url.host()) {
         ("http", Some(_)) => Ok(url),
         _ => Err("not an http URL, such as http://127.0.0.1:9900/readyz".to_owned()),

@@ -291,6 +291,8 @@ fn not_ready_while_it_drains() {
     eventually("it drains", || get(&program, "/readyz").status == 503);
     assert_eq!(get(&program, "/healthz").status, 200);
     assert_eq!(Metrics::of(&program).value("portcullis_draining"), 1.0);
+    // Without a path it is /readyz, and not /healthz.
+    assert_eq!(health("").0, Some(1));
     let (code, said) = health("/readyz");
     assert_eq!(code, Some(1));
     assert!(
