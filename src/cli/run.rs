@@ -53,7 +53,9 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     signals.obey(server.stop().clone(), move || watcher.reload())?;
     server.wait();
     drop(admin);
-    tracing::info!(lines_lost = access_log.lost(), "stopped");
+    let spool = access_log.spool();
+    drop(access_log);
+    tracing::info!(lines_lost = spool.lost(), "stopped");
     Ok(Exit::Done)
 }
 

@@ -63,11 +63,12 @@ impl Signals {
 }
 
 fn stop_again(draining: &mut bool, stop: &Stop) {
+    // Told last: whoever reads standard error may have stopped reading.
     if std::mem::replace(draining, true) {
-        tracing::warn!("a second signal: ending at once");
         stop.now();
+        tracing::warn!("a second signal: ending at once");
     } else {
-        tracing::info!("stopping: requests in flight are finished first");
         stop.drain();
+        tracing::info!("stopping: requests in flight are finished first");
     }
 }

@@ -92,6 +92,17 @@ mod tests {
     }
 
     #[test]
+    fn a_204_may_announce_no_body() {
+        let too_much = |status, name, value| announces_too_much(status, &headers(&[(name, value)]));
+        let none = StatusCode::NO_CONTENT;
+        assert!(too_much(none, "content-length", "2"));
+        assert!(too_much(none, "transfer-encoding", "chunked"));
+        assert!(!too_much(none, "content-length", "0"));
+        assert!(!too_much(StatusCode::NOT_MODIFIED, "content-length", "2"));
+        assert!(!announces_too_much(none, &HeaderMap::new()));
+    }
+
+    #[test]
     fn a_response_has_one_length_at_most() {
         let length = |values: &[&'static str]| {
             let fields: Vec<_> = values.iter().map(|v| ("content-length", *v)).collect();

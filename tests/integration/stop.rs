@@ -91,6 +91,44 @@ fn an_idle_connection_gets_one_more_answer_that_is_its_last() {
     assert_eq!(program.wait().0.code(), Some(0));
 }
 
+/// Who asks for nothing is let go, whatever hyper holds of the connection: one
+/// that never asked, one that has, and one that had a body.
+#[test]
+fn idle_connections_do_not_hold_a_stop() {
+    let program = Program::start(
+        &Origin::ok(),
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nstall_timeout = \"1s\"\ndrain_timeout = \"60s\"\n",
+    );
+    let mut clients = [(); 3].map(|()| program.client());
+    assert_eq!(clients[1].get("/", "").status, 200);
+    clients[2].send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    assert_eq!(clients[2].reply().status, 200);
+    // By then hyper was put away where it can be, with a sweep so often.
+    std::thread::sleep(Duration::from_millis(700));
+    program.signal("TERM");
+    for client in &mut clients {
+        assert_eq!(client.rest(), b"");
+    }
+    assert_eq!(program.wait().0.code(), Some(0));
+}
+
+/// A pipe that nobody reads any more.
+#[test]
+fn an_access_log_that_takes_nothing_does_not_hold_a_stop() {
+    let mut program = Program::start(&Origin::ok(), "[log]\naccess = \"stdout\"\n");
+    let mut client = program.client();
+    let long = format!("/{}", "x".repeat(4000));
+    // More than a pipe holds, and what the writer has in hand.
+    for _ in 0..60 {
+        assert_eq!(client.get(&long, "").status, 200);
+    }
+    program.signal("TERM");
+    program.says("its last lines are lost");
+    program.says("stopped");
+    let (ended, ..) = program.end();
+    assert_eq!(ended.code(), Some(0));
+}
+
 fn lines(file: &Path) -> usize {
     std::fs::read_to_string(file).map_or(0, |text| text.lines().count())
 }

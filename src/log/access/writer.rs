@@ -1,12 +1,12 @@
 //! The one thread that writes the access log.
 
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::log::AccessTarget;
@@ -17,11 +17,17 @@ const QUEUE: usize = 256;
 /// How often lost lines are told, and a new target is noticed without lines.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The access log of the process. Dropping it writes what is queued.
+/// How long the end of the process waits for what is queued to be written:
+/// whoever reads standard output may have stopped reading.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The access log of the process. Dropping it writes what is queued, if that
+/// goes within five seconds.
 #[derive(Debug)]
 pub struct AccessLog {
     spool: Spool,
-    thread: Option<JoinHandle<()>>,
+    /// Closed by the writer when it ends.
+    ended: Receiver<Infallible>,
 }
 
 /// A way to the writer, for a worker.
@@ -80,13 +86,18 @@ impl AccessLog {
             shared: Arc::clone(&shared),
             told: None,
         };
-        let thread = std::thread::Builder::new()
+        let (ends, ended) = sync_channel(0);
+        let run = move || {
+            writer.run(&chunks);
+            drop(ends);
+        };
+        std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || writer.run(&chunks))
+            .spawn(run)
             .map_err(AccessLogError::Thread)?;
         Ok(Self {
             spool: Spool { queue, shared },
-            thread: Some(thread),
+            ended,
         })
     }
 
@@ -94,19 +105,14 @@ impl AccessLog {
     pub fn spool(&self) -> Spool {
         self.spool.clone()
     }
-
-    /// Lines lost under pressure since the start.
-    pub fn lost(&self) -> u64 {
-        self.spool.lost()
-    }
 }
 
 impl Drop for AccessLog {
     fn drop(&mut self) {
         self.spool.shared.closing.store(true, Ordering::Release);
         self.spool.look_again();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if self.ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the access log takes nothing any more: its last lines are lost");
         }
     }
 }

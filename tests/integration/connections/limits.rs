@@ -118,6 +118,47 @@ fn with_none_idle_a_new_one_is_503() {
     assert_eq!(next.reply().status, 400);
 }
 
+/// So many linger to be closed in order; any more are closed at once.
+#[test]
+fn a_crowd_that_is_refused_takes_a_bounded_number_of_descriptors() {
+    const LINGERING: usize = 64;
+    let policy = "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\nmax_connections = 1\n";
+    let program = Program::start(&Origin::ok(), policy);
+    let descriptors = || {
+        let folder = format!("/proc/{}/fd", program.id());
+        std::fs::read_dir(folder).unwrap().count()
+    };
+    let before = descriptors();
+    let _silent = program.client();
+    eventually("accepted", || descriptors() > before);
+    let before = descriptors();
+    let mut crowd: Vec<Client> = (0..200).map(|_| program.client()).collect();
+    for client in &mut crowd {
+        assert_eq!(client.reply().status, 503);
+        let lingering = descriptors().saturating_sub(before);
+        assert!(lingering <= LINGERING + 8, "{lingering}");
+    }
+}
+
+#[test]
+fn as_many_files_are_opened_as_the_system_allows() {
+    let program = Program::start_with(&Origin::ok(), "", |command| {
+        let (name, arguments) = (command.get_program(), command.get_args());
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", "ulimit -Sn 100 && exec \"$0\" \"$@\""])
+            .arg(name)
+            .args(arguments);
+        *command = limited;
+    });
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).collect();
+    assert_eq!(numbers[0], numbers[1], "{numbers:?}");
+}
+
 #[test]
 fn without_descriptors_the_longest_idle_makes_room() {
     let policy = "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n";

@@ -149,10 +149,14 @@ impl<S: Read + Write> Conversation<S> {
     }
 
     fn until(&mut self, end: &[u8]) -> Option<usize> {
+        let mut from = 0;
         loop {
-            if let Some(at) = self.buffer.windows(end.len()).position(|w| w == end) {
-                return Some(at + end.len());
+            let mut windows = self.buffer[from..].windows(end.len());
+            if let Some(at) = windows.position(|window| window == end) {
+                return Some(from + at + end.len());
             }
+            // What was looked at is not looked at again: a head may be a MiB.
+            from = (self.buffer.len() + 1).saturating_sub(end.len());
             self.fill()?;
         }
     }
