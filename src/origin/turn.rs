@@ -96,3 +96,70 @@ impl Drop for InLine<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+    use crate::log::counters::WorkerCounters;
+    use crate::origin::{Asking, HostMode, Limits, OriginUrl, Origins};
+
+    fn one_connection_to(address: &str) -> OriginSettings {
+        OriginSettings {
+            url: OriginUrl::parse(&format!("http://{address}")).unwrap(),
+            tls: None,
+            host: HostMode::Preserve,
+            methods: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(5),
+            max_connections: 1,
+            retries: 0,
+        }
+    }
+
+    #[test]
+    fn who_leaves_gives_back_what_was_handed_over() {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
+        runtime.unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let settings = one_connection_to(&listener.local_addr().unwrap().to_string());
+            let counters = Arc::new(WorkerCounters::default());
+            let origins = Origins::new(0, Arc::new(Limits::default()), Arc::clone(&counters));
+            let endpoint = origins.endpoint(&settings);
+            let asking = Asking {
+                settings: &settings,
+                client: None,
+                stall_timeout: Duration::from_secs(5),
+            };
+            let mut lease = endpoint.lease(asking).await.unwrap();
+            let _accepted = listener.accept().await.unwrap();
+            lease.connection.sender.ready().await.unwrap();
+            {
+                let mut waiting = pin!(endpoint.lease(asking));
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(waiting.as_mut().poll(&mut cx).is_pending());
+                lease.finish();
+                assert_eq!(counters.origin.idle.get(), 0, "it is handed over");
+            }
+            assert_eq!(counters.origin.idle.get(), 1);
+            assert!(
+                endpoint
+                    .lease(asking)
+                    .await
+                    .unwrap()
+                    .connection
+                    .sender
+                    .is_ready()
+            );
+        });
+    }
+}
