@@ -182,7 +182,7 @@ impl Link {
             State::Idle if is_blank(bytes) => return,
             State::Idle => {
                 self.table.not_idle(self.slot);
-                let rest = self.body.get() && !starts_like_head(bytes);
+                let rest = self.body.get() && !starts_like_head(bytes.trim_ascii_start());
                 self.begin(if rest { State::Rest } else { State::Head });
             }
             State::Head | State::Rest => {}
