@@ -84,7 +84,8 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, lim
     };
     match (end, refusal) {
         (_, Some(answer)) => lingering::answer(tcp, &answer).await,
-        (End::Verdict(Verdict::Evicted | Verdict::Gone), None) => {}
+        (End::Verdict(Verdict::Evicted), None) => lingering::drop_in_order(tcp),
+        (End::Verdict(Verdict::Gone), None) => {}
         _ if cut => lingering::reset(tcp),
         (End::Done(_) | End::Verdict(_), None) => lingering::close(tcp).await,
     }
@@ -180,6 +181,7 @@ impl Served<'_> {
         if let Poll::Ready(done) = connection.poll(cx) {
             return Poll::Ready(End::Done(done));
         }
+        stream.look_for_end(cx);
         match self.link.confirm(self.worker.is_draining()) {
             Some(verdict) => Poll::Ready(End::Verdict(verdict)),
             None => Poll::Pending,
@@ -200,7 +202,9 @@ impl Served<'_> {
     ) -> impl Future<Output = Result<Response<Watched>, Infallible>> {
         self.link.request(!request.body().is_end_stream());
         let old = request.version() == Version::HTTP_10;
-        self.until_close.set(old);
+        if self.until_close.replace(old) != old && old {
+            stream.reset_by_default();
+        }
         let arrival = old.then(|| with_fallback(&self.arrival, stream));
         async move {
             let arrival = arrival.as_ref().unwrap_or(&self.arrival);
@@ -268,7 +272,9 @@ impl Served<'_> {
     fn is_cut(&self, end: &End) -> bool {
         match end {
             End::Verdict(verdict) => *verdict == Verdict::Stalled,
-            End::Done(Err(error)) => error.is_user() && self.until_close.get(),
+            End::Done(Err(error)) => {
+                self.until_close.get() && (error.is_user() || self.link.in_request())
+            }
             End::Done(Ok(())) => false,
         }
     }

@@ -13,6 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Tells the client that no more comes, and lets it finish sending: a close
 /// with bytes unread would be a reset, and could take the response with it.
 pub(super) async fn close(mut stream: TcpStream) {
+    end_in_order(&stream);
     if stream.shutdown().await.is_ok() {
         let _ = timeout(PATIENCE, read_to_end(&mut stream)).await;
     }
@@ -25,11 +26,27 @@ pub(super) async fn answer(mut stream: TcpStream, answer: &[u8]) {
     }
 }
 
-/// Resets the connection: where only its end tells the end of a response, an
-/// orderly one would make a cut response look complete.
-pub(super) fn reset(stream: TcpStream) {
-    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+/// Closes at once; what was sent still gets there.
+pub(super) fn drop_in_order(stream: TcpStream) {
+    end_in_order(&stream);
     drop(stream);
+}
+
+/// Resets the connection.
+pub(super) fn reset(stream: TcpStream) {
+    reset_by_default(&stream);
+    drop(stream);
+}
+
+/// Whatever ends the connection but this module resets it: where only its end
+/// tells the end of a response, an orderly one would make a cut response look
+/// complete. The system sees to it, also when the process ends.
+pub(super) fn reset_by_default(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+fn end_in_order(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(None);
 }
 
 async fn read_to_end(stream: &mut TcpStream) {

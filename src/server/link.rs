@@ -177,9 +177,12 @@ impl Link {
             _ if bytes.is_empty() => return,
             State::Request => return,
             State::Fresh => self.begin(State::Head),
+            // The end of a line behind a request begins none (RFC 9112
+            // section 2.2).
+            State::Idle if is_blank(bytes) => return,
             State::Idle => {
                 self.table.not_idle(self.slot);
-                let rest = self.body.get() && !starts_like_head(bytes);
+                let rest = self.body.get() && !starts_like_head(bytes.trim_ascii_start());
                 self.begin(if rest { State::Rest } else { State::Head });
             }
             State::Head | State::Rest => {}
@@ -214,22 +217,26 @@ impl Link {
 
     /// The client has ended its side; whether hyper is not to know yet: it
     /// would give up the request, which the client may still wait for.
-    pub(super) fn ended(&self, cx: &Context<'_>) -> bool {
-        let first = self.ended.replace(Some(self.table.now())).is_none();
-        if first && self.in_request() && self.body.get() {
-            // What is answered at once still is.
-            cx.waker().wake_by_ref();
-            return true;
+    pub(super) fn ended(&self) -> bool {
+        if self.ended.get().is_none() {
+            self.ended.set(Some(self.table.now()));
         }
         self.hides_end()
     }
 
+    /// Of a body that is not complete hyper has to know in the end.
     pub(super) fn hides_end(&self) -> bool {
-        self.ended.get().is_some() && self.in_request() && !self.body.get()
+        let due = self.body.get() && self.has_left();
+        self.ended.get().is_some() && self.in_request() && !due
     }
 
     pub(super) fn in_request(&self) -> bool {
         self.state.get() == State::Request
+    }
+
+    /// Whether all of the request at hand has come.
+    pub(super) fn awaits_response(&self) -> bool {
+        self.in_request() && !self.body.get()
     }
 
     pub(super) fn in_head(&self) -> bool {
@@ -298,7 +305,12 @@ impl Link {
                 self.begin(State::Rest);
                 None
             }
-            State::Request if self.is_gone() => Some(Verdict::Gone),
+            State::Request if self.has_left() && self.body.get() => {
+                // To see the end that was hidden.
+                self.wake();
+                None
+            }
+            State::Request if self.has_left() => Some(Verdict::Gone),
             State::Request => self.has_stalled().then_some(Verdict::Stalled),
         }
     }
@@ -309,12 +321,13 @@ impl Link {
         awake && self.has_passed(self.since.get(), SLEEPY)
     }
 
-    fn is_gone(&self) -> bool {
+    /// Whether a client that has ended its side is not waited for any more.
+    fn has_left(&self) -> bool {
         let patience = match self.answering.get() {
             true => GONE_WITHIN,
             false => GONE,
         };
-        let since = self.ended.get().filter(|_| !self.body.get());
+        let since = self.ended.get();
         since.is_some_and(|since| self.table.now() - since >= patience)
     }
 
@@ -361,6 +374,11 @@ impl Link {
     fn has_passed(&self, since: u64, limit: u64) -> bool {
         self.table.now().saturating_sub(since) >= limit.saturating_add(self.table.slack())
     }
+}
+
+/// Whether these are ends of lines only.
+pub(super) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 /// Whether these may be the first bytes of a request: a method, all of it or

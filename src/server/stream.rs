@@ -13,7 +13,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::link::Link;
+use super::lingering;
+use super::link::{Link, is_blank};
 
 /// hyper owns one handle and drops it when it is done, whatever happened;
 /// the connection is then closed in order by the other.
@@ -30,6 +31,8 @@ struct Inner {
     first: RefCell<Vec<u8>>,
     /// How hyper answered what was no request.
     refused: Cell<Option<StatusCode>>,
+    /// hyper has asked for bytes since this was last reset.
+    looked: Cell<bool>,
 }
 
 impl Stream {
@@ -40,6 +43,7 @@ impl Stream {
             back: RefCell::default(),
             first: RefCell::default(),
             refused: Cell::default(),
+            looked: Cell::default(),
         }))
     }
 
@@ -68,6 +72,21 @@ impl Stream {
         seen.map(drop)
     }
 
+    /// Notices the end of the client's side where hyper does not look for it:
+    /// while it holds bytes that came behind the request at hand.
+    pub(super) fn look_for_end(&self, cx: &mut Context<'_>) {
+        let looked = self.0.looked.replace(false);
+        if looked || !self.0.link.awaits_response() {
+            return;
+        }
+        let mut byte = [0];
+        let mut seen = ReadBuf::new(&mut byte);
+        let polled = self.0.tcp.borrow().poll_peek(cx, &mut seen);
+        if polled.is_ready() && seen.filled().is_empty() {
+            self.0.link.ended();
+        }
+    }
+
     /// Whether bytes have come, also if the runtime does not know yet.
     pub(super) fn has_bytes(&self) -> bool {
         let tcp = self.0.tcp.borrow();
@@ -75,9 +94,17 @@ impl Stream {
         matches!(SockRef::from(&*tcp).peek(&mut byte), Ok(1))
     }
 
-    /// These bytes are read first.
+    /// These bytes are read first; if they are of a request at all.
     pub(super) fn put_back(&self, bytes: Bytes) {
-        *self.0.back.borrow_mut() = bytes;
+        if !is_blank(&bytes) {
+            *self.0.back.borrow_mut() = bytes;
+        }
+    }
+
+    /// From here on a connection that is not closed in order is reset, also
+    /// where the process ends.
+    pub(super) fn reset_by_default(&self) {
+        lingering::reset_by_default(&self.0.tcp.borrow());
     }
 
     /// The status of hyper's own answer to a head, which was held back.
@@ -149,6 +176,7 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let link = &self.0.link;
+        self.0.looked.set(true);
         if link.hides_end() {
             return Poll::Pending;
         }
@@ -157,7 +185,7 @@ impl AsyncRead for Stream {
             ready!(self.with(|stream| stream.poll_read(cx, buf)))?;
         }
         match &buf.filled()[before..] {
-            [] if buf.remaining() > 0 && link.ended(cx) => return Poll::Pending,
+            [] if buf.remaining() > 0 && link.ended() => return Poll::Pending,
             bytes => link.read(bytes),
         }
         Poll::Ready(Ok(()))

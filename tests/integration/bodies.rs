@@ -1,6 +1,7 @@
 //! Bodies on their way in and out: how long, how slow, and how they end.
 
 use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -205,6 +206,53 @@ fn a_response_that_stalls_is_cut() {
             let kind = OriginErrorKind::ConnectionReadTimeout as usize;
             assert_eq!(counters.sum(|worker| worker.origin.errors[kind].get()), 1);
         }
+    }
+}
+
+/// A client that has ended its side may still read: by HTTP/1.0 it must see
+/// that the response was cut when it is taken for gone.
+#[test]
+fn a_response_that_is_given_up_for_a_half_closed_client_is_cut() {
+    let origin = Origin::scripted(|conversation| {
+        conversation.request();
+        conversation.say("HTTP/1.1 200 OK\r\n\r\n12345");
+        conversation.request();
+    });
+    let portcullis = Portcullis::start(&origin, "");
+    for (method, version) in [("GET", "1.1"), ("GET", "1.0"), ("POST", "1.0")] {
+        let body = match method {
+            "POST" => "Content-Length: 1\r\n\r\nx",
+            _ => "\r\n",
+        };
+        let mut client = portcullis.client();
+        client.send(format!("{method} / HTTP/{version}\r\nHost: a\r\n{body}"));
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        assert!(is_cut(&mut client, version), "{method} {version}");
+    }
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_gets_its_answer() {
+    let origin = Origin::scripted(|conversation| {
+        while conversation.request().is_some() {
+            std::thread::sleep(Duration::from_millis(100));
+            conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let portcullis = Portcullis::start(&origin, "");
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+    ] {
+        let mut client = portcullis.client();
+        client
+            .send(request)
+            .stream
+            .shutdown(Shutdown::Write)
+            .unwrap();
+        assert_eq!(client.reply().text(), "ok", "{request}");
+        assert_eq!(client.rest(), b"");
     }
 }
 

@@ -290,14 +290,17 @@ fn a_client_that_is_gone_ends_its_request() {
         gone.lock().unwrap().send(()).unwrap();
     });
     let portcullis = start(&origin, "");
-    let mut client = portcullis.client();
-    client.send(WHOLE);
-    eventually("asked", || open(&portcullis) == 1);
-    std::thread::sleep(Duration::from_millis(50));
-    drop(client);
-    was_gone.recv_timeout(Duration::from_secs(10)).unwrap();
-    let line = portcullis.stop().remove(0);
-    assert_eq!(line["status"], 499);
+    for pipelined in ["", "GET /b HT", WHOLE] {
+        let mut client = portcullis.client();
+        client.send(format!("{WHOLE}{pipelined}"));
+        eventually("asked", || open(&portcullis) == 1);
+        std::thread::sleep(Duration::from_millis(50));
+        drop(client);
+        was_gone.recv_timeout(Duration::from_secs(10)).unwrap();
+        eventually("closed", || open(&portcullis) == 0);
+    }
+    let lines = portcullis.stop();
+    assert!(lines.iter().all(|line| line["status"] == 499), "{lines:?}");
 }
 
 #[test]

@@ -129,6 +129,32 @@ fn an_access_log_that_takes_nothing_does_not_hold_a_stop() {
     assert_eq!(ended.code(), Some(0));
 }
 
+/// By HTTP/1.0 such a response ends with its connection, also if it is the
+/// process that ends.
+#[test]
+fn a_response_that_the_end_of_the_process_cuts_does_not_look_complete() {
+    for (policy, signals) in [("[server]\ndrain_timeout = \"100ms\"\n", 1), ("", 2)] {
+        let origin = Origin::scripted(|conversation| {
+            conversation.request();
+            conversation.say("HTTP/1.1 200 OK\r\n\r\n12345");
+            conversation.request();
+        });
+        let mut program = Program::start(&origin, policy);
+        let mut client = program.client();
+        client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n").head();
+        assert_eq!(client.take(5), b"12345");
+        program.signal("TERM");
+        if signals == 2 {
+            program.says("stopping");
+            program.signal("TERM");
+        }
+        let mut byte = [0];
+        let end = client.stream.read(&mut byte).unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::ConnectionReset, "{signals}");
+        program.wait();
+    }
+}
+
 fn lines(file: &Path) -> usize {
     std::fs::read_to_string(file).map_or(0, |text| text.lines().count())
 }

@@ -122,3 +122,38 @@ fn an_endless_line() {
     link.read(b"\n");
     assert!(!link.is_endless_line());
 }
+
+#[test]
+fn the_end_of_a_line_begins_no_head() {
+    let (table, link) = link();
+    link.set_asleep(true);
+    for has_body in [false, true] {
+        serve(&link, has_body);
+        link.read(b"\r\n");
+        after(&table, 1000);
+        assert_eq!(link.judge(false), None, "{has_body}");
+        link.read(b"\r\nGET");
+        after(&table, 1000);
+        assert_eq!(link.judge(false), Some(Verdict::SlowHead), "{has_body}");
+    }
+}
+
+#[test]
+fn who_ends_its_side_is_waited_for_a_little() {
+    for (has_body, verdict) in [(false, Some(Verdict::Gone)), (true, None)] {
+        let (table, link) = link();
+        link.request(has_body);
+        assert!(link.ended());
+        after(&table, 0);
+        assert_eq!(link.judge(false), None);
+        link.wrote(9, 9);
+        table.set_now(table.now() + GONE - 1);
+        assert!(
+            link.hides_end() && link.judge(false).is_none(),
+            "{has_body}"
+        );
+        table.set_now(table.now() + 1);
+        assert_eq!(link.judge(false), verdict);
+        assert_eq!(link.hides_end(), !has_body, "an upload is cut by its end");
+    }
+}
