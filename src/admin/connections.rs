@@ -1,8 +1,8 @@
 //! The admin listener's connections: few, and none for long.
 
+use std::collections::VecDeque;
 use std::net::TcpListener as StdListener;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,11 +10,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// Open at once; any more wait to be accepted. They cost the process no more
-/// memory and files than this many can.
+/// Open at once. They cost the process no more memory and files than this many
+/// can.
 const MOST_CONNECTIONS: usize = 64;
 
 /// The end of a request's head comes within this time, or the next request.
@@ -38,22 +38,32 @@ pub(super) async fn serve(listener: StdListener, app: Router) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!("the admin listener cannot listen: {error}"),
     };
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut open = VecDeque::new();
     loop {
-        let permit = Arc::clone(&room).acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                let app = app.clone();
-                tokio::spawn(async move {
-                    converse(stream, app).await;
-                    drop(permit);
-                });
+                make_room(&mut open);
+                open.push_back(tokio::spawn(converse(stream, app.clone())));
             }
             Err(error) => {
                 tracing::debug!("the admin listener cannot accept a connection: {error}");
                 sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// Where there are too many, the oldest ends: if the newest had to wait, whoever
+/// holds them all could have a container taken for ill.
+fn make_room(open: &mut VecDeque<JoinHandle<()>>) {
+    if open.len() < MOST_CONNECTIONS {
+        return;
+    }
+    open.retain(|connection| !connection.is_finished());
+    if open.len() == MOST_CONNECTIONS
+        && let Some(oldest) = open.pop_front()
+    {
+        oldest.abort();
     }
 }
 

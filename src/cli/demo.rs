@@ -44,7 +44,7 @@ pub(super) fn run(listen: SocketAddr) -> Result<Exit, CliError> {
         .map_err(|error| CliError::Io("write to standard output", error))?;
     let (stop, closed) = (server.stop().clone(), server.stop().clone());
     // A demo whose terminal is gone is over.
-    signals.obey(stop, move || closed.drain())?;
+    signals.obey(stop, move || closed.drain());
     server.wait();
     Ok(Exit::Done)
 }

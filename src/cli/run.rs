@@ -18,6 +18,7 @@ use crate::server::Server;
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
+    let signals = Signals::listen()?;
     let (snapshot, warnings) = match load_tested(file) {
         Ok(loaded) => loaded,
         Err(refused) => {
@@ -29,7 +30,6 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     tell(&warnings);
     let access_log = open_access_log(&snapshot)?;
     let policy = Arc::new(ArcSwap::from_pointee(snapshot));
-    let signals = Signals::listen()?;
     let admin = policy.load().admin.listen.map(Admin::bind).transpose()?;
     let server = Server::start(&policy, &access_log.spool())?;
     let reloader = reloader(file, &policy, program_log, access_log.spool());
@@ -50,7 +50,7 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     let admin = admin.map(|admin| admin.serve(subject)).transpose()?;
     let admin_at = admin.as_ref().map(admin::Running::address);
     started(file, &policy.load(), &server, admin_at);
-    signals.obey(server.stop().clone(), move || watcher.reload())?;
+    signals.obey(server.stop().clone(), move || watcher.reload());
     server.wait();
     drop(admin);
     let spool = access_log.spool();

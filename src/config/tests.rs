@@ -155,6 +155,15 @@ fn what_a_file_depends_on_is_known() {
 }
 
 #[test]
+fn an_address_that_is_listed_twice_is_listened_on_once() {
+    let listen = r#"["127.0.0.1:8080", "[::1]:8080", "127.0.0.1:8080"]"#;
+    let origin = "[origin]\nurl = \"http://127.0.0.1:9000\"";
+    let snapshot = compiled(&format!("[server]\nlisten = {listen}\n{origin}\n"));
+    let addresses = ["127.0.0.1:8080", "[::1]:8080"].map(|text| text.parse().unwrap());
+    assert_eq!(snapshot.server.listen, addresses);
+}
+
+#[test]
 fn routes_share_what_they_inherit() {
     let snapshot = compiled(
         r#"

@@ -55,7 +55,7 @@ pub(super) fn nearest_duration(text: &str) -> String {
         "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
         _ => return String::new(),
     };
-    format!("write `\"{number}{unit}\"`")
+    suggestion(format!("{number}{unit}"), duration)
 }
 
 /// What was probably meant by a size that cannot be read.
@@ -71,7 +71,15 @@ pub(super) fn nearest_size(text: &str) -> String {
         "t" | "tb" | "tib" => "TiB",
         _ => return String::new(),
     };
-    format!("write `\"{number} {unit}\"`")
+    suggestion(format!("{number} {unit}"), size)
+}
+
+/// Nothing that would be refused as well.
+fn suggestion<T>(nearest: String, read: impl Fn(&str) -> Option<T>) -> String {
+    match read(&nearest) {
+        Some(_) => format!("write `\"{nearest}\"`"),
+        None => String::new(),
+    }
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {
@@ -113,5 +121,15 @@ mod tests {
         for bad in ["", "10", "64 MB", "MiB", "-1 KiB", "16777216 TiB"] {
             assert_eq!(size(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn suggests_what_is_taken() {
+        assert_eq!(nearest_duration("3 min"), "write `\"3m\"`");
+        assert_eq!(nearest_size("64MB"), "write `\"64 MiB\"`");
+        for too_long in ["400d", "400 days"] {
+            assert_eq!(nearest_duration(too_long), "");
+        }
+        assert_eq!(nearest_size("16777216 TiB"), "");
     }
 }

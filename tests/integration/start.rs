@@ -1,13 +1,14 @@
 //! A start that cannot be: what is said, on one line, and the exit code.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::portcullis;
+use crate::support::{eventually, portcullis};
 
 const POLICY: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n[origin]\nurl = \"http://127.0.0.1:9\"\n[admin]\nlisten = \"\"\n";
 
@@ -185,6 +186,58 @@ fn a_log_that_cannot_be_written() {
     }
     let nowhere = folder(format!("{POLICY}[log]\naccess = \"no/log\"\n"));
     fails_with_a_line(run(&nowhere), &["log.access", "no/log", "No such file"]);
+}
+
+/// A file that takes as long to read as the test wants.
+fn slow_policy() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("portcullis.toml");
+    let made = Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    folder
+}
+
+/// Starts it, and waits until it catches SIGHUP and SIGTERM (proc(5)).
+fn listening_for_signals(folder: &TempDir) -> Child {
+    let child = run(folder).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    eventually("it listens for signals", || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+        caught & 1 != 0 && caught & 1 << 14 != 0
+    });
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn a_signal_while_it_starts() {
+    let folder = slow_policy();
+    let mut ended = listening_for_signals(&folder);
+    signal(&ended, "TERM");
+    assert_eq!(ended.wait().unwrap().code(), Some(0));
+
+    let mut child = listening_for_signals(&folder);
+    signal(&child, "HUP");
+    let path = folder.path().join("portcullis.toml");
+    // This waits until it is being read.
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::fs::write(folder.path().join("next"), POLICY).unwrap();
+    std::fs::rename(folder.path().join("next"), &path).unwrap();
+    pipe.write_all(POLICY.as_bytes()).unwrap();
+    drop(pipe);
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let reloaded = said.find(|line| line.as_ref().unwrap().contains("generation=2"));
+    signal(&child, "TERM");
+    assert!(reloaded.is_some(), "SIGHUP is obeyed once it has started");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

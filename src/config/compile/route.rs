@@ -61,6 +61,10 @@ impl Compiler<'_> {
         );
         self.findings.add(match error {
             HostPatternError::NotOnlyAHost => finding.help(bare_host(entry.text)),
+            // Without its `hosts` the admin listener answers to fewer.
+            HostPatternError::Star if entry.spot().key.starts_with("admin.") => {
+                finding.help("list each name that it is asked by")
+            }
             HostPatternError::Star if entry.text == "*" => {
                 finding.help("leave `hosts` out for every host")
             }

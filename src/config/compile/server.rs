@@ -11,7 +11,7 @@ use super::{Compiler, fields, written_or};
 use crate::client::{AddressField, ClientRules};
 use crate::config::ServerSettings;
 use crate::config::error::{Finding, quoted};
-use crate::config::file::{Client, Entry, Log, Maybe, Server, Written};
+use crate::config::file::{Client, Entry, List, Log, Maybe, Server, Written};
 use crate::log::{AccessTarget, ClientAddressMode, Level, LogFormat, LogSettings};
 
 const LISTEN: &str = "127.0.0.1:8080";
@@ -27,10 +27,7 @@ impl Compiler<'_> {
     pub(super) fn server(&self, raw: &Server) -> ServerSettings {
         let listen = match &raw.listen {
             None => LISTEN.parse().into_iter().collect(),
-            Some(list) => list
-                .iter()
-                .filter_map(|entry| self.listener(entry))
-                .collect(),
+            Some(list) => self.listeners_of(list),
         };
         if let Some(list) = raw.listen.as_ref().filter(|list| list.is_empty()) {
             let finding = list.spot.error("no address is listed").label("empty");
@@ -68,6 +65,17 @@ impl Compiler<'_> {
             self.findings.add(finding.allowed("\"8 KiB\" to \"1 MiB\""));
         }
         usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Each once: a second socket would find its port taken by the first.
+    fn listeners_of(&self, list: &List) -> Vec<SocketAddr> {
+        let mut listen = Vec::new();
+        for address in list.iter().filter_map(|entry| self.listener(entry)) {
+            if !listen.contains(&address) {
+                listen.push(address);
+            }
+        }
+        listen
     }
 
     fn listener(&self, entry: Entry<'_>) -> Option<SocketAddr> {
