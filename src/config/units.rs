@@ -55,7 +55,7 @@ pub(super) fn nearest_duration(text: &str) -> String {
         "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
         _ => return String::new(),
     };
-    suggestion(format!("{number}{unit}"), duration)
+    suggestion(&format!("{number}{unit}"), duration)
 }
 
 /// What was probably meant by a size that cannot be read.
@@ -71,12 +71,12 @@ pub(super) fn nearest_size(text: &str) -> String {
         "t" | "tb" | "tib" => "TiB",
         _ => return String::new(),
     };
-    suggestion(format!("{number} {unit}"), size)
+    suggestion(&format!("{number} {unit}"), size)
 }
 
 /// Nothing that would be refused as well.
-fn suggestion<T>(nearest: String, read: impl Fn(&str) -> Option<T>) -> String {
-    match read(&nearest) {
+fn suggestion<T>(nearest: &str, read: impl Fn(&str) -> Option<T>) -> String {
+    match read(nearest) {
         Some(_) => format!("write `\"{nearest}\"`"),
         None => String::new(),
     }

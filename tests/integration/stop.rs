@@ -133,7 +133,13 @@ fn an_access_log_that_takes_nothing_does_not_hold_a_stop() {
 /// process that ends.
 #[test]
 fn a_response_that_the_end_of_the_process_cuts_does_not_look_complete() {
-    for (policy, signals) in [("[server]\ndrain_timeout = \"100ms\"\n", 1), ("", 2)] {
+    for (policy, signals) in [
+        (
+            "[server]\nlisten = [\"127.0.0.1:0\"]\ndrain_timeout = \"100ms\"\n",
+            1,
+        ),
+        ("", 2),
+    ] {
         let origin = Origin::scripted(|conversation| {
             conversation.request();
             conversation.say("HTTP/1.1 200 OK\r\n\r\n12345");
