@@ -167,7 +167,9 @@ fn fix(error: &OriginError) -> &'static str {
         }
         OriginError::ResponseTimeout => "origin.response_timeout is how long it may take",
         OriginError::TransferCoding => "have it answer without a transfer coding beside chunked",
-        OriginError::Terminated(_) | OriginError::Incomplete(_) => "see the origin's own log",
+        OriginError::Terminated(_) | OriginError::Incomplete(_) => {
+            "see the origin's own log, and whether it wants https:// in origin.url"
+        }
         OriginError::WriteTimeout => {
             "server.stall_timeout is how long it may take nothing of an upload"
         }

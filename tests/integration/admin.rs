@@ -218,6 +218,17 @@ fn token_and_hosts_are_reloaded() {
     assert_eq!(named(), 200);
 }
 
+/// Some have a secret there.
+#[test]
+fn the_path_of_an_origin_is_not_shown() {
+    let origin = Origin::ok();
+    let url = format!("http://{}", origin.address);
+    let toml = format!("[origin]\nurl = \"{url}/sesame\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let policy = get(&Program::start(&origin, &toml), "/-/policy");
+    assert!(policy.text().contains(&url), "{}", policy.text());
+    assert!(!policy.text().contains("sesame"), "{}", policy.text());
+}
+
 #[test]
 fn a_reload_that_fails_says_why() {
     let (_folder, _, table) = admin("127.0.0.1:0");

@@ -157,3 +157,27 @@ fn addresses_are_told_as_configured() {
         );
     }
 }
+
+#[test]
+fn a_client_that_leaves_within_the_response_is_told_of() {
+    let origin = Origin::scripted(|conversation| {
+        conversation.request();
+        conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123");
+        conversation.request();
+    });
+    let portcullis = Portcullis::start(&origin, "");
+    let mut client = portcullis.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").head();
+    assert_eq!(client.take(3), b"123");
+    // A reset, which is noticed at once.
+    socket2::SockRef::from(&client.stream)
+        .set_linger(Some(std::time::Duration::ZERO))
+        .unwrap();
+    drop(client);
+    let lines = portcullis.stop();
+    let error = "the client went away within the response";
+    check(
+        &lines[0],
+        &json!({ "status": 200, "bytes": 3, "error": error }),
+    );
+}
