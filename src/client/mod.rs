@@ -228,8 +228,7 @@ fn entries_from_the_right<'a>(
         .get_all(name)
         .iter()
         .rev()
-        .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
-        .map(field::trim)
+        .flat_map(|line| field::entries(line.as_bytes()).rev())
 }
 
 /// The address in a field that holds exactly one; `None` if it is missing or

@@ -3,6 +3,8 @@
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName};
 
+use super::field::entries;
+
 /// Fields that a Connection field cannot name away: without them the message
 /// would be another one, for another host, of another length or another user.
 const NEVER_NAMED_AWAY: [HeaderName; 5] = [
@@ -61,8 +63,8 @@ fn remove_named_but(kept: &[HeaderName], headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(super::field::trim(name)).ok())
+        .flat_map(|line| entries(line.as_bytes()))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .filter(|name| *name != header::CONNECTION && !kept.contains(name))
         .collect();
     for name in named {

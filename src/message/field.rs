@@ -38,6 +38,13 @@ pub fn trim(value: &[u8]) -> &[u8] {
     &value[start..=end.unwrap_or(start)]
 }
 
+/// The entries of a list on one line of a field, without the blanks around
+/// them (RFC 9110 section 5.6.1); where nothing stands between two commas, it
+/// is empty. Quotes are not looked at.
+pub fn entries(line: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    line.split(|byte| *byte == b',').map(trim)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

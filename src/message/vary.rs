@@ -3,7 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::{HeaderValue, VARY};
 
-use super::field::trim;
+use super::field::entries;
 
 /// Adds the field names in `ours` to a response's `Vary`: those it has stay,
 /// none is named twice, and `*` says it all.
@@ -14,10 +14,7 @@ pub fn merge(headers: &mut HeaderMap, ours: &HeaderValue) {
     }
     let mut merged: Vec<&[u8]> = Vec::new();
     let lines = headers.get_all(VARY).iter().chain([ours]);
-    for name in lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(trim)
-    {
+    for name in lines.flat_map(|line| entries(line.as_bytes())) {
         if name == b"*" {
             return;
         }

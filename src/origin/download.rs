@@ -10,7 +10,6 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::flow::UploadState;
 use super::lease::Lease;
-use crate::log::counters::OriginErrorKind;
 
 /// The body is looked at so many times in `stall_timeout`.
 const LOOKS: u32 = 4;
@@ -64,9 +63,7 @@ impl Download {
 
     /// The connection is of no more use.
     fn fail(&mut self, error: DownloadError) -> DownloadError {
-        if let Some(lease) = self.lease.take() {
-            lease.counters().failed(error.kind());
-        }
+        self.lease = None;
         error
     }
 
@@ -81,18 +78,13 @@ impl Download {
 }
 
 impl DownloadError {
-    /// What it is counted as.
-    pub const fn kind(&self) -> OriginErrorKind {
-        match self {
-            Self::Incomplete(_) => OriginErrorKind::HttpResponseIncomplete,
-            Self::Stalled => OriginErrorKind::ConnectionReadTimeout,
-            Self::Upload(_) => OriginErrorKind::HttpRequestError,
-        }
-    }
-
     /// The name of RFC 9209 section 2.3.
     pub const fn as_str(&self) -> &'static str {
-        self.kind().as_str()
+        match self {
+            Self::Incomplete(_) => "http_response_incomplete",
+            Self::Stalled => "connection_read_timeout",
+            Self::Upload(_) => "http_request_error",
+        }
     }
 }
 

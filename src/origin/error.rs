@@ -5,8 +5,6 @@ use std::io;
 use hyper::StatusCode;
 use tokio_rustls::rustls;
 
-use crate::log::counters::OriginErrorKind;
-
 /// Why the origin gave no response.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
@@ -147,37 +145,28 @@ impl OriginError {
         }
     }
 
-    /// What it is counted as.
-    pub const fn kind(&self) -> OriginErrorKind {
-        match self {
-            Self::Dns(_) => OriginErrorKind::DnsError,
-            Self::DnsTimeout => OriginErrorKind::DnsTimeout,
-            Self::Prohibited(_) => OriginErrorKind::DestinationIpProhibited,
-            Self::NoSocket(_) => OriginErrorKind::ProxyInternalError,
-            Self::TlsCertificate(_) => OriginErrorKind::TlsCertificateError,
-            Self::TlsAlert(_) => OriginErrorKind::TlsAlertReceived,
-            Self::Tls(_) => OriginErrorKind::TlsProtocolError,
-            Self::Refused(_) => OriginErrorKind::ConnectionRefused,
-            Self::Unreachable(_) => OriginErrorKind::DestinationIpUnroutable,
-            Self::ConnectTimeout | Self::TlsTimeout => OriginErrorKind::ConnectionTimeout,
-            Self::NoConnectionFree => OriginErrorKind::ConnectionLimitReached,
-            Self::Reset(_) | Self::TlsBroken(_) | Self::Terminated(_) => {
-                OriginErrorKind::ConnectionTerminated
-            }
-            Self::Incomplete(_) => OriginErrorKind::HttpResponseIncomplete,
-            Self::Malformed(_) => OriginErrorKind::HttpProtocolError,
-            Self::ResponseTimeout => OriginErrorKind::HttpResponseTimeout,
-            Self::Upgraded => OriginErrorKind::HttpUpgradeFailed,
-            Self::TransferCoding => OriginErrorKind::HttpResponseTransferCoding,
-            Self::WriteTimeout => OriginErrorKind::ConnectionWriteTimeout,
-            Self::Upload(_) | Self::UploadStalled | Self::UploadTooLarge => {
-                OriginErrorKind::HttpRequestError
-            }
-        }
-    }
-
     /// The name of RFC 9209 section 2.3.
     pub const fn as_str(&self) -> &'static str {
-        self.kind().as_str()
+        match self {
+            Self::Dns(_) => "dns_error",
+            Self::DnsTimeout => "dns_timeout",
+            Self::Prohibited(_) => "destination_ip_prohibited",
+            Self::NoSocket(_) => "proxy_internal_error",
+            Self::TlsCertificate(_) => "tls_certificate_error",
+            Self::TlsAlert(_) => "tls_alert_received",
+            Self::Tls(_) => "tls_protocol_error",
+            Self::Refused(_) => "connection_refused",
+            Self::Unreachable(_) => "destination_ip_unroutable",
+            Self::ConnectTimeout | Self::TlsTimeout => "connection_timeout",
+            Self::NoConnectionFree => "connection_limit_reached",
+            Self::Reset(_) | Self::TlsBroken(_) | Self::Terminated(_) => "connection_terminated",
+            Self::Incomplete(_) => "http_response_incomplete",
+            Self::Malformed(_) => "http_protocol_error",
+            Self::ResponseTimeout => "http_response_timeout",
+            Self::Upgraded => "http_upgrade_failed",
+            Self::TransferCoding => "http_response_transfer_coding",
+            Self::WriteTimeout => "connection_write_timeout",
+            Self::Upload(_) | Self::UploadStalled | Self::UploadTooLarge => "http_request_error",
+        }
     }
 }

@@ -9,6 +9,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use super::flow::{Flow, UploadState};
 use super::pool::Connection;
 use super::{ClientGroup, Download, OriginError, OriginSettings, Origins, Upload, tls};
+use crate::message::field;
 
 /// How the origin is asked.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,6 @@ impl Origins {
     ) -> Result<Response<Download>, OriginError> {
         let done = self.attempts(asking, request).await;
         done.inspect_err(|error| {
-            self.counters.origin.failed(error.kind());
             let limit = &self.endpoint(asking.settings).limit;
             limit
                 .troubles
@@ -175,8 +175,8 @@ fn failed(error: hyper::Error, connection: &Connection) -> OriginError {
 fn is_last(version: Version, headers: &HeaderMap) -> bool {
     let says = |wanted: &[u8]| {
         let lines = headers.get_all(CONNECTION).iter();
-        let mut words = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-        words.any(|word| word.trim_ascii().eq_ignore_ascii_case(wanted))
+        let mut words = lines.flat_map(|line| field::entries(line.as_bytes()));
+        words.any(|word| word.eq_ignore_ascii_case(wanted))
     };
     says(b"close") || version == Version::HTTP_10 && !says(b"keep-alive")
 }

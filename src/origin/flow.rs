@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::OriginError;
 
 /// A client that sends less is stalled (section 10), in bytes a second.
-const SLOWEST: u64 = 1024;
+pub const SLOWEST: u64 = 1024;
 
 /// The flow is looked at so many times in `stall_timeout`.
 const LOOKS: u32 = 8;

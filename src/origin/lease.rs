@@ -8,7 +8,6 @@ use tokio::task::spawn_local;
 use super::ClientGroup;
 use super::flow::{Flow, UploadState};
 use super::pool::{Connection, Endpoint};
-use crate::log::counters::OriginCounters;
 
 /// A connection that a request uses. Dropping it closes the connection, and
 /// with it whatever is still on its way.
@@ -40,11 +39,6 @@ impl Lease {
     /// What has become of the request's body.
     pub(super) fn upload(&self) -> UploadState {
         self.connection.flow.upload()
-    }
-
-    /// What its worker counts.
-    pub(super) fn counters(&self) -> &OriginCounters {
-        &self.used.endpoint.counters.origin
     }
 
     /// The response was read to its end: the connection can be used again

@@ -22,6 +22,7 @@ mod wire;
 pub use download::{Download, DownloadError};
 pub use error::OriginError;
 pub use exchange::Asking;
+pub use flow::SLOWEST;
 pub use limit::Limits;
 pub use pool::Origins;
 pub use settings::{HostMode, OriginSettings, OriginUrl, OriginUrlError};

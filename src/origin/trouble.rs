@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio_rustls::rustls::{self, CertificateError, PeerIncompatible};
 
 use super::{OriginError, OriginUrl};
-use crate::log::counters::OriginErrorKind;
 
 /// How often each kind of failure is told.
 const EVERY: Duration = Duration::from_secs(10);
@@ -29,7 +28,7 @@ struct Trouble {
 impl Troubles {
     /// Logs a failure, or only counts it if its kind was told just now.
     pub(super) fn tell(&self, url: &OriginUrl, error: &OriginError, now: Instant) {
-        if error.kind() == OriginErrorKind::HttpRequestError {
+        if error.as_str() == "http_request_error" {
             // The client's doing.
             return;
         }

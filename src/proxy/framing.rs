@@ -3,7 +3,7 @@
 use hyper::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::{HeaderMap, StatusCode};
 
-use crate::message::field::{Single, single, trim};
+use crate::message::field::{Single, entries, single};
 
 /// Why such a request is refused.
 pub(super) const AMBIGUOUS: &str = "Transfer-Encoding is repeated or is not `chunked`";
@@ -58,9 +58,7 @@ pub(super) fn settle(headers: &mut HeaderMap) {
 /// The one number that all entries are; hyper knows a body's length without.
 fn one_length(headers: &HeaderMap) -> Option<HeaderValue> {
     let lines = headers.get_all(CONTENT_LENGTH).iter();
-    let mut entries = lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(trim);
+    let mut entries = lines.flat_map(|line| entries(line.as_bytes()));
     let first = entries.next().filter(|entry| is_number(entry))?;
     if entries.any(|entry| entry != first) {
         return None;

@@ -3,7 +3,7 @@
 use hyper::header::{HeaderValue, VIA};
 use hyper::{HeaderMap, Version};
 
-use crate::message::field::trim;
+use crate::message::field::entries;
 
 /// The name of this process among proxies; chosen at its start.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ impl Instance {
     pub(super) fn is_named_in(&self, headers: &HeaderMap) -> bool {
         let name = self.pseudonym.as_bytes();
         headers.get_all(VIA).iter().any(|line| {
-            line.as_bytes().split(|byte| *byte == b',').any(|entry| {
-                let mut words = trim(entry).split(|byte| matches!(byte, b' ' | b'\t'));
+            entries(line.as_bytes()).any(|entry| {
+                let mut words = entry.split(|byte| matches!(byte, b' ' | b'\t'));
                 words
                     .nth(1)
                     .is_some_and(|word| word.eq_ignore_ascii_case(name))

@@ -1,12 +1,10 @@
 //! `Max-Forwards` of OPTIONS (RFC 9110 section 7.6.2). TRACE, the other
 //! method that has it, is refused; any other method's is no matter of ours.
 
-use hyper::header::{HeaderName, HeaderValue, MAX_FORWARDS};
+use hyper::header::{HeaderValue, MAX_FORWARDS};
 use hyper::{HeaderMap, Method};
 
 use crate::message::field::{Single, single};
-
-static FIELD: HeaderName = MAX_FORWARDS;
 
 /// Whether the request goes no further than here.
 pub(super) fn ends_here(method: &Method, headers: &HeaderMap) -> bool {
@@ -16,7 +14,7 @@ pub(super) fn ends_here(method: &Method, headers: &HeaderMap) -> bool {
 /// Counts this forwarding.
 pub(super) fn count(method: &Method, headers: &mut HeaderMap) {
     if let Some(left) = left(method, headers) {
-        headers.insert(&FIELD, HeaderValue::from(left.saturating_sub(1)));
+        headers.insert(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
     }
 }
 
@@ -26,7 +24,7 @@ fn left(method: &Method, headers: &HeaderMap) -> Option<u64> {
     if *method != Method::OPTIONS {
         return None;
     }
-    let Single::One(digits) = single(headers, &FIELD) else {
+    let Single::One(digits) = single(headers, &MAX_FORWARDS) else {
         return None;
     };
     if !digits.iter().all(u8::is_ascii_digit) {
@@ -51,15 +49,15 @@ mod tests {
             ("x", "x"),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(&FIELD, HeaderValue::from_static(value));
+            headers.insert(&MAX_FORWARDS, HeaderValue::from_static(value));
             assert!(!ends_here(&Method::OPTIONS, &headers), "{value}");
             count(&Method::GET, &mut headers);
-            assert_eq!(headers[&FIELD], value);
+            assert_eq!(headers[&MAX_FORWARDS], value);
             count(&Method::OPTIONS, &mut headers);
-            assert_eq!(headers[&FIELD], expected);
+            assert_eq!(headers[&MAX_FORWARDS], expected);
         }
         let mut headers = HeaderMap::new();
-        headers.insert(&FIELD, HeaderValue::from_static("0"));
+        headers.insert(&MAX_FORWARDS, HeaderValue::from_static("0"));
         assert!(ends_here(&Method::OPTIONS, &headers));
         assert!(!ends_here(&Method::GET, &headers));
     }

@@ -9,11 +9,8 @@ use memchr::memchr;
 
 use super::limits::Limits;
 use super::table::Table;
+use crate::origin::SLOWEST;
 use crate::proxy::Tail;
-
-/// A client that moves less than this many bytes a second has stalled
-/// (section 10).
-const SLOWEST: u64 = 1024;
 
 /// A client that has ended its side within a request is taken for gone after
 /// so many milliseconds without a response (it may only have half closed).

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use connections::ConnectionCounters;
 pub use histogram::Histogram;
-pub use origin::{OriginCounters, OriginErrorKind};
+pub use origin::OriginCounters;
 pub use requests::{Ended, RULES, RequestCounters, RouteCounters, StatusClass, Verdict};
 pub use routes::{RouteNames, RouteSlot};
 
