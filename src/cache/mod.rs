@@ -1,3 +1,15 @@
-//! The cache key (section 8). The cache itself has not come yet.
+//! The cache (sections 8 and 9): an RFC 9111 shared cache in memory.
+//!
+//! What may be stored, how long it is fresh, whom it fits and what becomes of
+//! it are pure functions that are told the time. What is kept is in [`entry`];
+//! nothing here knows the origin, or writes to a client.
 
+pub mod asked;
+pub mod budget;
+pub mod clock;
+pub mod encoding;
+pub mod entry;
 pub mod key;
+pub mod policy;
+pub mod settings;
+pub mod vary;
