@@ -12,6 +12,7 @@ use super::{CliError, Exit};
 use crate::admin::{self, Admin, Subject};
 use crate::config::{Snapshot, Warnings, written_size};
 use crate::log::access::{AccessLog, Opened, Spool};
+use crate::log::counters::CacheGauges;
 use crate::log::program::ProgramLog;
 use crate::reload::{self, Commit, Reloader};
 use crate::server::Server;
@@ -44,6 +45,7 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
         reload: Arc::clone(&watcher),
         counters: server.counters().clone(),
         spool: access_log.spool(),
+        cache: Box::new(CacheGauges::default),
         draining: Box::new(move || stop.is_draining()),
     };
     // It answers until the last request is over.
