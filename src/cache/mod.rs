@@ -7,9 +7,15 @@
 pub mod asked;
 pub mod budget;
 pub mod clock;
+pub mod conditional;
+mod decimal;
 pub mod encoding;
 pub mod entry;
 pub mod key;
+pub mod multipart;
 pub mod policy;
+mod range;
+pub mod reply;
 pub mod settings;
+pub mod status;
 pub mod vary;
