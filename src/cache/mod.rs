@@ -11,5 +11,7 @@ pub mod encoding;
 pub mod entry;
 pub mod key;
 pub mod policy;
+pub mod purge;
 pub mod settings;
+pub mod store;
 pub mod vary;
