@@ -7,9 +7,17 @@
 pub mod asked;
 pub mod budget;
 pub mod clock;
+pub mod directives;
 pub mod encoding;
 pub mod entry;
+mod freshness;
+pub mod invalidation;
 pub mod key;
+mod place;
 pub mod policy;
+pub mod reuse;
 pub mod settings;
+pub mod storable;
+mod targeted;
+pub mod validation;
 pub mod vary;
