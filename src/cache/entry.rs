@@ -81,6 +81,12 @@ impl Variants {
         Self(self.0 | 1 << variant as u8)
     }
 
+    /// With all of `other` too.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether `variant` is one of them.
     pub fn contains(self, variant: Variant) -> bool {
         self.0 & 1 << variant as u8 != 0
