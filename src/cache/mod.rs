@@ -10,6 +10,8 @@ pub mod clock;
 pub mod directives;
 pub mod encoding;
 pub mod entry;
+#[cfg(test)]
+mod fixture;
 mod freshness;
 pub mod invalidation;
 pub mod key;

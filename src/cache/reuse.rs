@@ -28,8 +28,8 @@ pub fn reuse(policy: &Policy, asked: &RequestDirectives, now: Moment) -> Reuse {
     if policy.no_cache {
         return Reuse::Validate;
     }
-    let unsatisfied = wants_fresher(policy, asked, now);
-    if unsatisfied && now.since(policy.received) >= JUST_NOW {
+    let just_validated = now.since(policy.received) < JUST_NOW;
+    if !just_validated && wants_fresher(policy, asked, now) {
         return Reuse::Validate;
     }
     let Some(stale) = policy.stale_for(now) else {
@@ -37,8 +37,7 @@ pub fn reuse(policy: &Policy, asked: &RequestDirectives, now: Moment) -> Reuse {
     };
     // RFC 9111 section 5.2.1.1: with max-age and without max-stale a client
     // wants nothing stale.
-    let takes_stale = asked.max_age.is_none() || asked.max_stale.is_some();
-    if unsatisfied || !takes_stale {
+    if !just_validated && asked.max_age.is_some() && asked.max_stale.is_none() {
         return Reuse::Validate;
     }
     if stale < policy.stale_while_revalidate {

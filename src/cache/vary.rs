@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
+use memchr::memchr;
 
 use super::asked::Asked;
 use crate::message::field::{entries, trim};
@@ -55,30 +56,35 @@ const SETTLED: [HeaderName; 9] = [
 /// no two requests are known to match.
 const PER_CLIENT: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// How many fields a form holds. A response that varies by more is hardly
+/// the answer to two requests.
+const MOST_FIELDS: usize = 32;
+
 impl Form {
     /// The form of a response to a request; `None` if it fits no other
-    /// request: `Vary: *`, or a name there that is none (RFC 9111 section
-    /// 4.1).
+    /// request: `Vary: *`, a name there that is none, or too many (RFC 9111
+    /// section 4.1).
     pub fn of(asked: &Asked<'_>, response: &HeaderMap) -> Option<Self> {
-        let mut fields: Vec<Selecting> = Vec::new();
+        let mut fields = Vec::new();
         let mut names_origin = false;
-        let lines = response.get_all(header::VARY).iter();
-        for name in lines.flat_map(|line| entries(line.as_bytes())) {
-            if name.is_empty() {
-                continue;
-            }
-            let name = HeaderName::from_bytes(name).ok().filter(is_name)?;
-            if name == ORIGIN {
-                names_origin = true;
-            } else if !is_settled(&name, asked) && !fields.iter().any(|(known, _)| *known == name) {
-                let value = value(asked, &name).map(|value| value.into_owned().into_boxed_slice());
-                fields.push((name, value));
+        for name in named(response) {
+            let name = name?;
+            names_origin |= name == ORIGIN;
+            if !is_settled(&name, asked) && !fields.contains(&name) {
+                if fields.len() == MOST_FIELDS {
+                    return None;
+                }
+                fields.push(name);
             }
         }
-        fields.sort_unstable_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+        fields.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        let value = |name: HeaderName| {
+            let value = value(asked, &name).map(|value| value.into_owned().into_boxed_slice());
+            (name, value)
+        };
         let any = allows_every_origin(response) && !names_origin;
         Some(Self {
-            fields: fields.into(),
+            fields: fields.into_iter().map(value).collect(),
             origin: match lines_of(asked.headers, &ORIGIN) {
                 _ if any => OriginForm::Any,
                 Some(origin) => OriginForm::Same(origin.into()),
@@ -129,16 +135,23 @@ impl Form {
     }
 }
 
-/// `*` is a token, but no field.
-fn is_name(name: &HeaderName) -> bool {
-    name.as_str() != "*" && *name != PER_CLIENT
+/// The fields that `Vary` names; `None` for what is no field, such as `*`, and
+/// for the one that no two requests are known to match by.
+fn named(response: &HeaderMap) -> impl Iterator<Item = Option<HeaderName>> {
+    let lines = response.get_all(header::VARY).iter();
+    let names = lines.flat_map(|line| entries(line.as_bytes()));
+    names.filter(|name| !name.is_empty()).map(|name| {
+        let name = HeaderName::from_bytes(name).ok()?;
+        (name.as_str() != "*" && name != PER_CLIENT).then_some(name)
+    })
 }
 
-/// Whether the key and the variant stand for the field.
+/// Whether the key, the variant or [`OriginForm`] stands for the field.
 fn is_settled(name: &HeaderName, asked: &Asked<'_>) -> bool {
     asked.covered.accept && *name == header::ACCEPT
         || asked.covered.user_agent && *name == header::USER_AGENT
         || SETTLED.contains(name)
+        || *name == ORIGIN
 }
 
 /// One line, and exactly `*`.
@@ -150,8 +163,25 @@ fn allows_every_origin(response: &HeaderMap) -> bool {
     one && lines.next().is_none()
 }
 
+/// Whether a request has in a field what is stored; allocates nothing but for
+/// quoted strings.
 fn matches(asked: &Asked<'_>, name: &HeaderName, stored: Option<&[u8]>) -> bool {
-    value(asked, name).as_deref() == stored
+    let lines = asked.headers.get_all(name);
+    let quoted = |line: &HeaderValue| memchr(b'"', line.as_bytes()).is_some();
+    if *name == header::ACCEPT_ENCODING || lines.iter().any(quoted) {
+        return value(asked, name).as_deref() == stored;
+    }
+    let Some(stored) = stored else {
+        return !asked.headers.contains_key(name);
+    };
+    let mut found = lines.iter().flat_map(|line| entries(line.as_bytes()));
+    let same = |entry: &[u8], found: &[u8]| match *name == header::ACCEPT_LANGUAGE {
+        true => entry.eq_ignore_ascii_case(found),
+        false => entry == found,
+    };
+    let mut stored = entries(stored);
+    stored.all(|entry| found.next().is_some_and(|found| same(entry, found)))
+        && found.next().is_none()
 }
 
 /// What a request has in a field, so normalised that equal bytes match (RFC
