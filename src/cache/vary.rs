@@ -199,7 +199,8 @@ fn value<'a>(asked: &Asked<'a>, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
     Some(value)
 }
 
-/// All lines of a field as one (RFC 9110 section 5.3), without blanks around.
+/// All lines of a field as one (RFC 9110 section 5.3), without blanks around
+/// any of them.
 fn lines_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
     let mut lines = headers
         .get_all(name)
@@ -209,7 +210,7 @@ fn lines_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8
     let mut joined = Cow::Borrowed(first);
     for line in lines {
         let joined = joined.to_mut();
-        joined.extend_from_slice(b", ");
+        joined.push(b',');
         joined.extend_from_slice(line);
     }
     Some(joined)
@@ -226,4 +227,230 @@ fn without_blanks(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
     let entries: Vec<&[u8]> = entries(&value).collect();
     Cow::Owned(entries.join(&b","[..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cache::fixture::{Fields, Request, headers};
+    use crate::images::Variant;
+
+    const ALL: (&str, &str) = ("access-control-allow-origin", "*");
+
+    /// Whether the response to the one request fits the other.
+    fn fits(response: Fields<'_>, fetched: Fields<'_>, asked: Fields<'_>) -> bool {
+        let (fetched, asked) = (Request::get(fetched), Request::get(asked));
+        let form = Form::of(&fetched.asked(), &headers(response)).unwrap();
+        assert!(form.fits(&fetched.asked()), "{form:?}");
+        let other = Form::of(&asked.asked(), &headers(response)).unwrap();
+        assert_eq!(
+            form.is_of(&other),
+            form.fits(&asked.asked()),
+            "{form:?} {other:?}"
+        );
+        form.fits(&asked.asked())
+    }
+
+    #[test]
+    fn selecting_fields() {
+        for (vary, fetched, asked, expected) in [
+            ("Foo", &[("foo", "1")][..], &[("foo", "1")][..], true),
+            ("Foo", &[("foo", "1")], &[("foo", "2")], false),
+            (
+                "Foo",
+                &[("foo", "1")],
+                &[("foo", "1"), ("other", "3")],
+                true,
+            ),
+            ("Foo", &[], &[("foo", "1")], false),
+            ("Foo", &[("foo", "1")], &[], false),
+            ("Foo", &[("foo", "")], &[], false),
+            ("Foo, Bar,, foo", &[("foo", "1")], &[("foo", "1")], true),
+            (
+                "Foo, Bar",
+                &[("foo", "1")],
+                &[("foo", "1"), ("bar", "2")],
+                false,
+            ),
+            (
+                "Foo",
+                &[("foo", "1, 2")],
+                &[("foo", "1"), ("foo", "2")],
+                true,
+            ),
+            ("Foo", &[("foo", "1,2")], &[("foo", " 1 ,\t2 ")], true),
+            ("Foo", &[("foo", "1,2")], &[("foo", "1,2,")], false),
+            ("Foo", &[("foo", "1,2")], &[("foo", "1")], false),
+            ("Foo", &[("foo", "a b")], &[("foo", "ab")], false),
+            ("Foo", &[("foo", "\"1,2\"")], &[("foo", "\"1, 2\"")], false),
+            ("Foo", &[("foo", "A")], &[("foo", "a")], false),
+            (
+                "Accept-Language",
+                &[("accept-language", "en, de")],
+                &[("accept-language", "eN,De")],
+                true,
+            ),
+            (
+                "Accept-Language",
+                &[("accept-language", "en, de")],
+                &[("accept-language", "de, en")],
+                false,
+            ),
+            (
+                "Accept-Encoding",
+                &[("accept-encoding", "gzip, br")],
+                &[("accept-encoding", "br;q=1, deflate, x-gzip")],
+                true,
+            ),
+            (
+                "Accept-Encoding",
+                &[("accept-encoding", "gzip")],
+                &[("accept-encoding", "br")],
+                false,
+            ),
+            (
+                "Accept-Encoding",
+                &[],
+                &[("accept-encoding", "identity")],
+                true,
+            ),
+            ("Accept", &[("accept", "a/b")], &[("accept", "c/d")], false),
+            (
+                "Host, Range, X-Forwarded-Proto",
+                &[("range", "bytes=0-")],
+                &[("host", "a")],
+                true,
+            ),
+            ("", &[("foo", "1")], &[("foo", "2")], true),
+        ] {
+            assert_eq!(
+                fits(&[("vary", vary), ALL], fetched, asked),
+                expected,
+                "{vary} {asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_fits_nothing() {
+        let many: Vec<String> = (0..40).map(|n| format!("f{n}")).collect();
+        let many = many.join(",");
+        for lines in [
+            &["*"][..],
+            &["*, *"],
+            &["*", "*"],
+            &[", *"],
+            &["", "*"],
+            &["*, Foo"],
+            &["Foo, *"],
+            &["foo bar"],
+            &["\u{fc}"],
+            &["X-Forwarded-For"],
+            &[&*many],
+        ] {
+            let fields: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
+            let request = Request::get(&[]);
+            assert_eq!(
+                Form::of(&request.asked(), &headers(&fields)),
+                None,
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn origins() {
+        let (a, b, none) = (
+            &[("origin", "https://a")][..],
+            &[("origin", "https://b")][..],
+            &[][..],
+        );
+        for (response, fetched, asked, expected) in [
+            (&[ALL][..], a, b, true),
+            (&[ALL], a, none, true),
+            (&[ALL], none, a, true),
+            (&[("access-control-allow-origin", "https://a")], a, a, true),
+            (&[("access-control-allow-origin", "https://a")], a, b, false),
+            (
+                &[("access-control-allow-origin", "https://a")],
+                a,
+                none,
+                false,
+            ),
+            (&[], none, none, true),
+            (&[], none, a, false),
+            (&[], a, none, false),
+            (&[], a, a, true),
+            (&[], none, &[("origin", "")], false),
+            (&[ALL, ALL], a, b, false),
+            (&[ALL, ("vary", "Origin")], a, b, false),
+            (&[ALL, ("vary", "Foo, ORIGIN")], a, a, true),
+        ] {
+            assert_eq!(
+                fits(response, fetched, asked),
+                expected,
+                "{response:?} {fetched:?} {asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_variant_stands_for_accept_and_user_agent() {
+        let mut one = Request::image(Variant::WebP, "jpg");
+        let mut two = one.clone();
+        one.headers = headers(&[("accept", "image/webp"), ("user-agent", "a")]);
+        two.headers = headers(&[("accept", "image/webp,*/*"), ("user-agent", "b")]);
+        let response = headers(&[("vary", "Accept, User-Agent"), ALL]);
+        assert!(
+            Form::of(&one.asked(), &response)
+                .unwrap()
+                .fits(&two.asked())
+        );
+        one.covered.user_agent = false;
+        assert!(
+            !Form::of(&one.asked(), &response)
+                .unwrap()
+                .fits(&two.asked())
+        );
+    }
+
+    #[test]
+    fn a_background_fetch_gets_the_same_form() {
+        let fetched = Request::get(&[
+            ("foo", "1"),
+            ("foo", "2"),
+            ("origin", "https://a"),
+            ("accept-encoding", "gzip, deflate"),
+        ]);
+        let response = headers(&[("vary", "Foo, Bar, Accept-Encoding")]);
+        let form = Form::of(&fetched.asked(), &response).unwrap();
+        let mut behind = Request::get(&[("bar", "x"), ("foo", "9")]);
+        form.apply(&mut behind.headers);
+        assert!(form.fits(&behind.asked()));
+        assert_eq!(behind.headers["accept-encoding"], "gzip");
+        assert!(!behind.headers.contains_key("bar"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_fits_what_it_is_of_and_nothing_panics(
+            vary in "(Foo|accept-language|Origin|Accept-Encoding|[*, \u{80}-\u{ff}]){0,6}",
+            lines in proptest::collection::vec("[a-cA-C,\" \t\u{80}-\u{ff}]{0,8}", 0..3),
+        ) {
+            let names = ["foo", "accept-language", "origin", "accept-encoding"];
+            let fields: Vec<_> = lines
+                .iter()
+                .flat_map(|line| names.map(|name| (name, line.as_str())))
+                .collect();
+            let request = Request::get(&fields);
+            if let Some(form) = Form::of(&request.asked(), &headers(&[("vary", &vary)])) {
+                prop_assert!(form.fits(&request.asked()));
+                let mut behind = Request::get(&[]);
+                form.apply(&mut behind.headers);
+                prop_assert!(form.fits(&behind.asked()));
+            }
+        }
+    }
 }
