@@ -252,6 +252,18 @@ fn compare(metrics: &Metrics, lines: &[Value]) {
     });
     assert_eq!(counted("portcullis_would_deny_total"), would_deny);
     assert_eq!(would_deny.values().sum::<f64>(), 2.0);
+    let cached: Vec<Value> = lines
+        .iter()
+        .filter(|line| !line["cache"].is_null())
+        .cloned()
+        .collect();
+    let results = tallied(&cached, |line| {
+        labels([
+            ("route", word(&line["route"])),
+            ("result", word(&line["cache"])),
+        ])
+    });
+    assert_eq!(counted("portcullis_cache_requests_total"), results);
     let bytes: u64 = lines
         .iter()
         .map(|line| line["bytes"].as_u64().unwrap())
