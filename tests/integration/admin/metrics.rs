@@ -299,6 +299,43 @@ fn compare(metrics: &Metrics, lines: &[Value]) {
     assert_eq!(metrics.value("portcullis_connections_accepted_total"), 4.0);
 }
 
+#[test]
+fn what_the_cache_did_is_counted() {
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let policy = "[admin]\nlisten = \"127.0.0.1:0\"\n[cache]\nmemory = \"2 MiB\"\n\
+                  [[route]]\nname = \"live\"\npaths = [\"/live/**\"]\ncache.enabled = false\n";
+    let program = Program::start(&origin, policy);
+    let mut client = program.client();
+    client.get("/a", "");
+    eventually("it is stored", || {
+        Metrics::of(&program).value("portcullis_cache_entries") == 1.0
+    });
+    for path in ["/a", "/live/a", "/a", "/a"] {
+        client.get(path, "");
+    }
+    eventually("all are counted", || {
+        Metrics::of(&program).sum("portcullis_requests_total") == 5.0
+    });
+    let metrics = Metrics::of(&program);
+    let requests = "portcullis_cache_requests_total";
+    assert_eq!(metrics.with(requests, "result", "hit"), 3.0);
+    assert_eq!(metrics.with(requests, "result", "miss"), 1.0);
+    assert_eq!(metrics.with(requests, "route", "live"), 0.0);
+    assert_eq!(metrics.sum(requests), 4.0);
+    assert_eq!(metrics.value("portcullis_cache_served_bytes_total"), 6.0);
+    assert_eq!(metrics.value("portcullis_cache_fills_begun_total"), 1.0);
+    let ended = "portcullis_cache_fills_ended_total";
+    assert_eq!(metrics.with(ended, "outcome", "stored"), 1.0);
+    assert_eq!(metrics.sum(ended), 1.0);
+    let limit = metrics.value("portcullis_cache_memory_limit_bytes");
+    assert_eq!(limit, f64::from(2 << 20));
+    let taken = metrics.value("portcullis_cache_memory_bytes");
+    assert!(taken > 0.0 && taken <= limit, "{taken}");
+    assert_eq!(metrics.value("portcullis_cache_evicted_total"), 0.0);
+}
+
 /// A policy with the log off counts all the same.
 #[test]
 fn numbers_do_not_need_the_log() {
