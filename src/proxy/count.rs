@@ -43,7 +43,7 @@ impl Counting {
         &self.counters.requests
     }
 
-    #[expect(dead_code, reason = "the step of the cache counts its fills there")]
+    /// What this worker does for the cache.
     pub(super) fn cache(&self) -> &CacheCounters {
         &self.counters.cache
     }
