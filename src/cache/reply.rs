@@ -198,7 +198,9 @@ fn unsatisfiable(stored: &HeaderMap, length: u64) -> Reply {
     }
 }
 
-/// A 206 with one range (RFC 9110 section 15.3.7.1).
+/// A 206 with one range (RFC 9110 section 15.3.7.1). It has all fields of the
+/// 200, beside `If-Range` too, as other servers have it: there are clients that
+/// forget what they knew.
 fn piece(stored: &HeaderMap, range: &Range<u64>, length: u64) -> Reply {
     let mut headers = copy(stored, |name| !ABOUT_ALL.contains(name));
     headers.insert(CONTENT_RANGE, value(&content_range(range, length)));
