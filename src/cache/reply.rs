@@ -48,9 +48,9 @@ pub enum Content {
     Pieces(Parts),
 }
 
-/// What a 304 and a 416 do not have: it is about a body (RFC 9110 section
-/// 15.4.5 names what a 304 has of it: Content-Location, ETag, and
-/// Last-Modified where there is no ETag).
+/// What a 304 does not have: it is about a body. RFC 9110 section 15.4.5 names
+/// what it has of that all the same: Content-Location, ETag, and Last-Modified
+/// where there is no ETag.
 const ABOUT_BODIES: [HeaderName; 10] = [
     CONTENT_TYPE,
     CONTENT_ENCODING,
