@@ -296,7 +296,9 @@ fn a_client_that_is_gone_ends_its_request() {
         eventually("asked", || open(&portcullis) == 1);
         std::thread::sleep(Duration::from_millis(50));
         drop(client);
-        was_gone.recv_timeout(Duration::from_secs(10)).unwrap();
+        was_gone
+            .recv_timeout(Duration::from_secs(10))
+            .unwrap_or_else(|_| panic!("after {pipelined:?}"));
         eventually("closed", || open(&portcullis) == 0);
     }
     let lines = portcullis.stop();
