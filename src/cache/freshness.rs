@@ -148,11 +148,27 @@ fn age_value(headers: &HeaderMap) -> u64 {
     first(headers, &header::AGE).and_then(seconds).unwrap_or(0)
 }
 
-/// An HTTP-date (RFC 9110 section 5.6.7), of the first line of a field.
+/// An HTTP-date (RFC 9110 section 5.6.7), of the first line of a field; case
+/// does not count (RFC 9111 section 4.2).
 pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Date> {
     let text = std::str::from_utf8(trim(headers.get(name)?.as_bytes())).ok()?;
-    let time = httpdate::parse_http_date(text).ok()?;
+    let parse = httpdate::parse_http_date;
+    let time = parse(text).or_else(|_| parse(&in_usual_case(text))).ok()?;
     Some(Date(time.duration_since(UNIX_EPOCH).ok()?.as_secs()))
+}
+
+/// `Thu, 18 Aug 2050 02:01:18 GMT`, however its letters are written.
+fn in_usual_case(text: &str) -> String {
+    let lower = text.to_ascii_lowercase().replace("gmt", "GMT");
+    let mut after_letter = false;
+    let usual = lower.chars().map(|letter| {
+        let within = std::mem::replace(&mut after_letter, letter.is_ascii_alphabetic());
+        match within {
+            true => letter,
+            false => letter.to_ascii_uppercase(),
+        }
+    });
+    usual.collect()
 }
 
 /// A Date field for `date`.
@@ -272,6 +288,8 @@ mod tests {
             "Fri, 01 Jan 2038 01:01:01 GMT",
             "Thursday, 18-Aug-50 02:01:18 GMT",
             "Thu Aug 18 02:01:18 2050",
+            "THU, 18 aUG 2050 02:01:18 gmt",
+            "thursday, 18-aug-50 02:01:18 GMT",
         ] {
             assert!(fresh_for(&[("expires", valid)]).unwrap() > 0, "{valid}");
         }

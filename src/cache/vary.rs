@@ -15,9 +15,10 @@ static ORIGIN: HeaderName = header::ORIGIN;
 /// Which requests a stored response fits, beside its key and variant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form {
-    /// The fields that `Vary` names and the variant does not stand for, with
-    /// what the request that fetched it had there, normalised; `None`: not
-    /// there. In the order of their names, none twice.
+    /// The fields that `Vary` names and the variant does not stand for, and
+    /// Accept-Encoding of an encoded response, with what the request that
+    /// fetched it had there, normalised; `None`: not there. In the order of
+    /// their names, none twice.
     pub fields: Box<[Selecting]>,
     /// The `Origin` that it was fetched with, if it fits no other.
     pub origin: OriginForm,
@@ -76,6 +77,12 @@ impl Form {
                 }
                 fields.push(name);
             }
+        }
+        // Servers that compress do not always say so: what is encoded fits
+        // only who accepts the same.
+        let encoded = response.contains_key(header::CONTENT_ENCODING);
+        if encoded && !fields.contains(&header::ACCEPT_ENCODING) {
+            fields.push(header::ACCEPT_ENCODING);
         }
         fields.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         let value = |name: HeaderName| {
@@ -331,6 +338,15 @@ mod tests {
                 "{vary} {asked:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_encoded_fits_only_who_accepts_the_same() {
+        let encoded = [("content-encoding", "gzip"), ALL];
+        let gzip = [("accept-encoding", "gzip")];
+        assert!(fits(&encoded, &gzip, &gzip));
+        assert!(!fits(&encoded, &gzip, &[]));
+        assert!(fits(&[ALL], &[], &gzip));
     }
 
     #[test]
