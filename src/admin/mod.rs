@@ -8,6 +8,7 @@ mod guard;
 mod metrics;
 mod policy;
 mod process;
+mod purge;
 mod reply;
 mod routes;
 
@@ -21,6 +22,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
+use crate::cache::purge::Purge;
 use crate::config::Snapshot;
 use crate::log::access::Spool;
 use crate::log::counters::Counters;
@@ -55,6 +57,8 @@ pub struct Subject {
     pub counters: Counters,
     /// Where access log lines go.
     pub spool: Spool,
+    /// Removes stored responses, and says how many.
+    pub purge: Box<dyn Fn(&Purge) -> usize + Send + Sync>,
     /// Whether the process is about to stop.
     pub draining: Box<dyn Fn() -> bool + Send + Sync>,
 }

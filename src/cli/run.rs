@@ -44,6 +44,8 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
         reload: Arc::clone(&watcher),
         counters: server.counters().clone(),
         spool: access_log.spool(),
+        // Nothing is stored yet.
+        purge: Box::new(|_| 0),
         draining: Box::new(move || stop.is_draining()),
     };
     // It answers until the last request is over.
