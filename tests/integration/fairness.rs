@@ -17,6 +17,8 @@ trusted_proxies = ["127.0.0.0/8"]
 url = "@origin@"
 max_connections = 4
 connect_timeout = "8s"
+[cache]
+memory = "0"    # each request is one to the origin
 "#;
 
 /// An origin that answers only when it is let, and who asks it.
