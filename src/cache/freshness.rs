@@ -9,6 +9,7 @@ use hyper::{HeaderMap, StatusCode};
 use super::asked::Asked;
 use super::clock::{Date, Moment, Now, millis};
 use super::directives::{LONGEST, ResponseDirectives, first, seconds};
+use super::http_date;
 use super::policy::Policy;
 use super::settings::CacheSettings;
 use crate::message::field::trim;
@@ -150,9 +151,7 @@ fn age_value(headers: &HeaderMap) -> u64 {
 
 /// An HTTP-date (RFC 9110 section 5.6.7), of the first line of a field.
 pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Date> {
-    let text = std::str::from_utf8(trim(headers.get(name)?.as_bytes())).ok()?;
-    let time = httpdate::parse_http_date(text).ok()?;
-    Some(Date(time.duration_since(UNIX_EPOCH).ok()?.as_secs()))
+    http_date::parse(trim(headers.get(name)?.as_bytes())).map(Date)
 }
 
 /// A Date field for `date`.
