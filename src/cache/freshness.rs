@@ -9,6 +9,7 @@ use hyper::{HeaderMap, StatusCode};
 use super::asked::Asked;
 use super::clock::{Date, Moment, Now, millis};
 use super::directives::{LONGEST, ResponseDirectives, first, seconds};
+use super::http_date;
 use super::policy::Policy;
 use super::settings::CacheSettings;
 use crate::message::field::trim;
@@ -151,24 +152,7 @@ fn age_value(headers: &HeaderMap) -> u64 {
 /// An HTTP-date (RFC 9110 section 5.6.7), of the first line of a field; case
 /// does not count (RFC 9111 section 4.2).
 pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Date> {
-    let text = std::str::from_utf8(trim(headers.get(name)?.as_bytes())).ok()?;
-    let parse = httpdate::parse_http_date;
-    let time = parse(text).or_else(|_| parse(&in_usual_case(text))).ok()?;
-    Some(Date(time.duration_since(UNIX_EPOCH).ok()?.as_secs()))
-}
-
-/// `Thu, 18 Aug 2050 02:01:18 GMT`, however its letters are written.
-fn in_usual_case(text: &str) -> String {
-    let lower = text.to_ascii_lowercase().replace("gmt", "GMT");
-    let mut after_letter = false;
-    let usual = lower.chars().map(|letter| {
-        let within = std::mem::replace(&mut after_letter, letter.is_ascii_alphabetic());
-        match within {
-            true => letter,
-            false => letter.to_ascii_uppercase(),
-        }
-    });
-    usual.collect()
+    http_date::parse(trim(headers.get(name)?.as_bytes())).map(Date)
 }
 
 /// A Date field for `date`.

@@ -18,6 +18,7 @@ pub mod fill;
 #[cfg(test)]
 mod fixture;
 mod freshness;
+mod http_date;
 pub mod invalidation;
 pub mod key;
 pub mod multipart;
