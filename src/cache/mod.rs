@@ -17,6 +17,7 @@ pub mod entry;
 pub mod fill;
 #[cfg(test)]
 mod fixture;
+mod forced;
 mod freshness;
 mod http_date;
 pub mod invalidation;
@@ -42,8 +43,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::asked::Asked;
 use self::clock::{Clock, Moment, Now};
 use self::collapse::{Begin, Begun, Fills};
-use self::entry::{Entry, Head, Key, StoredBody, room};
+use self::entry::{Entry, Head, Key, StoredBody, Variants, room};
 use self::fill::{Fill, Verdict};
+use self::forced::Forced;
 use self::purge::Purge;
 use self::reply::complete;
 use self::store::{Found, Store};
@@ -57,6 +59,7 @@ pub struct Cache(Arc<Inner>);
 struct Inner {
     store: Store,
     fills: Fills,
+    forced: Forced,
     clock: Clock,
     purged: AtomicU64,
 }
@@ -68,6 +71,7 @@ impl Cache {
         Self(Arc::new(Inner {
             store: Store::new(memory),
             fills: Fills::new(),
+            forced: Forced::new(),
             clock: Clock::start(),
             purged: AtomicU64::new(0),
         }))
@@ -98,6 +102,12 @@ impl Cache {
         self.0.fills.begin(begin)
     }
 
+    /// Whether a client may have a fresh response for that hash validated: once
+    /// a second (section 9).
+    pub fn may_force(&self, hash: u64, now: Moment) -> bool {
+        self.0.forced.take(hash, now)
+    }
+
     /// Where entries are kept.
     pub fn store(&self) -> &Store {
         &self.0.store
@@ -126,7 +136,9 @@ impl Cache {
                 end = FillEnd::TooLarge;
                 return;
             };
-            let entry = self.entry(fill.key(), opened.head.clone(), body);
+            let mut head = opened.head.clone();
+            head.serves = head.serves.union(self.served(fill, &head));
+            let entry = self.entry(fill.key(), head, body);
             end = match entry {
                 None => FillEnd::NoRoom,
                 Some(entry) => {
@@ -136,6 +148,19 @@ impl Cache {
             };
         });
         end
+    }
+
+    /// Whom the fresh entry serves that `head` replaces: what an origin that
+    /// ignores Accept sends is one entry for all that have asked. A stale one
+    /// promises nothing any more.
+    fn served(&self, fill: &Fill, head: &Head) -> Variants {
+        let moment = self.moment();
+        let twin = |old: &Head| {
+            let same = old.variant == head.variant && old.form.is_of(&head.form);
+            same && old.policy.ttl(moment) > 0
+        };
+        let found = self.0.store.find(fill.hash(), fill.key(), twin);
+        found.entry.map(|old| old.head.serves).unwrap_or_default()
     }
 
     /// An entry of the cache's own memory; `None`: there is no room for it.
@@ -174,6 +199,13 @@ impl Cache {
         });
         fill.close(Verdict::Validated(Arc::clone(&new)));
         Some(new)
+    }
+
+    /// `old` has a new head, if it is still stored.
+    pub fn update(&self, hash: u64, old: &Arc<Entry>, head: Head) {
+        if let Some(new) = self.entry(old.key(), head, Arc::clone(&old.body)) {
+            self.0.store.replace(hash, old, &Arc::new(new));
+        }
     }
 
     /// Removes what `purge` names, all variants and forms; what is on its way

@@ -106,10 +106,7 @@ fn update(
 ) -> Option<Head> {
     let headers = merge(&stored.headers, newer);
     let head = judge(asked, stored.status, headers, settings, requested, now).ok()?;
-    (head.variant == stored.variant).then(|| Head {
-        serves: head.serves.union(stored.serves),
-        ..head
-    })
+    (head.variant == stored.variant).then_some(head)
 }
 
 /// Every field of the newer response replaces the stored lines of its name.
@@ -346,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_it_was_stays() {
+    fn it_serves_who_asked_last_and_its_own_variant() {
         let fields = [FRESH, TAG, ("content-type", "image/jpeg")];
         let settings = CacheSettings::default();
         let webp = Request::image(Variant::WebP, "jpg");
@@ -364,6 +361,8 @@ mod tests {
             )
         };
         let head = update(&original, &[]).unwrap();
+        assert!(!head.serves.contains(Variant::WebP) && head.serves.contains(Variant::Original));
+        let head = update(&webp, &[]).unwrap();
         assert!(head.serves.contains(Variant::WebP) && head.serves.contains(Variant::Original));
         assert!(update(&webp, &[("content-type", "image/webp")]).is_none());
     }

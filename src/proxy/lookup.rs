@@ -8,7 +8,7 @@ use tokio::task::spawn_local;
 
 use super::Proxy;
 use super::body::Body;
-use super::cached::{Fetch, Fetcher, Freshness, Passed, Query, Unsafe};
+use super::cached::{Change, Fetch, Fetcher, Freshness, Passed, Query, Unsafe};
 use super::forward::background;
 use super::record::{Known, Record, Seen};
 use super::respond::Edit;
@@ -56,13 +56,13 @@ impl Proxy {
         }
         Some(Passed {
             reason: Reason::Method,
-            unsafe_method: Some(Unsafe {
+            change: Some(Change::Unsafe(Unsafe {
                 cache: cache.clone(),
                 method: method.clone(),
                 url: known.url().into(),
                 origin: Arc::clone(&plan.route.origin),
                 rules: Arc::clone(&plan.route.key),
-            }),
+            })),
         })
     }
 

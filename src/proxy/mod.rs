@@ -32,7 +32,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, Version};
 
 use self::answer::Answer;
-use self::cached::{Journey, Look, Passed};
+use self::cached::{Change, Journey, Look, Passed};
 use self::count::Counting;
 use self::forward::{Errand, Prepared};
 use self::record::{Known, Record, Seen};
@@ -160,7 +160,11 @@ impl Proxy {
                     record.cached(CacheResult::Miss);
                     return Next::Answer(rest.answer(Answer::not_stored(reference), record));
                 }
-                Look::Pass(reason) => passed = Some(Passed::new(reason)),
+                Look::Pass(reason, stale) => {
+                    let update = query.updater(stale, plan.route.cache);
+                    let change = update.map(|update| Change::Update(Box::new(update)));
+                    passed = Some(Passed { reason, change });
+                }
                 Look::Fetch(stale, reason) => {
                     wanted = self
                         .fetcher()

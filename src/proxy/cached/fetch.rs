@@ -55,7 +55,9 @@ pub(in crate::proxy) struct Fetch {
 pub(in crate::proxy) enum Fetched {
     /// It can be read from the fill, by whoever holds this place among its
     /// readers.
-    Open(Arc<Opened>, FillReader),
+    /// With it the head as its own client gets it: what is not stored of it
+    /// (Set-Cookie) is in it.
+    Open(Arc<Opened>, FillReader, Box<Head>),
     /// What was stored is still good.
     Validated(Arc<Entry>),
     /// It is for this client only, for that reason.
@@ -211,7 +213,11 @@ impl Fetcher {
         self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
         Pump::start(self, fetch.fill, taken.body);
-        Fetched::Open(opened, place)
+        let own = Head {
+            headers: taken.head.headers,
+            ..opened.head.clone()
+        };
+        Fetched::Open(opened, place, Box::new(own))
     }
 
     fn validated(&self, old: &Arc<Entry>, head: Head, unfinished: Unfinished<'_>) -> Fetched {

@@ -13,8 +13,8 @@ use super::reading::Source;
 use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
 use crate::cache::conditional::CONDITIONAL;
-use crate::cache::entry::{Entry, Key};
-use crate::cache::fill::{Fill, Opened, Verdict};
+use crate::cache::entry::{Entry, Head, Key};
+use crate::cache::fill::{Fill, Verdict};
 use crate::cache::policy::Policy;
 use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
@@ -212,13 +212,13 @@ impl Journey {
 
     fn fetched(mut self, fill: Arc<Fill>, fetched: Fetched) -> Response<Body> {
         match fetched {
-            Fetched::Open(opened, _place) => {
+            Fetched::Open(opened, _place, own) => {
                 self.record.cached(CacheResult::Miss);
                 let status = CacheStatus {
                     stored: true,
                     ..CacheStatus::forwarded(self.wanted.reason)
                 };
-                self.answer_open(&opened, fill, status)
+                self.answer_open(&own, opened.length, fill, status)
             }
             Fetched::Validated(entry) => {
                 self.record.cached(CacheResult::Revalidated);
@@ -254,7 +254,7 @@ impl Journey {
             Verdict::Open(opened) if opened.fits(&asked) && self.may_use(&opened.head.policy) => {
                 self.record.cached(CacheResult::Joined);
                 let status = self.collapsed();
-                self.answer_open(&opened, fill, status)
+                self.answer_open(&opened.head, opened.length, fill, status)
             }
             Verdict::Validated(entry)
                 if entry.head.fits(&asked) && self.may_use(&entry.head.policy) =>
@@ -339,11 +339,17 @@ impl Journey {
         )
     }
 
-    fn answer_open(self, opened: &Opened, fill: Arc<Fill>, status: CacheStatus) -> Response<Body> {
+    fn answer_open(
+        self,
+        head: &Head,
+        length: Option<u64>,
+        fill: Arc<Fill>,
+        status: CacheStatus,
+    ) -> Response<Body> {
         let answered = Answered {
-            head: &opened.head,
+            head,
             source: Source::Fill(fill),
-            length: opened.length,
+            length,
             secret: self.wanted.hash,
         };
         let now = self.wanted.fetcher.cache.moment();

@@ -9,7 +9,7 @@ mod reading;
 
 pub(super) use fetch::{Fetch, Fetcher};
 pub(super) use journey::{Journey, Wanted};
-pub(super) use passed::{Passed, Unsafe};
+pub(super) use passed::{Change, Passed, Unsafe, Update};
 pub(super) use reading::Reading;
 
 use std::sync::Arc;
@@ -30,6 +30,7 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::encoding::Encodings;
 use crate::cache::entry::{Entry, Key};
 use crate::cache::reuse::{Reuse, reuse};
+use crate::cache::settings::CacheSettings;
 use crate::cache::status::{CacheStatus, Reason};
 use crate::log::counters::CacheResult;
 use crate::plan::{Plan, Received};
@@ -48,8 +49,9 @@ pub(super) struct Query<'a> {
 /// What the cache says to a request.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// It goes to the origin as it is, and nothing of it is stored.
-    Pass(Reason),
+    /// It goes to the origin as it is, and nothing of it is stored, beside what
+    /// is stale.
+    Pass(Reason, Option<Arc<Entry>>),
     /// It is answered by what is stored; `Stale`, and whether it is fetched
     /// anew behind it.
     Stored(Arc<Entry>, Freshness),
@@ -120,16 +122,26 @@ impl<'a> Query<'a> {
             Reuse::Stale => Look::Stored(stale, Freshness::Stale),
             Reuse::StaleWhileRevalidate => Look::Stored(stale, Freshness::Refreshed),
             Reuse::Validate if self.directives.only_if_cached => Look::Nothing,
-            Reuse::Validate if self.passes_on() => Look::Pass(Reason::Partial),
-            Reuse::Validate => {
-                let fresh = stale.head.policy.ttl(self.now) > 0;
-                let why = if fresh {
-                    Reason::Request
-                } else {
-                    Reason::Stale
-                };
-                Look::Fetch(Some(stale), why)
-            }
+            Reuse::Validate => self.validate(stale),
+        }
+    }
+
+    fn validate(&self, stale: Arc<Entry>) -> Look {
+        let usable = reuse(&stale.head.policy, &RequestDirectives::default(), self.now);
+        // Only this client wants it validated.
+        if usable != Reuse::Validate && !self.cache.may_force(self.hash, self.now) {
+            return match usable {
+                Reuse::Fresh => Look::Stored(stale, Freshness::Fresh),
+                _ => Look::Stored(stale, Freshness::Refreshed),
+            };
+        }
+        let why = match usable {
+            Reuse::Fresh => Reason::Request,
+            _ => Reason::Stale,
+        };
+        match self.passes_on() {
+            true => Look::Pass(why, Some(stale)),
+            false => Look::Fetch(Some(stale), why),
         }
     }
 
@@ -140,7 +152,7 @@ impl<'a> Query<'a> {
             Reason::UriMiss
         };
         match self.passes_on() {
-            true => Look::Pass(why),
+            true => Look::Pass(why, None),
             false => Look::Fetch(None, why),
         }
     }
@@ -166,6 +178,23 @@ impl<'a> Query<'a> {
             stale,
             reason,
         }
+    }
+
+    /// A HEAD that passes may tell that a stale response is still good.
+    pub(super) fn updater(
+        &self,
+        stale: Option<Arc<Entry>>,
+        settings: CacheSettings,
+    ) -> Option<Update> {
+        let stale = stale.filter(|_| self.asked.is_head())?;
+        Some(Update {
+            cache: self.cache.clone(),
+            hash: self.hash,
+            asker: Asker::new(&self.asked, self.asked.headers.clone(), self.directives),
+            stale,
+            settings,
+            requested: self.now,
+        })
     }
 
     /// The one who asks for the same behind a stale answer, by a request with

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use hyper::Method;
 use hyper::http::response::Parts;
+use hyper::{Method, StatusCode};
 
+use super::asker::Asker;
 use crate::cache::Cache;
-use crate::cache::entry::Key;
+use crate::cache::clock::Moment;
+use crate::cache::entry::{Entry, Key};
 use crate::cache::invalidation::invalidated;
 use crate::cache::key::KeyRules;
+use crate::cache::settings::CacheSettings;
 use crate::cache::status::{CacheStatus, Reason};
+use crate::cache::validation::freshen_by_head;
 use crate::log::counters::CacheResult;
 use crate::origin::OriginSettings;
 
@@ -17,7 +21,25 @@ use crate::origin::OriginSettings;
 #[derive(Debug)]
 pub(in crate::proxy) struct Passed {
     pub(in crate::proxy) reason: Reason,
-    pub(in crate::proxy) unsafe_method: Option<Unsafe>,
+    pub(in crate::proxy) change: Option<Change>,
+}
+
+/// What its response may change of what is stored.
+#[derive(Debug)]
+pub(in crate::proxy) enum Change {
+    Unsafe(Unsafe),
+    Update(Box<Update>),
+}
+
+/// A HEAD for what is stored and stale (RFC 9111 section 4.3.5).
+#[derive(Debug)]
+pub(in crate::proxy) struct Update {
+    pub(super) cache: Cache,
+    pub(super) hash: u64,
+    pub(super) asker: Asker,
+    pub(super) stale: Arc<Entry>,
+    pub(super) settings: CacheSettings,
+    pub(super) requested: Moment,
 }
 
 /// A request that may change what is stored (RFC 9111 section 4.4).
@@ -35,7 +57,7 @@ impl Passed {
     pub(in crate::proxy) fn new(reason: Reason) -> Self {
         Self {
             reason,
-            unsafe_method: None,
+            change: None,
         }
     }
 
@@ -54,15 +76,43 @@ impl Passed {
 
     /// The origin has answered: what is stored may have changed there.
     pub(in crate::proxy) fn answered(self, head: &Parts) {
-        let Some(change) = self.unsafe_method else {
-            return;
-        };
-        let Unsafe { url, rules, .. } = &change;
-        for url in invalidated(&change.method, head.status, &head.headers, url, rules) {
-            change.cache.invalidate(Key {
+        match self.change {
+            None => {}
+            Some(Change::Unsafe(change)) => change.answered(head),
+            Some(Change::Update(update)) => update.answered(head),
+        }
+    }
+}
+
+impl Unsafe {
+    fn answered(&self, head: &Parts) {
+        let Self { url, rules, .. } = self;
+        for url in invalidated(&self.method, head.status, &head.headers, url, rules) {
+            self.cache.invalidate(Key {
                 url: &url,
-                origin: &change.origin.url.text,
+                origin: &self.origin.url.text,
             });
+        }
+    }
+}
+
+impl Update {
+    fn answered(&self, head: &Parts) {
+        let (asked, now) = (self.asker.asked(), self.cache.now());
+        let Self {
+            stale, settings, ..
+        } = self;
+        if head.status == StatusCode::OK
+            && let Some(new) = freshen_by_head(
+                &stale.head,
+                &head.headers,
+                &asked,
+                settings,
+                self.requested,
+                now,
+            )
+        {
+            self.cache.update(self.hash, stale, new);
         }
     }
 }
