@@ -201,6 +201,16 @@ impl Fill {
         .await
     }
 
+    /// Whether more of its body is to come.
+    pub fn is_growing(&self) -> bool {
+        matches!(self.lock().phase, Phase::Open(..))
+    }
+
+    /// Whether anybody reads it.
+    pub fn is_read(&self) -> bool {
+        self.lock().readers.fastest().is_some()
+    }
+
     /// Whether anybody waits for its head.
     pub fn is_awaited(&self) -> bool {
         !self.lock().waiting.is_empty()

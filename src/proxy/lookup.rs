@@ -126,6 +126,12 @@ impl Proxy {
         spawn_local(fetcher.fetch(fetch));
     }
 
+    /// Ends when nobody, on whatever worker, reads what this one brings into
+    /// the cache.
+    pub async fn fills_read(&self) {
+        self.underway.read().await;
+    }
+
     /// What fetches for the cache.
     pub(super) fn fetcher(&self) -> Option<Fetcher> {
         Some(Fetcher {
@@ -133,6 +139,7 @@ impl Proxy {
             origins: Rc::clone(&self.origins),
             instance: Arc::clone(&self.instance),
             counting: Rc::clone(&self.counting),
+            underway: Rc::clone(&self.underway),
         })
     }
 }

@@ -32,7 +32,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, Version};
 
 use self::answer::Answer;
-use self::cached::{Change, Journey, Look, Passed};
+use self::cached::{Change, Journey, Look, Passed, Underway};
 use self::count::Counting;
 use self::forward::{Errand, Prepared};
 use self::record::{Known, Record, Seen};
@@ -53,6 +53,7 @@ pub struct Proxy {
     instance: Arc<Instance>,
     mistakes: Arc<Mistakes>,
     cache: Option<Cache>,
+    underway: Rc<Underway>,
     origins: Rc<Origins>,
     references: References,
     journal: Rc<Journal>,
@@ -98,6 +99,7 @@ impl Proxy {
             instance,
             mistakes,
             cache,
+            underway: Rc::default(),
             origins: Rc::new(origins),
             references: References::default(),
             journal,

@@ -190,6 +190,7 @@ async fn all_done(accepting: Vec<JoinHandle<()>>, worker: &Worker) {
         let _ = listener.await;
     }
     worker.all_closed().await;
+    worker.proxy.fills_read().await;
 }
 
 /// A task a connection: a panic in one costs that one.

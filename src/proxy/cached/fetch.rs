@@ -11,6 +11,7 @@ use hyper::{Request, StatusCode};
 use tokio::task::spawn_local;
 
 use super::asker::Asker;
+use super::underway::Underway;
 use crate::cache::Cache;
 use crate::cache::clock::Moment;
 use crate::cache::directives::RequestDirectives;
@@ -33,6 +34,7 @@ pub(in crate::proxy) struct Fetcher {
     pub(in crate::proxy) origins: Rc<Origins>,
     pub(in crate::proxy) instance: Arc<Instance>,
     pub(in crate::proxy) counting: Rc<Counting>,
+    pub(in crate::proxy) underway: Rc<Underway>,
 }
 
 /// A fetch: the request is for the origin, without what is only its client's.
@@ -352,6 +354,7 @@ struct Pump {
 
 impl Pump {
     fn start(fetcher: Fetcher, fill: Arc<Fill>, body: Download) {
+        fetcher.underway.add(&fill);
         let pump = Self {
             fetcher,
             fill,

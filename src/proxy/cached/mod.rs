@@ -6,11 +6,13 @@ mod fetch;
 mod journey;
 mod passed;
 mod reading;
+mod underway;
 
 pub(super) use fetch::{Fetch, Fetcher};
 pub(super) use journey::{Journey, Wanted};
 pub(super) use passed::{Change, Passed, Unsafe, Update};
 pub(super) use reading::Reading;
+pub(super) use underway::Underway;
 
 use std::sync::Arc;
 
