@@ -81,13 +81,13 @@ fn ranges_and_conditions_make_no_stored_response() {
             let conditional = |name: &&str| asked.field(name).is_some();
             if ["if-match", "if-unmodified-since"]
                 .iter()
-                .any(|n| conditional(n))
+                .any(conditional)
             {
                 return response("412 Precondition Failed", FRESH, "evil");
             }
             if ["if-none-match", "if-modified-since"]
                 .iter()
-                .any(|n| conditional(n))
+                .any(conditional)
             {
                 return format!("HTTP/1.1 304 Not Modified\r\n{FRESH}\r\n");
             }
