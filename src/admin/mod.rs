@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Snapshot;
 use crate::log::access::Spool;
-use crate::log::counters::Counters;
+use crate::log::counters::{CacheGauges, Counters};
 use crate::reload;
 
 /// Why there is no admin listener.
@@ -55,6 +55,8 @@ pub struct Subject {
     pub counters: Counters,
     /// Where access log lines go.
     pub spool: Spool,
+    /// What is in the cache.
+    pub cache: Box<dyn Fn() -> CacheGauges + Send + Sync>,
     /// Whether the process is about to stop.
     pub draining: Box<dyn Fn() -> bool + Send + Sync>,
 }

@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 use smallvec::SmallVec;
 
 use super::budget::Reservation;
 use super::policy::Policy;
-use super::vary::Form;
+use super::vary::{Form, OriginForm};
 use crate::images::Variant;
 
 /// Where a stored response belongs: everything that two requests must have in
@@ -80,13 +81,107 @@ impl Variants {
         Self(self.0 | 1 << variant as u8)
     }
 
+    /// With all of `other` too.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether `variant` is one of them.
     pub fn contains(self, variant: Variant) -> bool {
         self.0 & 1 << variant as u8 != 0
     }
 }
 
+impl Head {
+    /// Gives the fields memory of their own: values as they were received are
+    /// parts of what was read from the origin, and would keep all of it.
+    pub fn compact(&mut self) {
+        let length = self.headers.values().map(HeaderValue::len).sum();
+        let mut text = Vec::with_capacity(length);
+        self.headers
+            .values()
+            .for_each(|value| text.extend(value.as_bytes()));
+        let mut text = Bytes::from(text);
+        let mut headers = HeaderMap::with_capacity(self.headers.keys_len());
+        for (name, value) in &self.headers {
+            let own = HeaderValue::from_maybe_shared(text.split_to(value.len()));
+            let mut own = own.expect("it is the text of a value");
+            own.set_sensitive(value.is_sensitive());
+            headers.append(name.clone(), own);
+        }
+        self.headers = headers;
+    }
+}
+
+/// The room of an entry without its body, in bytes: what [`Entry::reservation`]
+/// is to be. `head` is compact. The store's own tables are not in it.
+pub fn room(url: &str, origin: &str, head: &Head) -> u64 {
+    let names = head.headers.keys().map(|name| name.as_str().len());
+    let values = head.headers.values().map(HeaderValue::len);
+    let fields = names
+        .map(|length| allocated(length) + SHARED)
+        .sum::<usize>()
+        + allocated(values.sum())
+        + SHARED
+        + map_room(&head.headers);
+    let entry = allocated(size_of::<Entry>() + COUNTS);
+    let key = allocated(url.len()) + allocated(origin.len());
+    (entry + key + fields + form_room(&head.form)) as u64
+}
+
+/// The two counts of an Arc.
+const COUNTS: usize = 2 * size_of::<usize>();
+
+/// What `Bytes` keeps beside shared bytes, at most.
+const SHARED: usize = 48;
+
+/// The table of a `HeaderMap`: a bucket holds name, value, links and hash, a
+/// value beyond the first of its name has two links; the hash index is a third
+/// longer than the buckets.
+fn map_room(headers: &HeaderMap) -> usize {
+    const WORD: usize = size_of::<usize>();
+    const BUCKET: usize = size_of::<HeaderName>() + size_of::<HeaderValue>() + 4 * WORD;
+    const EXTRA: usize = size_of::<HeaderValue>() + 4 * WORD;
+    const POSITION: usize = 4;
+    let extra = headers.len() - headers.keys_len();
+    // Grown by doubling, from four.
+    let extra = if extra == 0 {
+        0
+    } else {
+        extra.next_power_of_two().max(4)
+    };
+    let buckets = headers.capacity();
+    allocated(buckets * BUCKET) + allocated(buckets * 4 / 3 * POSITION) + allocated(extra * EXTRA)
+}
+
+fn form_room(form: &Form) -> usize {
+    let fields = form.fields.iter().map(|(name, value)| {
+        let value = value.as_ref().map_or(0, |value| value.len());
+        allocated(name.as_str().len()) + SHARED + allocated(value)
+    });
+    let origin = match &form.origin {
+        OriginForm::Same(origin) => origin.len(),
+        OriginForm::Any | OriginForm::None => 0,
+    };
+    fields.sum::<usize>() + allocated(size_of_val(&*form.fields)) + allocated(origin)
+}
+
+/// What an allocator takes for so many bytes: its size classes are up to an
+/// eighth apart.
+fn allocated(bytes: usize) -> usize {
+    match bytes {
+        0 => 0,
+        bytes => (bytes + bytes / 8).next_multiple_of(16),
+    }
+}
+
 impl Entry {
+    /// The room that it takes with its body, in bytes.
+    pub fn room(&self) -> u64 {
+        self.reservation.bytes() + self.body.room()
+    }
+
     /// Where it belongs.
     pub fn key(&self) -> Key<'_> {
         Key {
@@ -106,6 +201,19 @@ impl StoredBody {
             length,
             reservation,
         }
+    }
+
+    /// What a body of `pieces` takes beside its bytes: what its reservation is
+    /// to be more than they are.
+    pub fn overhead(pieces: usize) -> u64 {
+        // A list of pieces grows by doubling, from four.
+        let spilled = if pieces > 1 {
+            pieces.next_power_of_two().max(4)
+        } else {
+            0
+        };
+        let list = allocated(spilled * size_of::<Bytes>());
+        (list + pieces * SHARED + allocated(size_of::<Self>() + COUNTS)) as u64
     }
 
     /// Its length in bytes.

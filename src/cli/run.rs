@@ -10,8 +10,9 @@ use super::load::{Refused, load_tested};
 use super::signals::Signals;
 use super::{CliError, Exit};
 use crate::admin::{self, Admin, Subject};
-use crate::config::{Snapshot, Warnings};
+use crate::config::{Snapshot, Warnings, written_size};
 use crate::log::access::{AccessLog, Opened, Spool};
+use crate::log::counters::CacheGauges;
 use crate::log::program::ProgramLog;
 use crate::reload::{self, Commit, Reloader};
 use crate::server::Server;
@@ -44,6 +45,7 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
         reload: Arc::clone(&watcher),
         counters: server.counters().clone(),
         spool: access_log.spool(),
+        cache: Box::new(CacheGauges::default),
         draining: Box::new(move || stop.is_draining()),
     };
     // It answers until the last request is over.
@@ -71,7 +73,8 @@ fn tell(warnings: &Warnings) {
     }
 }
 
-/// The one line at start: what listens, which policy, the database's date.
+/// The one line at start: what listens, which policy, the database's date, the
+/// cache's bound.
 fn started(file: &Path, snapshot: &Snapshot, server: &Server, admin: Option<SocketAddr>) {
     let addresses: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
     let built = snapshot
@@ -93,9 +96,16 @@ fn started(file: &Path, snapshot: &Snapshot, server: &Server, admin: Option<Sock
         routes = snapshot.routes.len(),
         tests_passed = snapshot.tests.len(),
         country_database = built,
-        cache = "none",
+        cache = memory_bound(snapshot),
         "started"
     );
+}
+
+fn memory_bound(snapshot: &Snapshot) -> String {
+    match snapshot.cache_memory {
+        0 => "off".to_owned(),
+        bytes => written_size(bytes),
+    }
 }
 
 fn reloader(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::{Finding, Spot, quoted};
 use crate::access::Missing;
 use crate::cache::key::QueryMode;
+use crate::cache::settings::SetCookie;
 use crate::log::{ClientAddressMode, Level, LogFormat};
 
 mod list;
@@ -37,6 +38,8 @@ pub(super) struct ConfigFile {
     pub(super) limits: Limits,
     pub(super) disclose: Maybe<bool>,
     pub(super) downstream: Maybe<Downstream>,
+    /// `cache.memory`, which is the whole process's.
+    pub(super) memory: Maybe<u64>,
     pub(super) policy: Policy,
     pub(super) admin: Admin,
     pub(super) log: Log,
@@ -88,6 +91,7 @@ pub(super) struct Policy {
     pub(super) referrer: Option<Referrer>,
     pub(super) images: Option<Images>,
     pub(super) cache_key: Option<CacheKey>,
+    pub(super) cache: Option<Cache>,
     pub(super) response: Option<Response>,
 }
 
@@ -181,6 +185,18 @@ pub(super) struct CacheKey {
     pub(super) drop: Option<List>,
     pub(super) only: Option<List>,
     pub(super) field: Maybe<String>,
+}
+
+/// What `[cache]` and `[route.cache]` may both hold, and `enabled`, which only
+/// the latter may.
+#[derive(Clone, Debug)]
+pub(super) struct Cache {
+    pub(super) enabled: Maybe<bool>,
+    pub(super) max_object: Maybe<u64>,
+    pub(super) default_ttl: Maybe<Duration>,
+    pub(super) stale_while_revalidate: Maybe<Duration>,
+    pub(super) stale_if_error: Maybe<Duration>,
+    pub(super) set_cookie: Maybe<SetCookie>,
 }
 
 #[derive(Clone, Debug)]

@@ -31,3 +31,4 @@ pub use policy_test::{Expect, PolicyTest, TestRequest};
 pub use snapshot::{AdminSettings, ResponseFields, Route, ServerSettings, Snapshot};
 pub use source_file::{Held, SourceFile};
 pub use token::{Token, TokenError};
+pub use units::written_size;

@@ -2,13 +2,14 @@
 
 use super::error::Spot;
 use super::file::{
-    Admin, CacheKey, Client, ConfigFile, Downstream, Geo, ImageClient, Images, Ip, Limits, Log,
-    Mode, Origin, Origins, Policy, Referrer, Request, Response, Route, Server, Test, Unknown,
-    UserAgent,
+    Admin, Cache, CacheKey, Client, ConfigFile, Downstream, Geo, ImageClient, Images, Ip, Limits,
+    Log, Maybe, Mode, Origin, Origins, Policy, Referrer, Request, Response, Route, Server, Test,
+    Unknown, UserAgent,
 };
 use super::reader::Table;
 use crate::access::Missing;
 use crate::cache::key::QueryMode;
+use crate::cache::settings::SetCookie;
 use crate::log::{ClientAddressMode, Level, LogFormat};
 
 /// No list needs more; a number with more digits is a mistake.
@@ -37,6 +38,12 @@ const QUERIES: &[(&str, QueryMode)] = &[
     ("drop", QueryMode::Drop),
 ];
 
+const SET_COOKIES: &[(&str, SetCookie)] = &[
+    ("strip", SetCookie::Strip),
+    ("keep", SetCookie::Keep),
+    ("bypass", SetCookie::Bypass),
+];
+
 const DOWNSTREAM: &[(&str, Downstream)] = &[
     ("public", Downstream::Public),
     ("private", Downstream::Private),
@@ -61,8 +68,7 @@ const CLIENT_ADDRESSES: &[(&str, ClientAddressMode)] = &[
 /// Reads the whole file.
 pub(super) fn file(top: &Table<'_>) -> ConfigFile {
     let access = top.table("access", "access");
-    // Nothing in it works yet; opening it reports what is in it.
-    let _ = top.table("cache", "cache");
+    let stored = top.table("cache", "cache");
     ConfigFile {
         server: top
             .table("server", "server")
@@ -77,7 +83,11 @@ pub(super) fn file(top: &Table<'_>) -> ConfigFile {
         downstream: access
             .as_ref()
             .and_then(|access| access.choice("downstream", DOWNSTREAM)),
-        policy: policy(top, access.as_ref()),
+        memory: stored.as_ref().and_then(|table| table.size("memory")),
+        policy: Policy {
+            cache: stored.as_ref().map(|table| cache(table, None)),
+            ..policy(top, access.as_ref())
+        },
         admin: top
             .table("admin", "admin")
             .map_or_else(Admin::default, |t| admin(&t)),
@@ -126,7 +136,8 @@ fn limits(table: &Table<'_>) -> Limits {
     }
 }
 
-/// The units that stand in `table`, which is the top level or a route.
+/// The units that stand in `table`, which is the top level or a route; but
+/// `cache`, which holds other keys there and here.
 fn policy(table: &Table<'_>, access: Option<&Table<'_>>) -> Policy {
     let origins = access.and_then(|access| access.table("origins", "access.origins"));
     let origins = origins.as_ref();
@@ -146,6 +157,7 @@ fn policy(table: &Table<'_>, access: Option<&Table<'_>>) -> Policy {
         referrer: unit("referrer", "access.referrer").map(|t| referrer(&t)),
         images: table.table("images", "images").map(|t| images(&t)),
         cache_key: table.table("cache_key", "cache_key").map(|t| cache_key(&t)),
+        cache: None,
         response: table.table("response", "response").map(|t| response(&t)),
     }
 }
@@ -237,6 +249,18 @@ fn cache_key(table: &Table<'_>) -> CacheKey {
     }
 }
 
+/// What `[cache]` and `[route.cache]` share.
+fn cache(table: &Table<'_>, enabled: Maybe<bool>) -> Cache {
+    Cache {
+        enabled,
+        max_object: table.size("max_object"),
+        default_ttl: table.duration("default_ttl"),
+        stale_while_revalidate: table.duration("stale_while_revalidate"),
+        stale_if_error: table.duration("stale_if_error"),
+        set_cookie: table.choice("set_cookie", SET_COOKIES),
+    }
+}
+
 fn response(table: &Table<'_>) -> Response {
     Response {
         set: table.free_texts("set"),
@@ -263,13 +287,16 @@ fn log(table: &Table<'_>) -> Log {
 
 fn route(table: &Table<'_>) -> Route {
     let access = table.table("access", "route.access");
-    let _ = table.table("cache", "route.cache");
+    let stored = table.table("cache", "route.cache");
     Route {
         spot: table.spot(),
         name: table.text("name"),
         hosts: table.list("hosts"),
         paths: table.list("paths"),
-        policy: policy(table, access.as_ref()),
+        policy: Policy {
+            cache: stored.map(|table| cache(&table, table.flag("enabled"))),
+            ..policy(table, access.as_ref())
+        },
     }
 }
 

@@ -1,7 +1,5 @@
 //! Which keys stand in which table, and which of them do not work yet.
 
-use super::units;
-
 /// A table of the configuration: its name, without the route it may stand
 /// in, and its keys. `[route.access]` and `[route.cache]` hold less than the
 /// top level's.
@@ -48,28 +46,14 @@ pub(super) enum Off {
     Never,
     False,
     Text(&'static str),
-    ZeroDuration,
-    ZeroSize,
 }
 
 /// The keys that do not work yet. The change that makes one work deletes its
 /// line, and reads it.
 const UNSUPPORTED: &[(&str, Off)] = &[
     ("client.proxy_protocol", Off::False),
-    ("cache.memory", Off::ZeroSize),
     ("cache.disk", Off::Text("")),
     ("cache.disk_size", Off::Never),
-    ("cache.max_object", Off::Never),
-    ("cache.default_ttl", Off::ZeroDuration),
-    ("cache.stale_while_revalidate", Off::ZeroDuration),
-    ("cache.stale_if_error", Off::ZeroDuration),
-    ("cache.set_cookie", Off::Never),
-    ("route.cache.enabled", Off::False),
-    ("route.cache.max_object", Off::Never),
-    ("route.cache.default_ttl", Off::ZeroDuration),
-    ("route.cache.stale_while_revalidate", Off::ZeroDuration),
-    ("route.cache.stale_if_error", Off::ZeroDuration),
-    ("route.cache.set_cookie", Off::Never),
 ];
 
 /// The table of that name, which must be one of [`SECTIONS`].
@@ -89,26 +73,20 @@ pub(super) fn unsupported(section: &Section, key: &str) -> Option<Off> {
 impl Off {
     /// Whether `value` is the one that turns the key off.
     pub(super) fn accepts(self, value: &toml::de::DeValue<'_>) -> bool {
-        let text = value.as_str();
         match self {
             Self::Never => false,
             Self::False => value.as_bool() == Some(false),
-            Self::Text(off) => text == Some(off),
-            Self::ZeroDuration => text.and_then(units::duration).is_some_and(|d| d.is_zero()),
-            Self::ZeroSize => text.and_then(units::size) == Some(0),
+            Self::Text(off) => value.as_str() == Some(off),
         }
     }
 
     /// The accepted value as it is written, if there is one.
     pub(super) fn as_written(self) -> Option<String> {
-        let written = match self {
-            Self::Never => return None,
-            Self::False => "false",
-            Self::Text(off) => return Some(format!("\"{off}\"")),
-            Self::ZeroDuration => "\"0s\"",
-            Self::ZeroSize => "\"0\"",
-        };
-        Some(written.to_owned())
+        match self {
+            Self::Never => None,
+            Self::False => Some("false".to_owned()),
+            Self::Text(off) => Some(format!("\"{off}\"")),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use super::{PolicyTest, SourceFile, Token};
 use crate::access::Ruleset;
 use crate::cache::key::KeyRules;
+use crate::cache::settings::CacheSettings;
 use crate::client::ClientRules;
 use crate::images::Images;
 use crate::log::LogSettings;
@@ -34,6 +35,9 @@ pub struct Snapshot {
     pub admin: AdminSettings,
     /// `[log]`.
     pub log: LogSettings,
+    /// `cache.memory`, in bytes; 0: no cache. What it said at the start is in
+    /// force until a restart.
+    pub cache_memory: u64,
     /// `[[test]]`.
     pub tests: Vec<PolicyTest>,
     /// The files this was made from: the configuration first, then lists and
@@ -92,6 +96,8 @@ pub struct Route {
     pub images: Arc<Images>,
     /// Its cache key.
     pub key: Arc<KeyRules>,
+    /// Its part of the cache.
+    pub cache: CacheSettings,
     /// What it does to the fields of a response; `None`: nothing.
     pub response: Option<Arc<ResponseFields>>,
     /// Whether its responses leave as `private`: it has rules, and

@@ -16,6 +16,7 @@ use super::schema::{self, SECTIONS};
 use super::source::Source;
 use super::warn::warn;
 use super::{Snapshot, load};
+use crate::cache::settings::{CacheSettings, SetCookie};
 
 const SHIPPED: &str = "config/portcullis.toml";
 
@@ -192,6 +193,46 @@ fn routes_share_what_they_inherit() {
     assert!(a.rules.ip.block.is_none() && default.rules.ip.block.is_some());
 }
 
+#[test]
+fn a_route_has_a_cache_table_of_its_own_or_the_top_levels() {
+    let origin = "[origin]\nurl = \"http://127.0.0.1:9000\"\n";
+    let routes = "[[route]]\nname = \"own\"\ncache = { max_object = \"2 MiB\" }\n\
+                  [[route]]\nname = \"none\"\ncache.enabled = false\n\
+                  [[route]]\nname = \"inherited\"\n";
+    let table = |cache: &str| compiled(&format!("[cache]\n{cache}\n{origin}{routes}"));
+    let snapshot = table("memory = \"4 MiB\"\ndefault_ttl = \"1s\"\nset_cookie = \"keep\"");
+    assert_eq!(snapshot.cache_memory, 4 << 20);
+    let [own, none, inherited, default] = snapshot.routes.as_slice() else {
+        panic!()
+    };
+    let bare = CacheSettings {
+        max_object: 4 << 20,
+        ..CacheSettings::default()
+    };
+    let of_two = CacheSettings {
+        max_object: 2 << 20,
+        ..bare
+    };
+    assert_eq!(own.cache, of_two, "replaced whole");
+    let off = CacheSettings {
+        enabled: false,
+        ..bare
+    };
+    assert_eq!(none.cache, off);
+    assert_eq!(inherited.cache, default.cache);
+    let of_top = CacheSettings {
+        default_ttl: std::time::Duration::from_secs(1),
+        set_cookie: SetCookie::Keep,
+        ..bare
+    };
+    assert_eq!(default.cache, of_top);
+    let off = table("memory = \"0\"");
+    assert!(off.routes.iter().all(|route| !route.cache.enabled));
+    let bare = compiled(origin);
+    assert_eq!(bare.cache_memory, 128 << 20);
+    assert_eq!(bare.routes[0].cache, CacheSettings::default());
+}
+
 /// What is wrong with the file at `path` as a whole.
 fn refused(path: &Path) -> String {
     load(path).map(|_| ()).expect_err("refused").to_string()
@@ -234,7 +275,7 @@ fn a_byte_order_mark_and_windows_lines_are_fine() {
 #[test]
 fn each_default_in_the_list_of_what_does_not_work_is_accepted_in_a_route_too() {
     let text = "[origin]\nurl = \"http://127.0.0.1:9000\"\n[[route]]\nname = \"a\"\n\
-                cache = { enabled = false, default_ttl = \"0s\" }\nresponse = { remove = [] }\n\
+                response = { remove = [] }\n\
                 origin = { url = \"http://127.0.0.1:9001\", ca_file = \"\" }\n";
     assert_eq!(compiled(text).routes[0].origin.url.port, 9001);
 }

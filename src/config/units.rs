@@ -42,6 +42,14 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.checked_mul(1 << shift)
 }
 
+/// A size as it may be written, in the largest unit that leaves no rest.
+pub fn written_size(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = |(shift, _): &(u32, _)| bytes > 0 && bytes.trailing_zeros() >= *shift;
+    let (shift, unit) = units.into_iter().find(whole).unwrap_or((0, "B"));
+    format!("{} {unit}", bytes >> shift)
+}
+
 /// What was probably meant by a duration that cannot be read.
 pub(super) fn nearest_duration(text: &str) -> String {
     let Some((number, unit)) = split(text) else {
@@ -121,6 +129,14 @@ mod tests {
         for bad in ["", "10", "64 MB", "MiB", "-1 KiB", "16777216 TiB"] {
             assert_eq!(size(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn writes_sizes() {
+        for text in ["0 B", "1023 B", "1 KiB", "1025 KiB", "128 MiB", "3 TiB"] {
+            assert_eq!(written_size(size(text).unwrap()), text);
+        }
+        assert_eq!(written_size(1 << 20), "1 MiB");
     }
 
     #[test]

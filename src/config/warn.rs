@@ -1,6 +1,7 @@
 //! What a configuration may say and probably should not: each warning says
 //! what is risky, and what to write instead.
 
+mod cache;
 mod downstream;
 mod images;
 mod lists;
@@ -26,6 +27,9 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
             list.warn(findings);
         }
         missing::warn(policy, file, findings);
+        if let Some(raw) = &policy.cache {
+            cache::warn(raw, snapshot.cache_memory, findings);
+        }
         if let Some(raw) = &policy.images {
             images::warn(raw, findings);
         }

@@ -1,5 +1,5 @@
-//! `Cache-Control` (RFC 9111 section 5.2) of a response, made fit for one
-//! client only.
+//! `Cache-Control` (RFC 9111 section 5.2): its directives, and a response's
+//! made fit for one client only.
 
 use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue};
@@ -40,7 +40,8 @@ fn is_for_shared_caches(name: &str) -> bool {
 fn private(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut text = b"private".to_vec();
     for line in headers.get_all(CACHE_CONTROL) {
-        for directive in directives(line.as_bytes())? {
+        let directives = directives(line.as_bytes())?;
+        for directive in directives.into_iter().filter(|d| !is_for_shared(d)) {
             text.extend_from_slice(b", ");
             text.extend_from_slice(directive);
         }
@@ -48,9 +49,9 @@ fn private(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&text).ok()
 }
 
-/// The directives of a line that are not about shared caches; `None` if a
+/// The directives of a line as they are written, none empty; `None` if a
 /// quoted string in it does not end.
-fn directives(line: &[u8]) -> Option<SmallVec<[&[u8]; 8]>> {
+pub fn directives(line: &[u8]) -> Option<SmallVec<[&[u8]; 8]>> {
     let mut found: SmallVec<[&[u8]; 8]> = SmallVec::new();
     let mut start = 0;
     let mut quoted = false;
@@ -71,7 +72,7 @@ fn directives(line: &[u8]) -> Option<SmallVec<[&[u8]; 8]>> {
     found
         .iter_mut()
         .for_each(|directive| *directive = trim(directive));
-    found.retain(|directive| !directive.is_empty() && !is_for_shared(directive));
+    found.retain(|directive| !directive.is_empty());
     (!quoted).then_some(found)
 }
 

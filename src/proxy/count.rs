@@ -50,6 +50,9 @@ impl Counting {
     pub(super) fn ended(&self, ended: &Ended<'_>) {
         let requests = self.requests();
         requests.count(ended);
+        if let Some(result) = ended.cache {
+            self.counters.cache.answered(result, ended.sent);
+        }
         requests.received.add(self.received.take());
         if std::thread::panicking() {
             requests.panics.add(1);
@@ -93,6 +96,7 @@ mod tests {
             route,
             verdict: Verdict::Reject,
             would_deny: 0,
+            cache: None,
             status: None,
             sent: 0,
             origin: None,

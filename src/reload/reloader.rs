@@ -208,6 +208,7 @@ fn at_start(snapshot: &Snapshot) -> AtStart {
         ("server.listen", format!("{:?}", server.listen)),
         ("server.workers", server.workers.to_string()),
         ("admin.listen", format!("{:?}", snapshot.admin.listen)),
+        ("cache.memory", snapshot.cache_memory.to_string()),
     ]
 }
 
@@ -219,8 +220,11 @@ mod tests {
     use crate::config::{ConfigErrors, load_embedded};
 
     fn with_workers(workers: usize) -> Result<Snapshot, ConfigErrors> {
-        let text =
-            format!("[server]\nworkers = {workers}\n[origin]\nurl = \"http://127.0.0.1:9\"\n");
+        with(&format!("[server]\nworkers = {workers}\n"))
+    }
+
+    fn with(tables: &str) -> Result<Snapshot, ConfigErrors> {
+        let text = format!("{tables}[origin]\nurl = \"http://127.0.0.1:9\"\n");
         load_embedded("test.toml", &text, []).map(|(snapshot, _)| snapshot)
     }
 
@@ -237,6 +241,23 @@ mod tests {
             let new = reloader.reload(Trigger::Asked).unwrap();
             let keys: Vec<_> = reloader.needs_restart(&new).collect();
             assert_eq!(keys, ["server.workers"][..due], "{workers}");
+        }
+    }
+
+    #[test]
+    fn of_the_cache_only_its_memory_needs_a_restart() {
+        let started = Arc::new(ArcSwap::from_pointee(with("").unwrap()));
+        let load = || with("");
+        let reloader = Reloader::new(started, Box::new(load), Box::new(|_| Ok(Box::new(|| {}))));
+        for (cache, due) in [
+            ("memory = \"128 MiB\"", 0),
+            ("memory = \"64 MiB\"", 1),
+            ("memory = \"0\"", 1),
+            ("default_ttl = \"1s\"\nset_cookie = \"bypass\"", 0),
+        ] {
+            let new = with(&format!("[cache]\n{cache}\n")).unwrap();
+            let keys: Vec<_> = reloader.needs_restart(&new).collect();
+            assert_eq!(keys, ["cache.memory"][..due], "{cache}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `/metrics`: all counters of all workers, summed when they are asked for.
 
+mod cache;
 mod connections;
 mod page;
 mod program;
@@ -48,6 +49,7 @@ impl Collector for Everything {
         requests::traffic(&mut page, counters, &state.subject.spool)?;
         connections::clients(&mut page, counters)?;
         connections::origins(&mut page, counters)?;
+        cache::cache(&mut page, counters, (state.subject.cache)())?;
         program::process(&mut page)
     }
 }

@@ -117,7 +117,11 @@ pub(super) fn traffic(page: &mut Page<'_>, counters: &Counters, spool: &Spool) -
 }
 
 /// What `read` finds for a route in each worker, summed.
-fn sum(counters: &Counters, slot: RouteSlot, read: impl Fn(&RouteCounters) -> u64) -> u64 {
+pub(super) fn sum(
+    counters: &Counters,
+    slot: RouteSlot,
+    read: impl Fn(&RouteCounters) -> u64,
+) -> u64 {
     counters.sum(|worker| worker.requests.route(slot).map_or(0, &read))
 }
 

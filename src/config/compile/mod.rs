@@ -2,6 +2,7 @@
 
 mod admin;
 mod agents;
+mod cache;
 mod fields;
 mod geo;
 mod key;
@@ -45,6 +46,8 @@ struct Compiler<'a> {
     /// Where we listen ourselves, by the key that says so.
     listeners: Vec<(&'static str, SocketAddr)>,
     trusted: Arc<NetworkSet>,
+    /// `cache.memory`, in bytes.
+    memory: u64,
     /// What is opened once, whoever uses it.
     databases: Databases,
     trusts: Trusts,
@@ -68,6 +71,7 @@ pub(super) fn compile(
         limits: ListLimits::new(&file.limits),
         listeners: Vec::new(),
         trusted: Arc::default(),
+        memory: 0,
         databases,
         trusts: Trusts::new(),
         sources,
@@ -86,6 +90,7 @@ impl Compiler<'_> {
         self.listeners = listen.map(|at| ("server.listen", *at)).collect();
         let admin = self.admin(&file.admin, &file.spot);
         let client = self.client(&file.client);
+        self.memory = self.cache_memory(&file.memory);
         let log = self.log(&file.log);
         let tests = self.tests(&file.tests);
         let names = self.names(&file.routes);
@@ -109,6 +114,7 @@ impl Compiler<'_> {
             matcher: matcher.build(),
             admin,
             log,
+            cache_memory: self.memory,
             tests,
             sources: Vec::new(),
         })

@@ -11,6 +11,7 @@ use crate::access::referrer::ReferrerRule;
 use crate::access::user_agent::UserAgentRule;
 use crate::access::{ExemptPaths, Ruleset};
 use crate::cache::key::KeyRules;
+use crate::cache::settings::CacheSettings;
 use crate::config::file::{ConfigFile, Downstream, Policy};
 use crate::config::{ResponseFields, Route};
 use crate::images::Images;
@@ -30,6 +31,7 @@ pub(super) struct Units {
     referrer: Option<Arc<ReferrerRule>>,
     images: Option<Arc<Images>>,
     key: Arc<KeyRules>,
+    cache: CacheSettings,
     response: Option<Arc<ResponseFields>>,
     /// Whether `access.downstream` is `"private"`; the same for all routes.
     private: bool,
@@ -56,6 +58,7 @@ impl Units {
             referrer: None,
             images: compiler.images(None).map(Arc::new),
             key: Arc::default(),
+            cache: compiler.default_cache(),
             response: None,
             private: file
                 .downstream
@@ -106,6 +109,9 @@ impl Units {
         if let Some(raw) = &policy.cache_key {
             units.key = Arc::new(compiler.cache_key(raw));
         }
+        if let Some(raw) = &policy.cache {
+            units.cache = compiler.cache(raw);
+        }
         if let Some(raw) = &policy.response {
             units.response = compiler.response(raw).map(Arc::new);
         }
@@ -131,6 +137,7 @@ impl Units {
             origin: units.origin?,
             images: units.images?,
             key: units.key,
+            cache: units.cache,
             response: units.response,
         })
     }

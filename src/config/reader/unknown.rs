@@ -51,6 +51,10 @@ impl Table<'_> {
 
     /// Which key that is not spelt alike was meant, or which table.
     fn elsewhere(&self, key: &str) -> Option<String> {
+        if (self.section.name, key) == ("cache", "enabled") {
+            let help = "write `memory = \"0\"` for no cache; a route may have `enabled`";
+            return Some(help.to_owned());
+        }
         let longer = |name: &&&str| name.split('_').any(|part| part == key);
         let longer: Vec<String> = self
             .section

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::escape::push_string;
 
 /// A line, all of it but what is only known when the response is over:
-/// `status` and `bytes`, the times, and `error` at its end.
+/// `status` and `bytes`, `cache`, the times, and `error` at its end.
 #[derive(Debug, Default)]
 pub struct Draft {
     pub(super) text: Vec<u8>,
     pub(super) status_at: usize,
+    pub(super) cache_at: usize,
     pub(super) times_at: usize,
 }
 
@@ -20,6 +21,8 @@ pub struct Outcome<'a> {
     pub status: u16,
     /// Bytes of the body that were sent.
     pub bytes: u64,
+    /// What the cache did.
+    pub cache: Option<&'a str>,
     /// From the request to the origin until its response head.
     pub origin: Option<Duration>,
     /// From the request's head to the end of its response.
@@ -34,6 +37,7 @@ impl Draft {
         Self {
             text,
             status_at: 0,
+            cache_at: 0,
             times_at: 0,
         }
     }
@@ -41,10 +45,7 @@ impl Draft {
     /// A string, or null.
     pub fn string(&mut self, key: &str, value: Option<&[u8]>) {
         self.key(key);
-        match value {
-            Some(value) => push_string(&mut self.text, value),
-            None => self.text.extend_from_slice(b"null"),
-        }
+        push_string_or_null(&mut self.text, value);
     }
 
     /// A whole number.
@@ -81,29 +82,34 @@ impl Draft {
         self.status_at = self.text.len();
     }
 
+    /// `cache` belongs here.
+    pub fn cache_here(&mut self) {
+        self.cache_at = self.text.len();
+    }
+
     /// The times belong here.
     pub fn times_here(&mut self) {
         self.times_at = self.text.len();
     }
 
-    /// Appends the finished line.
+    /// Appends the finished line. Its places were told in their order.
     pub(super) fn finish(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.text[..self.status_at]);
         out.extend_from_slice(b",\"status\":");
         push_number(out, u64::from(outcome.status));
         out.extend_from_slice(b",\"bytes\":");
         push_number(out, outcome.bytes);
-        out.extend_from_slice(&self.text[self.status_at..self.times_at]);
+        out.extend_from_slice(&self.text[self.status_at..self.cache_at]);
+        out.extend_from_slice(b",\"cache\":");
+        push_string_or_null(out, outcome.cache);
+        out.extend_from_slice(&self.text[self.cache_at..self.times_at]);
         out.extend_from_slice(b",\"origin_ms\":");
         push_millis(out, outcome.origin);
         out.extend_from_slice(b",\"total_ms\":");
         push_millis(out, Some(outcome.total));
         out.extend_from_slice(&self.text[self.times_at..]);
         out.extend_from_slice(b",\"error\":");
-        match outcome.error {
-            Some(error) => push_string(out, error.as_bytes()),
-            None => out.extend_from_slice(b"null"),
-        }
+        push_string_or_null(out, outcome.error);
         out.extend_from_slice(b"}\n");
     }
 
@@ -113,6 +119,13 @@ impl Draft {
         self.text.push(b'"');
         self.text.extend_from_slice(key.as_bytes());
         self.text.extend_from_slice(b"\":");
+    }
+}
+
+fn push_string_or_null(out: &mut Vec<u8>, value: Option<impl AsRef<[u8]>>) {
+    match value {
+        Some(value) => push_string(out, value.as_ref()),
+        None => out.extend_from_slice(b"null"),
     }
 }
 
@@ -151,6 +164,7 @@ mod tests {
         draft.string("ref", Some(b"a\"b"));
         draft.status_here();
         draft.lines("user_agent", [&b"x"[..]].into_iter());
+        draft.cache_here();
         draft.lines("referer", [&b"y"[..], b"z"].into_iter());
         draft.times_here();
         draft.lines("origin_field", std::iter::empty());
@@ -160,6 +174,7 @@ mod tests {
         let outcome = Outcome {
             status: 403,
             bytes: 1_234_567,
+            cache: Some("hit"),
             origin: None,
             total: Duration::from_micros(12_034),
             error: Some("x"),
@@ -168,7 +183,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             concat!(
-                r#"{"ref":"a\"b","status":403,"bytes":1234567,"user_agent":"x","referer":["y","z"],"#,
+                r#"{"ref":"a\"b","status":403,"bytes":1234567,"user_agent":"x","cache":"hit","referer":["y","z"],"#,
                 r#""origin_ms":null,"total_ms":12.034,"origin_field":null,"would_deny":[],"generation":7,"error":"x"}"#,
                 "\n"
             )

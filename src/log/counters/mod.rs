@@ -1,6 +1,7 @@
 //! What is counted (section 13): each worker has counters of its own, which
 //! only it writes; they are summed when somebody asks.
 
+mod cache;
 mod connections;
 mod histogram;
 mod origin;
@@ -10,6 +11,7 @@ mod routes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use cache::{CacheCounters, CacheGauges, CacheResult, FillEnd};
 pub use connections::ConnectionCounters;
 pub use histogram::Histogram;
 pub use origin::OriginCounters;
@@ -27,6 +29,8 @@ pub struct Gauge(AtomicU64);
 /// The counters of one worker.
 #[derive(Debug, Default)]
 pub struct WorkerCounters {
+    /// Of what it does for the cache.
+    pub cache: CacheCounters,
     /// Of its clients' connections.
     pub connections: ConnectionCounters,
     /// Of its connections to origins.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::{Counter, Histogram, RouteNames, RouteSlot};
+use super::{CacheResult, Counter, Histogram, RouteNames, RouteSlot};
 
 /// How many access rules there are.
 pub const RULES: usize = 8;
@@ -32,6 +32,7 @@ pub struct RequestCounters {
 pub struct RouteCounters {
     ended: [[Counter; StatusClass::ALL.len()]; Verdict::COUNT],
     would_deny: [Counter; RULES],
+    cached: [Counter; CacheResult::ALL.len()],
     /// From the request to the origin until its response head, also where
     /// none came.
     pub origin: Histogram,
@@ -76,6 +77,8 @@ pub struct Ended<'a> {
     pub verdict: Verdict,
     /// The rules in shadow that would have denied it, a bit each.
     pub would_deny: u8,
+    /// What the cache did; `None`: it was not asked.
+    pub cache: Option<CacheResult>,
     /// The status, or `None` if the client went away before.
     pub status: Option<u16>,
     /// Bytes of the response's body that were sent.
@@ -139,6 +142,9 @@ impl RequestCounters {
             route.would_deny[left.trailing_zeros() as usize].add(1);
             left &= left - 1;
         }
+        if let Some(result) = ended.cache {
+            route.cached[result as usize].add(1);
+        }
         if let Some(time) = ended.origin {
             route.origin.observe(time);
         }
@@ -172,6 +178,11 @@ impl RouteCounters {
     /// How many `rule` would have denied, were it not in shadow.
     pub fn would_deny(&self, rule: usize) -> u64 {
         self.would_deny[rule].get()
+    }
+
+    /// About how many the cache did that.
+    pub fn cached(&self, result: CacheResult) -> u64 {
+        self.cached[result as usize].get()
     }
 }
 
@@ -263,6 +274,7 @@ mod tests {
                     route: slot,
                     verdict,
                     would_deny: 0b1000_0001,
+                    cache: Some(CacheResult::Joined).filter(|_| status == Some(204)),
                     status,
                     sent: 7,
                     origin: None,
@@ -279,6 +291,8 @@ mod tests {
         let all = (Verdict::COUNT * StatusClass::ALL.len()) as u64;
         let would_deny: Vec<u64> = (0..RULES).map(|rule| route.would_deny(rule)).collect();
         assert_eq!(would_deny, [all, 0, 0, 0, 0, 0, 0, all]);
+        let cached = CacheResult::ALL.map(|result| route.cached(result));
+        assert_eq!(cached, [0, 0, 0, 0, Verdict::COUNT as u64, 0]);
         assert_eq!(counters.sent.get(), 7 * all);
         let errors: Vec<_> = counters.errors().filter(|(_, count)| *count > 0).collect();
         assert_eq!(errors, [("dns_error", Verdict::COUNT as u64)]);

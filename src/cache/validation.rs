@@ -1,0 +1,177 @@
+//! Validation (RFC 9111 section 4.3): what is asked of the origin, and what
+//! its answer makes of the stored response.
+
+use hyper::HeaderMap;
+use hyper::header::{self, HeaderName, HeaderValue};
+
+use super::asked::Asked;
+use super::clock::{Moment, Now};
+use super::entry::Head;
+use super::freshness::date;
+use super::settings::CacheSettings;
+use super::storable::judge;
+use crate::message::connection;
+use crate::message::field::trim;
+
+/// Fields that say what the stored bytes are: a newer response does not
+/// change the bytes (RFC 9111 section 3.2).
+const OF_THE_BODY: [HeaderName; 4] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    HeaderName::from_static("content-md5"),
+    header::CONTENT_RANGE,
+];
+
+/// Makes a request conditional on the validators of a stored response (RFC
+/// 9111 section 4.3.1): If-None-Match where it has an entity tag, and
+/// If-Modified-Since where it has a Last-Modified. False: it has neither, and
+/// nothing was added.
+pub fn add_conditions(stored: &HeaderMap, request: &mut HeaderMap) -> bool {
+    let modified = last_modified(stored);
+    let conditions = [
+        (header::IF_NONE_MATCH, entity_tag(stored)),
+        (header::IF_MODIFIED_SINCE, modified),
+    ];
+    let mut added = false;
+    for (name, value) in conditions {
+        if let Some(value) = value {
+            request.insert(name, value.clone());
+            added = true;
+        }
+    }
+    added
+}
+
+/// Whether a stored response can be validated.
+pub(super) fn has_validator(headers: &HeaderMap) -> bool {
+    entity_tag(headers).is_some() || last_modified(headers).is_some()
+}
+
+/// What a 304 makes of the stored response that it was asked about (RFC 9111
+/// section 4.3.4). `None`: it is about another response, or what it makes may
+/// not be stored; then the stored one is no longer of use, and the origin is
+/// asked without conditions.
+///
+/// A 304 without a validator is taken to be about the one response whose
+/// validators were sent.
+pub fn freshen(
+    stored: &Head,
+    not_modified: &HeaderMap,
+    asked: &Asked<'_>,
+    settings: &CacheSettings,
+    requested: Moment,
+    now: Now,
+) -> Option<Head> {
+    if !stored.status.is_success() || !is_about(&stored.headers, not_modified) {
+        return None;
+    }
+    update(stored, not_modified, asked, settings, requested, now)
+}
+
+/// What a 200 to a HEAD makes of a stored response (RFC 9111 section 4.3.5).
+/// `None`: nothing. Section 9 is stricter: it takes a validator that matches,
+/// and what is stored never loses by it.
+pub fn freshen_by_head(
+    stored: &Head,
+    response: &HeaderMap,
+    asked: &Asked<'_>,
+    settings: &CacheSettings,
+    requested: Moment,
+    now: Now,
+) -> Option<Head> {
+    let kept = &stored.headers;
+    let same =
+        |name: &HeaderName| !response.contains_key(name) || response.get(name) == kept.get(name);
+    let proven =
+        response.contains_key(header::ETAG) || response.contains_key(header::LAST_MODIFIED);
+    let names = [header::ETAG, header::LAST_MODIFIED, header::CONTENT_LENGTH];
+    if !stored.status.is_success() || !proven || !names.iter().all(same) {
+        return None;
+    }
+    let head = update(stored, response, asked, settings, requested, now)?;
+    let moment = now.moment;
+    let gains = head.policy.ttl(moment) >= stored.policy.ttl(moment);
+    (gains && (stored.policy.no_cache || !head.policy.no_cache)).then_some(head)
+}
+
+/// The stored head with a newer response's fields (RFC 9111 section 3.2),
+/// judged anew.
+fn update(
+    stored: &Head,
+    newer: &HeaderMap,
+    asked: &Asked<'_>,
+    settings: &CacheSettings,
+    requested: Moment,
+    now: Now,
+) -> Option<Head> {
+    let headers = merge(&stored.headers, newer);
+    let head = judge(asked, stored.status, headers, settings, requested, now).ok()?;
+    (head.variant == stored.variant).then(|| Head {
+        serves: head.serves.union(stored.serves),
+        ..head
+    })
+}
+
+/// Every field of the newer response replaces the stored lines of its name.
+fn merge(stored: &HeaderMap, newer: &HeaderMap) -> HeaderMap {
+    let mut newer = newer.clone();
+    connection::remove_named_in_response(&mut newer);
+    connection::remove_hop_by_hop(&mut newer);
+    OF_THE_BODY.iter().for_each(|name| drop(newer.remove(name)));
+    if is_weak_twin(stored, &newer) {
+        newer.remove(header::ETAG);
+    }
+    let mut merged = stored.clone();
+    // The stored Date is not the newer response's, whether or not it has one.
+    merged.remove(header::DATE);
+    for name in newer.keys() {
+        merged.remove(name);
+        for line in newer.get_all(name) {
+            merged.append(name, line.clone());
+        }
+    }
+    merged
+}
+
+/// Whether a newer response is about the stored one: by its entity tag, else
+/// by its Last-Modified (RFC 9111 section 4.3.4).
+fn is_about(stored: &HeaderMap, newer: &HeaderMap) -> bool {
+    match entity_tag(newer) {
+        Some(tag) => entity_tag(stored).is_some_and(|stored| opaque(stored) == opaque(tag)),
+        None => match (newer.get(header::LAST_MODIFIED), last_modified(stored)) {
+            (None, _) => true,
+            (Some(newer), Some(stored)) => newer == stored,
+            (Some(_), None) => false,
+        },
+    }
+}
+
+/// Whether the newer entity tag is the stored one but for its weakness, as of
+/// servers that weaken the tag when they compress: then the stored one stays,
+/// since it is about the stored bytes.
+fn is_weak_twin(stored: &HeaderMap, newer: &HeaderMap) -> bool {
+    match (entity_tag(stored), entity_tag(newer)) {
+        (Some(stored), Some(newer)) => stored != newer && opaque(stored) == opaque(newer),
+        _ => false,
+    }
+}
+
+fn entity_tag(headers: &HeaderMap) -> Option<&HeaderValue> {
+    headers
+        .get(header::ETAG)
+        .filter(|tag| !trim(tag.as_bytes()).is_empty())
+}
+
+/// A Last-Modified that is a date: no other may be sent (RFC 9110 section
+/// 13.1.3).
+fn last_modified(headers: &HeaderMap) -> Option<&HeaderValue> {
+    date(headers, &header::LAST_MODIFIED)?;
+    headers.get(header::LAST_MODIFIED)
+}
+
+/// What entity tags are compared by where weakness does not count (RFC 9110
+/// section 8.8.3.2).
+fn opaque(tag: &HeaderValue) -> &[u8] {
+    let tag = trim(tag.as_bytes());
+    tag.strip_prefix(b"W/").unwrap_or(tag)
+}
