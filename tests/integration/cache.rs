@@ -7,6 +7,7 @@ mod encoding;
 mod fill;
 mod freshness;
 mod invalidation;
+mod memory;
 mod poisoning;
 mod purge;
 mod ranges;
