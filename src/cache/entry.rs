@@ -8,6 +8,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 use smallvec::SmallVec;
 
+use super::asked::Asked;
 use super::budget::Reservation;
 use super::policy::Policy;
 use super::vary::{Form, OriginForm};
@@ -94,6 +95,11 @@ impl Variants {
 }
 
 impl Head {
+    /// Whether it answers such a request, fresh or not.
+    pub fn fits(&self, asked: &Asked<'_>) -> bool {
+        self.serves.contains(asked.variant) && self.form.fits(asked)
+    }
+
     /// Gives the fields memory of their own: values as they were received are
     /// parts of what was read from the origin, and would keep all of it.
     pub fn compact(&mut self) {
@@ -214,6 +220,13 @@ impl StoredBody {
         };
         let list = allocated(spilled * size_of::<Bytes>());
         (list + pieces * SHARED + allocated(size_of::<Self>() + COUNTS)) as u64
+    }
+
+    /// The room that a body of `length` bytes takes.
+    pub fn room_for(length: u64) -> u64 {
+        // Per piece its handle, and what the allocator and `Bytes` keep.
+        let pieces = length.div_ceil(PIECE as u64);
+        length + pieces * 96 + 96
     }
 
     /// Its length in bytes.

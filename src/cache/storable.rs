@@ -47,6 +47,15 @@ pub enum Unstorable {
 }
 
 impl Unstorable {
+    /// Whether the request alone is why: the response to another one may be
+    /// stored.
+    pub fn is_of_request(self) -> bool {
+        matches!(
+            self,
+            Self::Method | Self::RequestNoStore | Self::Authorization
+        )
+    }
+
     /// A short token, for logs.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -55,6 +55,8 @@ pub struct OriginUrl {
     pub port: u16,
     /// What stands before every path, without a slash at its end.
     pub prefix: String,
+    /// All of it, in its normal form.
+    pub text: Box<str>,
 }
 
 /// Why `origin.url` is a configuration error.
@@ -113,11 +115,13 @@ impl OriginUrl {
         let authority = &url[Position::BeforeHost..Position::AfterPort];
         let parsed = Authority::parse(authority.as_bytes(), scheme)
             .ok_or_else(|| OriginUrlError::Host(authority.to_owned()))?;
+        let prefix = prefix(text, &url)?;
         Ok(Self {
             scheme,
             port: parsed.effective_port(scheme),
             host: parsed.host.to_string(),
-            prefix: prefix(text, &url)?,
+            text: format!("{scheme}://{parsed}{prefix}").into(),
+            prefix,
         })
     }
 
@@ -139,7 +143,7 @@ impl OriginUrl {
 
 impl fmt::Display for OriginUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.authority(), self.prefix)
+        f.write_str(&self.text)
     }
 }
 

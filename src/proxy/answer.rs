@@ -7,7 +7,6 @@ use super::body::Body;
 use super::record::Record;
 use super::reference::Reference;
 use crate::access::RuleId;
-use crate::origin::OriginError;
 use crate::plan::Reject;
 
 /// Carries the id of an answer made here.
@@ -85,8 +84,14 @@ impl Answer {
     }
 
     /// The origin gave no response.
-    pub(super) fn failed(error: &OriginError, reference: Reference) -> Self {
-        Self::new(error.status(), reference)
+    pub(super) fn failed(status: StatusCode, reference: Reference) -> Self {
+        Self::new(status, reference)
+    }
+
+    /// Only what is stored was wanted, and it is not (RFC 9111 section
+    /// 5.2.1.7).
+    pub(super) fn not_stored(reference: Reference) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, reference)
     }
 
     /// The connection ends with this answer.

@@ -6,7 +6,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
+use super::cached::Reading;
 use super::record::Record;
+use crate::cache::fill::Cut;
 use crate::origin::{Download, DownloadError};
 
 /// A response body.
@@ -27,6 +29,30 @@ enum Content {
     Own(Bytes),
     /// Streamed.
     Origin(Download),
+    /// Stored, or on its way into the cache.
+    Cached(Reading),
+}
+
+/// Why a response was cut.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The origin's body was.
+    #[error(transparent)]
+    Origin(#[from] DownloadError),
+    /// What was on its way into the cache was, for the reason named as RFC
+    /// 9209 does.
+    #[error("the response that was being stored was cut: {0}")]
+    Fill(&'static str),
+}
+
+impl BodyError {
+    /// The name of RFC 9209 section 2.3.
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Origin(error) => error.as_str(),
+            Self::Fill(name) => name,
+        }
+    }
 }
 
 impl Body {
@@ -43,13 +69,20 @@ impl Body {
             record,
         }
     }
+
+    pub(super) fn cached(reading: Reading, record: Record) -> Self {
+        Self {
+            content: Content::Cached(reading),
+            record,
+        }
+    }
 }
 
 impl Body {
     /// The body was handed over, to its end or not: then its log line says
     /// `why`.
     pub fn finish(mut self, why: &'static str) -> Tail {
-        if matches!(self.content, Content::Origin { .. }) && !self.is_end_stream() {
+        if !matches!(self.content, Content::Own(_)) && !self.is_end_stream() {
             self.record.failed(why);
         }
         Tail(Some(self.record))
@@ -67,17 +100,28 @@ impl Tail {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = DownloadError;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let frame = match &mut this.content {
             Content::Own(bytes) if bytes.is_empty() => None,
             Content::Own(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
-            Content::Origin(download) => ready!(Pin::new(download).poll_frame(cx)),
+            Content::Origin(download) => {
+                let frame = ready!(Pin::new(download).poll_frame(cx));
+                frame.map(|frame| frame.map_err(BodyError::from))
+            }
+            Content::Cached(reading) => {
+                let bytes = ready!(reading.poll(cx));
+                bytes.map(|bytes| {
+                    bytes
+                        .map(Frame::data)
+                        .map_err(|Cut(why)| BodyError::Fill(why))
+                })
+            }
         };
         match &frame {
             Some(Ok(frame)) => this.record.sent(frame.data_ref().map_or(0, Bytes::len)),
@@ -92,6 +136,7 @@ impl HttpBody for Body {
         match &self.content {
             Content::Own(bytes) => bytes.is_empty(),
             Content::Origin(download) => download.is_end_stream(),
+            Content::Cached(reading) => reading.is_over(),
         }
     }
 
@@ -99,6 +144,9 @@ impl HttpBody for Body {
         match &self.content {
             Content::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Origin(download) => download.size_hint(),
+            Content::Cached(reading) => reading
+                .left()
+                .map_or_else(SizeHint::new, SizeHint::with_exact),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Weak};
 
 use crate::access::RuleId;
 use crate::config::Snapshot;
-use crate::log::counters::{Ended, RULES, RequestCounters, RouteSlot, WorkerCounters};
+use crate::log::counters::{
+    CacheCounters, Ended, RULES, RequestCounters, RouteSlot, WorkerCounters,
+};
 
 const _: () = assert!(RuleId::ALL.len() == RULES);
 
@@ -39,6 +41,11 @@ impl Counting {
 
     pub(super) fn requests(&self) -> &RequestCounters {
         &self.counters.requests
+    }
+
+    /// What this worker does for the cache.
+    pub(super) fn cache(&self) -> &CacheCounters {
+        &self.counters.cache
     }
 
     /// Where a request body adds what comes of it.

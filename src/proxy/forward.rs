@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request, Response, Uri};
+use hyper::{HeaderMap, Request, Response, Uri, Version};
 use smallvec::SmallVec;
 
 use super::answer::Answer;
 use super::body::Body;
+use super::cached::Passed;
 use super::instance::Instance;
 use super::max_forwards;
 use super::record::{Known, Record, Seen};
 use super::reference::Reference;
-use super::respond::{Asked, Edit, check, respond};
+use super::respond::{Edit, Taken, respond};
+use crate::cache::encoding::Encodings;
+use crate::cache::vary::Form;
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
 use crate::message::connection;
@@ -25,18 +28,20 @@ use crate::plan::{Plan, Received};
 static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+type Fields = SmallVec<[(HeaderName, HeaderValue); 7]>;
+
 /// What the origin is sent and the response gets, worked out by the plan.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    settings: Arc<OriginSettings>,
+    pub(super) settings: Arc<OriginSettings>,
     uri: Uri,
-    set: SmallVec<[(HeaderName, HeaderValue); 6]>,
+    set: Fields,
     /// The field by which strangers could name a client.
     client_field: Option<HeaderName>,
     via: HeaderValue,
-    edit: Edit,
-    client: Option<ClientGroup>,
-    stall_timeout: Duration,
+    pub(super) edit: Edit,
+    pub(super) client: Option<ClientGroup>,
+    pub(super) stall_timeout: Duration,
     max_body: u64,
 }
 
@@ -47,50 +52,36 @@ pub(super) struct Errand {
     edit: Edit,
     client: Option<ClientGroup>,
     stall_timeout: Duration,
+    passed: Option<Passed>,
     request: Request<Upload>,
     record: Record,
     reference: Reference,
 }
 
 impl Prepared {
-    /// `known` is what the log had to know already. `None`: the normalised
-    /// target is too long for a request line.
+    /// `known` is what the log or the cache had to know already; `encodings`
+    /// what the cache makes of Accept-Encoding. `None`: the normalised target
+    /// is too long for a request line.
     pub(super) fn new(
         seen: &Seen<'_>,
         plan: &Plan<'_>,
-        known: Option<Known<'_>>,
+        known: Option<&Known<'_>>,
+        encodings: Option<Encodings>,
         instance: &Instance,
     ) -> Option<Self> {
-        let asked = Asked {
-            head: seen.received.method == Method::HEAD,
-            version: seen.version,
+        let worked_out;
+        let known = match known {
+            Some(known) => known,
+            None => {
+                worked_out = Known::of(plan);
+                &worked_out
+            }
         };
-        let (choice, key) = match known {
-            Some(Known { choice, key }) => (choice, Some(key)),
-            None => (plan.choice(), None),
-        };
-        let authority = plan.target.authority.to_string();
-        let authority =
-            HeaderValue::try_from(authority).expect("a normalised host is a field value");
-        let scheme = HeaderValue::from_static(plan.target.scheme.as_str());
-        let mut set = SmallVec::from_iter([
-            (header::HOST, plan.origin_host()),
-            (
-                X_FORWARDED_FOR.clone(),
-                plan.forwarded_for(seen.arrival.peer),
-            ),
-            (X_FORWARDED_PROTO.clone(), scheme),
-            (X_FORWARDED_HOST.clone(), authority),
-        ]);
-        set.extend(choice.accept.map(|accept| (header::ACCEPT, accept.clone())));
-        if let Some(field) = &plan.route.key.field {
-            let key = key.unwrap_or_else(|| plan.cache_key(&choice));
-            let key = HeaderValue::try_from(key);
-            set.push((
-                field.clone(),
-                key.expect("a normalised key is a field value"),
-            ));
-        }
+        let mut set = fields(plan, known, encodings);
+        set.push((
+            X_FORWARDED_FOR.clone(),
+            plan.forwarded_for(seen.arrival.peer),
+        ));
         let client_field = seen.snapshot.client.field.name();
         Some(Self {
             settings: Arc::clone(&plan.route.origin),
@@ -98,7 +89,7 @@ impl Prepared {
             set,
             client_field: (!plan.client.peer_trusted).then(|| client_field.clone()),
             via: instance.via(seen.version).clone(),
-            edit: Edit::new(plan.route, choice.vary.cloned(), asked),
+            edit: Edit::new(plan.route, known.choice.vary.cloned(), seen.shape()),
             client: group(seen.snapshot, plan),
             stall_timeout: seen.snapshot.server.stall_timeout,
             max_body: seen.snapshot.server.max_body,
@@ -136,8 +127,10 @@ impl Prepared {
 }
 
 impl Errand {
+    /// `passed` is what the cache has to do with it, if there is one.
     pub(super) fn new(
         prepared: Prepared,
+        passed: Option<Passed>,
         request: Request<Upload>,
         record: Record,
         reference: Reference,
@@ -154,6 +147,7 @@ impl Errand {
             edit,
             client,
             stall_timeout,
+            passed,
             request,
             record,
             reference,
@@ -167,6 +161,7 @@ impl Errand {
             edit,
             client,
             stall_timeout,
+            passed,
             request,
             mut record,
             reference,
@@ -180,9 +175,21 @@ impl Errand {
         };
         let reply = origins.send(asking, request).await;
         record.origin_took(asked.elapsed());
-        match reply.and_then(|reply| check(reply, &edit)) {
-            Ok(reply) => respond(reply, &edit, instance, record),
-            Err(error) => fail(&error, uploads, reference, record),
+        let status = passed.as_ref().map(Passed::status);
+        match reply.and_then(|reply| Taken::new(reply, edit.shape.head, instance)) {
+            Ok(taken) => {
+                if let Some(passed) = passed {
+                    passed.answered(&taken.head);
+                }
+                respond(taken, &edit, status.as_ref(), record)
+            }
+            Err(error) => {
+                let mut response = fail(&error, uploads, reference, record);
+                if let Some(status) = status {
+                    status.append_to(response.headers_mut());
+                }
+                response
+            }
         }
     }
 }
@@ -196,9 +203,53 @@ fn fail(
     mut record: Record,
 ) -> Response<Body> {
     record.failed(error.as_str());
-    let answer = Answer::failed(error, reference);
+    let answer = Answer::failed(error.status(), reference);
     let answer = if uploads { answer.closing() } else { answer };
     answer.into_response(record)
+}
+
+/// What the origin gets of the plan, whoever asks.
+fn fields(plan: &Plan<'_>, known: &Known<'_>, encodings: Option<Encodings>) -> Fields {
+    let authority = plan.target.authority.to_string();
+    let authority = HeaderValue::try_from(authority).expect("a normalised host is a field value");
+    let scheme = HeaderValue::from_static(plan.target.scheme.as_str());
+    let mut set = Fields::from_iter([
+        (header::HOST, plan.origin_host()),
+        (X_FORWARDED_PROTO.clone(), scheme),
+        (X_FORWARDED_HOST.clone(), authority),
+    ]);
+    let accept = known.choice.accept;
+    set.extend(accept.map(|accept| (header::ACCEPT, accept.clone())));
+    set.extend(encodings.map(|encodings| (header::ACCEPT_ENCODING, encodings.field())));
+    if let Some(field) = &plan.route.key.field {
+        let key = HeaderValue::try_from(known.key.as_str());
+        set.push((
+            field.clone(),
+            key.expect("a normalised key is a field value"),
+        ));
+    }
+    set
+}
+
+/// The request that fetches a stored response anew behind a stale answer: it
+/// carries nothing of a client but what the key, and the form of what is
+/// stored, are made of. `None`: see [`Prepared::new`].
+pub(super) fn background(
+    plan: &Plan<'_>,
+    known: &Known<'_>,
+    encodings: Encodings,
+    form: &Form,
+    instance: &Instance,
+) -> Option<Request<Upload>> {
+    let mut request = Request::new(Upload::default());
+    *request.uri_mut() = Uri::try_from(plan.origin_target()).ok()?;
+    let headers = request.headers_mut();
+    form.apply(headers);
+    for (name, value) in fields(plan, known, Some(encodings)) {
+        headers.insert(name, value);
+    }
+    headers.append(header::VIA, instance.via(Version::HTTP_11).clone());
+    Some(request)
 }
 
 /// Who shares the origin's connections with others: a proxy that we trust and

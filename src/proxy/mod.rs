@@ -3,11 +3,13 @@
 mod allow;
 mod answer;
 mod body;
+mod cached;
 mod count;
 mod forward;
 mod framing;
 mod instance;
 mod interim;
+mod lookup;
 mod max_forwards;
 mod mistakes;
 mod record;
@@ -16,7 +18,7 @@ mod refusal;
 mod respond;
 mod rest;
 
-pub use body::{Body, Tail};
+pub use body::{Body, BodyError, Tail};
 pub use instance::Instance;
 pub use interim::Interim;
 pub use mistakes::Mistakes;
@@ -30,15 +32,17 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, Version};
 
 use self::answer::Answer;
+use self::cached::{Journey, Look, Passed};
 use self::count::Counting;
 use self::forward::{Errand, Prepared};
-use self::record::{Record, Seen};
+use self::record::{Known, Record, Seen};
 use self::reference::References;
 use self::rest::Rest;
 use crate::access::Decision;
+use crate::cache::Cache;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
-use crate::log::counters::WorkerCounters;
+use crate::log::counters::{CacheResult, WorkerCounters};
 use crate::origin::Origins;
 use crate::plan::{Arrival, Plan, Received, Reject};
 
@@ -48,7 +52,8 @@ pub struct Proxy {
     policy: Arc<ArcSwap<Snapshot>>,
     instance: Arc<Instance>,
     mistakes: Arc<Mistakes>,
-    origins: Origins,
+    cache: Option<Cache>,
+    origins: Rc<Origins>,
     references: References,
     journal: Rc<Journal>,
     counting: Rc<Counting>,
@@ -67,13 +72,22 @@ enum Next<'a> {
     Ask(Pin<Box<dyn Future<Output = Response<Body>> + 'a>>),
 }
 
+/// A request that may pass.
+struct Planned<'a> {
+    plan: Plan<'a>,
+    /// What the log or the cache has to know of it.
+    known: Option<Known<'a>>,
+}
+
 impl Proxy {
     /// A worker's proxy by whatever `policy` is in force; what happens is
-    /// written to `journal` and counted in `counters`.
+    /// written to `journal` and counted in `counters`. `None`: there is no
+    /// cache.
     pub fn new(
         policy: Arc<ArcSwap<Snapshot>>,
         instance: Arc<Instance>,
         mistakes: Arc<Mistakes>,
+        cache: Option<Cache>,
         origins: Origins,
         journal: Rc<Journal>,
         counters: Arc<WorkerCounters>,
@@ -83,7 +97,8 @@ impl Proxy {
             policy,
             instance,
             mistakes,
-            origins,
+            cache,
+            origins: Rc::new(origins),
             references: References::default(),
             journal,
         }
@@ -124,26 +139,64 @@ impl Proxy {
             record.rejected(&seen, framing::AMBIGUOUS);
             return Next::Answer(rest.drop_and_close(Answer::bad_framing(reference), record));
         }
-        match self.plan(&seen, &mut record) {
-            Err(answer) => Next::Answer(rest.answer(answer, record)),
-            Ok(_) if rest.exceeds(snapshot.server.max_body) => {
-                record.failed("http_request_error");
-                Next::Answer(rest.drop_and_close(Answer::too_large(reference), record))
-            }
-            Ok(mut prepared) => {
-                let request = prepared.request(received, rest.into_body());
-                let mut request = request.map(|body| body.counted(self.counting.received()));
-                if version == Version::HTTP_11 {
-                    interim.listen(&mut request, &self.instance);
+        let Planned { plan, known } = match self.plan(&seen, &mut record) {
+            Ok(planned) => planned,
+            Err(answer) => return Next::Answer(rest.answer(answer, record)),
+        };
+        if rest.exceeds(snapshot.server.max_body) {
+            record.failed("http_request_error");
+            return Next::Answer(rest.drop_and_close(Answer::too_large(reference), record));
+        }
+        let mut passed = self.passed(&seen, &plan, known.as_ref());
+        let query = self.query(&seen, &plan, known.as_ref(), rest.is_empty());
+        let mut wanted = None;
+        if let (Some(query), Some(known)) = (&query, &known) {
+            match query.look() {
+                Look::Stored(entry, freshness) => {
+                    let (query, stored) = ((query, known), (&entry, freshness));
+                    return Next::Answer(self.stored(&seen, &plan, query, stored, record));
                 }
-                let errand = Errand::new(prepared, request, record, reference);
-                Next::Ask(Box::pin(errand.run(&self.origins, &self.instance)))
+                Look::Nothing => {
+                    record.cached(CacheResult::Miss);
+                    return Next::Answer(rest.answer(Answer::not_stored(reference), record));
+                }
+                Look::Pass(reason) => passed = Some(Passed::new(reason)),
+                Look::Fetch(stale, reason) => {
+                    wanted = self
+                        .fetcher()
+                        .map(|fetcher| query.wanted(fetcher, stale, reason));
+                }
             }
         }
+        let encodings = query.map(|query| query.asked.encodings);
+        let prepared = Prepared::new(&seen, &plan, known.as_ref(), encodings, &self.instance);
+        let Some(mut prepared) = prepared else {
+            record.failed("http_request_error");
+            return Next::Answer(rest.answer(Answer::too_long(reference), record));
+        };
+        let settings = plan.route.cache;
+        let mut request = prepared.request(received, rest.into_body());
+        if version == Version::HTTP_11 {
+            interim.listen(&mut request, &self.instance);
+        }
+        Next::Ask(match wanted {
+            Some(wanted) => {
+                let journey = Journey::new(wanted, settings, prepared, request, record, reference);
+                Box::pin(journey.run())
+            }
+            None => {
+                if let Some(passed) = &passed {
+                    record.cached(passed.result());
+                }
+                let request = request.map(|body| body.counted(self.counting.received()));
+                let errand = Errand::new(prepared, passed, request, record, reference);
+                Box::pin(errand.run(&self.origins, &self.instance))
+            }
+        })
     }
 
-    /// What the origin is to be sent, or why it is not asked.
-    fn plan(&self, seen: &Seen<'_>, record: &mut Record) -> Result<Prepared, Answer> {
+    /// What is known of a request that may pass, or what it is answered.
+    fn plan<'a>(&self, seen: &Seen<'a>, record: &mut Record) -> Result<Planned<'a>, Answer> {
         let &Seen {
             snapshot,
             received,
@@ -171,9 +224,7 @@ impl Proxy {
             let allow = allow::of(plan.route);
             return Err(Answer::rejected(Reject::Asterisk, allow, reference));
         }
-        Prepared::new(seen, &plan, known, &self.instance).ok_or_else(|| {
-            record.failed("http_request_error");
-            Answer::too_long(reference)
-        })
+        let known = known.or_else(|| self.cache_of(&plan).map(|_| Known::of(&plan)));
+        Ok(Planned { plan, known })
     }
 }

@@ -10,6 +10,7 @@ use hyper::{HeaderMap, Method, StatusCode, Version};
 
 use super::count::Counting;
 use super::reference::Reference;
+use super::respond::Shape;
 use crate::access::{Decision, RuleIds};
 use crate::client::{Client, PeerAddr};
 use crate::config::Snapshot;
@@ -68,6 +69,21 @@ pub(super) struct Seen<'a> {
 pub(super) struct Known<'a> {
     pub(super) choice: Choice<'a>,
     pub(super) key: String,
+}
+
+impl<'a> Known<'a> {
+    /// Works it out.
+    pub(super) fn of(plan: &Plan<'a>) -> Self {
+        let choice = plan.choice();
+        let key = plan.cache_key(&choice);
+        Self { choice, key }
+    }
+
+    /// The key without its variant.
+    pub(super) fn url(&self) -> &str {
+        let variant = self.choice.variant.as_str().len();
+        &self.key[..self.key.len() - variant - 1]
+    }
 }
 
 impl Record {
@@ -165,9 +181,7 @@ impl Record {
         };
         self.would_deny = plan.judgement.would_deny;
         let line = self.line.as_mut()?;
-        let choice = plan.choice();
-        let key = plan.cache_key(&choice);
-        let known = Known { choice, key };
+        let known = Known::of(plan);
         let mut draft = line.journal.draft();
         seen.write_request(&mut draft, plan.target.scheme);
         seen.write_client(&mut draft, Some(&plan.client));
@@ -178,7 +192,6 @@ impl Record {
     }
 
     /// What the cache did, once that is known; the last word counts.
-    #[expect(dead_code, reason = "the step of the cache calls it")]
     pub(super) fn cached(&mut self, result: CacheResult) {
         self.cache = Some(result);
     }
@@ -255,6 +268,14 @@ impl Line {
 }
 
 impl Seen<'_> {
+    /// What the shape of its response depends on.
+    pub(super) fn shape(&self) -> Shape {
+        Shape {
+            head: self.received.method == Method::HEAD,
+            version: self.version,
+        }
+    }
+
     fn write_request(&self, draft: &mut Draft, scheme: Scheme) {
         draft.string("ref", Some(self.reference.as_bytes()));
         draft.number("generation", self.snapshot.generation);

@@ -12,13 +12,14 @@ use super::body::Body;
 use super::framing;
 use super::instance::Instance;
 use super::record::Record;
+use crate::cache::status::CacheStatus;
 use crate::config::{ResponseFields, Route};
 use crate::message::{cache_control, connection, vary};
 use crate::origin::{Download, OriginError};
 
 /// What the shape of a response depends on beside the origin.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct Shape {
     /// HEAD was asked.
     pub(super) head: bool,
     /// By which version.
@@ -28,7 +29,7 @@ pub(super) struct Asked {
 /// What becomes of a response on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Edit {
-    asked: Asked,
+    pub(super) shape: Shape,
     /// What the choice of an image format calls for.
     vary: Option<HeaderValue>,
     fields: Option<Arc<ResponseFields>>,
@@ -36,23 +37,18 @@ pub(super) struct Edit {
 }
 
 impl Edit {
-    pub(super) fn new(route: &Route, vary: Option<HeaderValue>, asked: Asked) -> Self {
+    pub(super) fn new(route: &Route, vary: Option<HeaderValue>, shape: Shape) -> Self {
         Self {
-            asked,
+            shape,
             vary,
             fields: route.response.clone(),
             private: route.private,
         }
     }
 
-    /// Whether a response with that status has a body (RFC 9112 section 6.3).
-    fn has_body(&self, status: StatusCode) -> bool {
-        !self.asked.head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-    }
-
     /// What must hold comes last: `Vary` is merged and `private` said whatever
     /// the configuration sets.
-    fn apply(&self, headers: &mut HeaderMap) {
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
         if let Some(fields) = &self.fields {
             for name in &fields.remove {
                 headers.remove(name);
@@ -70,41 +66,74 @@ impl Edit {
     }
 }
 
-/// The response, if its body can be passed on.
-///
-/// # Errors
-///
-/// [`OriginError::TransferCoding`].
-pub(super) fn check(
-    response: Response<Download>,
-    edit: &Edit,
-) -> Result<Response<Download>, OriginError> {
-    match framing::check(response.headers()) {
-        Err(_) if edit.has_body(response.status()) => {
+/// A response of the origin's, without what ends at this hop.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) head: Parts,
+    pub(super) body: Download,
+    /// It announces a body that it has not: its connection is out of step.
+    desynchronised: bool,
+}
+
+impl Taken {
+    /// Takes the response to a HEAD, or to another request.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginError::TransferCoding`].
+    pub(super) fn new(
+        response: Response<Download>,
+        head: bool,
+        instance: &Instance,
+    ) -> Result<Self, OriginError> {
+        let has_body = has_body(head, response.status());
+        if has_body && framing::check(response.headers()).is_err() {
             response.into_body().close();
-            Err(OriginError::TransferCoding)
+            return Err(OriginError::TransferCoding);
         }
-        Ok(()) | Err(_) => Ok(response),
+        let (mut head, body) = response.into_parts();
+        let desynchronised = framing::announces_too_much(head.status, &head.headers);
+        framing::settle(&mut head.headers);
+        pass_on(&mut head, instance);
+        Ok(Self {
+            head,
+            body,
+            desynchronised,
+        })
+    }
+
+    /// Whether it is what it says.
+    pub(super) fn is_sound(&self) -> bool {
+        !self.desynchronised
     }
 }
 
-/// Passes a response on that was checked.
+/// Whether a response with that status has a body (RFC 9112 section 6.3).
+fn has_body(to_head: bool, status: StatusCode) -> bool {
+    !to_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Passes a response on; `status` is what the cache says of it.
 pub(super) fn respond(
-    response: Response<Download>,
+    taken: Taken,
     edit: &Edit,
-    instance: &Instance,
+    status: Option<&CacheStatus>,
     mut record: Record,
 ) -> Response<Body> {
-    record.status(response.status());
-    let (mut head, body) = response.into_parts();
-    let desynchronised = framing::announces_too_much(head.status, &head.headers);
-    framing::settle(&mut head.headers);
-    pass_on(&mut head, instance);
+    let Taken {
+        mut head,
+        body,
+        desynchronised,
+    } = taken;
+    record.status(head.status);
+    if let Some(status) = status {
+        status.append_to(&mut head.headers);
+    }
     edit.apply(&mut head.headers);
-    if edit.has_body(head.status) && body.size_hint().exact().is_none() {
+    if has_body(edit.shape.head, head.status) && body.size_hint().exact().is_none() {
         // By HTTP/1.0 such a body ends with the connection; as a response by
         // HTTP/1.1, hyper would promise to keep it.
-        head.version = edit.asked.version;
+        head.version = edit.shape.version;
     }
     let body = match desynchronised {
         true => {

@@ -43,6 +43,11 @@ impl Rest {
         self.body.size_hint().lower() > max
     }
 
+    /// Whether there is no body.
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
     pub(super) fn into_body(self) -> Incoming {
         self.body
     }

@@ -28,6 +28,7 @@ use arc_swap::ArcSwap;
 
 use self::listen::Listeners;
 use self::worker::Shared;
+use crate::cache::Cache;
 use crate::config::Snapshot;
 use crate::log::access::Spool;
 use crate::log::counters::Counters;
@@ -54,6 +55,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     workers: Vec<JoinHandle<()>>,
     counters: Counters,
+    cache: Option<Cache>,
     stop: Stop,
 }
 
@@ -74,7 +76,10 @@ impl Server {
         } = listen::bind(&settings.listen, count)?;
         let stop = Stop::default();
         let counters = Counters::new(count);
+        let memory = policy.load().cache_memory;
+        let cache = (memory > 0).then(|| Cache::new(memory));
         let shared = Shared {
+            cache: cache.clone(),
             policy: Arc::clone(policy),
             instance: Arc::new(Instance::new().map_err(ServeError::Random)?),
             mistakes: Arc::new(Mistakes::default()),
@@ -91,6 +96,7 @@ impl Server {
                 addresses,
                 workers,
                 counters,
+                cache,
                 stop,
             }),
             Err(error) => {
@@ -108,6 +114,11 @@ impl Server {
     /// What its workers count.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What its workers store and answer from; `None`: `cache.memory` is 0.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
     }
 
     /// How it is told to stop, from anywhere.

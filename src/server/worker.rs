@@ -23,6 +23,7 @@ use super::seldom::Seldom;
 use super::stop::Stop;
 use super::table::Table;
 use super::{connection, farewell, listen};
+use crate::cache::Cache;
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
@@ -36,12 +37,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// handshake, once nobody may begin one any more.
 const LAST_CALL: Duration = Duration::from_millis(200);
 
-/// What all workers share; nothing of it is written on the request path.
+/// What all workers share; but for the cache, nothing of it is written on the
+/// request path.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) policy: Arc<ArcSwap<Snapshot>>,
     pub(super) instance: Arc<Instance>,
     pub(super) mistakes: Arc<Mistakes>,
+    /// `None`: `cache.memory` is 0.
+    pub(super) cache: Option<Cache>,
     pub(super) limits: Arc<Limits>,
     pub(super) spool: Spool,
     pub(super) counters: Counters,
@@ -107,6 +111,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
                 shared.policy,
                 shared.instance,
                 shared.mistakes,
+                shared.cache,
                 origins,
                 journal,
                 Arc::clone(&counters),

@@ -136,17 +136,18 @@ impl Store {
     }
 
     /// Stores `new` in the place of `old`, which it was before it was
-    /// validated; `None`: `old` is no longer there, and neither is `new`.
-    pub fn replace(&self, hash: u64, old: &Arc<Entry>, new: Entry) -> Option<Arc<Entry>> {
-        let new = Arc::new(new);
-        self.count_in(&new);
-        let replaced = self.shard(hash).replace(hash, old, &new);
-        let Some(gone) = replaced else {
-            self.count_out(std::slice::from_ref(&new));
-            return None;
-        };
+    /// validated. `false`: `old` is no longer there, and neither is `new`.
+    pub fn replace(&self, hash: u64, old: &Arc<Entry>, new: &Arc<Entry>) -> bool {
+        self.count_in(new);
+        let replaced = self.shard(hash).replace(hash, old, new);
+        self.count_out(replaced.as_deref().unwrap_or(std::slice::from_ref(new)));
+        replaced.is_some()
+    }
+
+    /// Removes `old`, if it is still there.
+    pub fn forget(&self, hash: u64, old: &Arc<Entry>) {
+        let gone = self.shard(hash).forget(hash, old);
         self.count_out(&gone);
-        Some(new)
     }
 
     /// Removes all variants and forms of `key`, and says how many.

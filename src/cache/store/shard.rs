@@ -102,6 +102,15 @@ impl Shard {
         self.write().grow(chunk);
     }
 
+    /// Takes `old` out.
+    pub(super) fn forget(&self, hash: u64, old: &Arc<Entry>) -> Gone {
+        let mut table = self.write();
+        let at = table.position(hash, old);
+        let gone = at.and_then(|at| table.remove(at)).into_iter().collect();
+        self.after_removal(table);
+        gone
+    }
+
     /// Takes all entries of `key` out.
     pub(super) fn remove(&self, hash: u64, key: Key<'_>) -> Gone {
         let mut table = self.write();

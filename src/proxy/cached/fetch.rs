@@ -1,0 +1,401 @@
+//! Fetching what the cache has not, or not fresh.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Body as _;
+use hyper::{Request, StatusCode};
+use tokio::task::spawn_local;
+
+use super::asker::Asker;
+use crate::cache::Cache;
+use crate::cache::clock::Moment;
+use crate::cache::directives::RequestDirectives;
+use crate::cache::entry::{Entry, Head};
+use crate::cache::fill::{Failure, Fill, FillReader, Grown, Opened, Verdict};
+use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
+use crate::cache::settings::CacheSettings;
+use crate::cache::storable::assess;
+use crate::cache::validation::{add_conditions, freshen};
+use crate::log::counters::FillEnd;
+use crate::origin::{Asking, ClientGroup, Download, OriginError, OriginSettings, Origins, Upload};
+use crate::proxy::count::Counting;
+use crate::proxy::instance::Instance;
+use crate::proxy::respond::Taken;
+
+/// What a fetch needs beside its request.
+#[derive(Clone, Debug)]
+pub(in crate::proxy) struct Fetcher {
+    pub(in crate::proxy) cache: Cache,
+    pub(in crate::proxy) origins: Rc<Origins>,
+    pub(in crate::proxy) instance: Arc<Instance>,
+    pub(in crate::proxy) counting: Rc<Counting>,
+}
+
+/// A fetch: the request is for the origin, without what is only its client's.
+#[derive(Debug)]
+pub(in crate::proxy) struct Fetch {
+    pub(in crate::proxy) fill: Arc<Fill>,
+    /// As whose answer it is judged.
+    pub(in crate::proxy) asker: Asker,
+    /// What may be validated.
+    pub(in crate::proxy) stale: Option<Arc<Entry>>,
+    pub(in crate::proxy) settings: CacheSettings,
+    pub(in crate::proxy) origin: Arc<OriginSettings>,
+    pub(in crate::proxy) client: Option<ClientGroup>,
+    pub(in crate::proxy) stall_timeout: Duration,
+    pub(in crate::proxy) request: Request<Upload>,
+}
+
+/// What became of it, as its client sees it.
+#[derive(Debug)]
+pub(in crate::proxy) enum Fetched {
+    /// It can be read from the fill, by whoever holds this place among its
+    /// readers.
+    Open(Arc<Opened>, FillReader),
+    /// What was stored is still good.
+    Validated(Arc<Entry>),
+    /// It is for this client only, for that reason.
+    Response(Box<Taken>, &'static str),
+    /// There is none.
+    Failed(OriginError),
+}
+
+/// A fill that nobody else will end. Whoever waits for it must never wait in
+/// vain: neither when the task that fetches it is dropped, nor in a panic.
+struct Unfinished<'a> {
+    cache: &'a Cache,
+    fill: &'a Arc<Fill>,
+    over: bool,
+}
+
+impl Unfinished<'_> {
+    fn end(mut self, verdict: Verdict) {
+        self.over = true;
+        self.cache.abandon(self.fill, verdict);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.cache.abandon(self.fill, Verdict::Alone);
+        }
+    }
+}
+
+impl Fetcher {
+    /// Asks the origin, and stores what it answers if that may be. With it
+    /// how long the origin took for its response head.
+    pub(in crate::proxy) async fn fetch(self, fetch: Fetch) -> (Fetched, Duration) {
+        self.counting.cache().begun.add(1);
+        let asked = Instant::now();
+        let cache = self.cache.clone();
+        let fill = Arc::clone(&fetch.fill);
+        let unfinished = Unfinished {
+            cache: &cache,
+            fill: &fill,
+            over: false,
+        };
+        let (reply, requested) = self.ask(&fetch).await;
+        let took = asked.elapsed();
+        let fetched = match reply {
+            Err(error) => {
+                unfinished.end(failure(&error));
+                self.ended(FillEnd::Failed);
+                Fetched::Failed(error)
+            }
+            Ok(reply) => self.settle(fetch, reply, requested, unfinished),
+        };
+        (fetched, took)
+    }
+
+    /// Validates, or fetches anew where that came to nothing.
+    async fn ask(&self, fetch: &Fetch) -> (Result<Reply, OriginError>, Moment) {
+        let mut stale = fetch.stale.as_ref();
+        loop {
+            let mut request = copy_head(&fetch.request);
+            let conditional = stale
+                .is_some_and(|stale| add_conditions(&stale.head.headers, request.headers_mut()));
+            let requested = self.cache.moment();
+            let taken = match self.send(fetch, request).await {
+                Ok(taken) => taken,
+                Err(error) => return (Err(error), requested),
+            };
+            let Some(stale) = stale.take().filter(|_| conditional && is_304(&taken)) else {
+                return (Ok(Reply::Response(taken)), requested);
+            };
+            if let Some(head) = self.freshened(fetch, stale, &taken, requested) {
+                return (
+                    Ok(Reply::Validated(Arc::clone(stale), Box::new(head))),
+                    requested,
+                );
+            }
+            // It is about something else than what is stored.
+        }
+    }
+
+    async fn send(&self, fetch: &Fetch, request: Request<Upload>) -> Result<Taken, OriginError> {
+        let asking = Asking {
+            settings: &fetch.origin,
+            client: fetch.client,
+            stall_timeout: fetch.stall_timeout,
+        };
+        let response = self.origins.send(asking, request).await?;
+        Taken::new(response, false, &self.instance)
+    }
+
+    fn freshened(
+        &self,
+        fetch: &Fetch,
+        stale: &Entry,
+        taken: &Taken,
+        requested: Moment,
+    ) -> Option<Head> {
+        let asked = fetch.asker.asked();
+        let now = self.cache.now();
+        let headers = &taken.head.headers;
+        freshen(
+            &stale.head,
+            headers,
+            &asked,
+            &fetch.settings,
+            requested,
+            now,
+        )
+    }
+
+    fn settle(
+        self,
+        fetch: Fetch,
+        reply: Reply,
+        requested: Moment,
+        unfinished: Unfinished<'_>,
+    ) -> Fetched {
+        let taken = match reply {
+            Reply::Validated(old, head) => return self.validated(&old, *head, unfinished),
+            Reply::Response(taken) => taken,
+        };
+        let head = match self.judge(&fetch, &taken, requested) {
+            Ok(head) => head,
+            Err(alone) => {
+                unfinished.end(alone.verdict);
+                self.ended(alone.end);
+                if alone.is_lasting {
+                    self.cache.set_alone(&fetch.fill, true);
+                }
+                return Fetched::Response(Box::new(taken), alone.why);
+            }
+        };
+        let is_shared = reuse(
+            &head.policy,
+            &RequestDirectives::default(),
+            self.cache.moment(),
+        ) != Reuse::Validate;
+        if head.variant != fetch.asker.asked().variant {
+            self.counting.cache().unkept.add(1);
+        }
+        let length = taken.body.size_hint().exact();
+        let opened = Opened { head, length };
+        let max = fetch.settings.max_object;
+        let Some(opened) = fetch.fill.open(opened, self.cache.store(), max) else {
+            unfinished.end(Verdict::Alone);
+            self.ended(FillEnd::NoRoom);
+            return Fetched::Response(Box::new(taken), "memory");
+        };
+        let mut unfinished = unfinished;
+        unfinished.over = true;
+        self.cache.set_alone(&fetch.fill, !is_shared);
+        let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
+        Pump::start(self, fetch.fill, taken.body);
+        Fetched::Open(opened, place)
+    }
+
+    fn validated(&self, old: &Arc<Entry>, head: Head, unfinished: Unfinished<'_>) -> Fetched {
+        let fill = unfinished.fill;
+        self.ended(FillEnd::Validated);
+        match self.cache.validated(fill, old, head) {
+            Some(entry) => {
+                let mut unfinished = unfinished;
+                unfinished.over = true;
+                Fetched::Validated(entry)
+            }
+            // No room for its new head: what is known is good.
+            None => {
+                unfinished.end(Verdict::Alone);
+                Fetched::Validated(Arc::clone(old))
+            }
+        }
+    }
+
+    fn ended(&self, end: FillEnd) {
+        self.counting.cache().fill_ended(end);
+    }
+
+    /// The head as it is stored, or why it is not.
+    fn judge(&self, fetch: &Fetch, taken: &Taken, requested: Moment) -> Result<Head, Alone> {
+        let status = taken.head.status;
+        let now = self.cache.now();
+        if let Some(stale) = &fetch.stale
+            && is_failure(status)
+            && may_serve_on_error(
+                &stale.head.policy,
+                &RequestDirectives::default(),
+                now.moment,
+            )
+        {
+            return Err(Alone {
+                verdict: Verdict::Error,
+                why: "error",
+                end: FillEnd::Failed,
+                is_lasting: false,
+            });
+        }
+        if !taken.is_sound() {
+            return Err(Alone::new("framing"));
+        }
+        let (asked, headers) = (fetch.asker.asked(), &taken.head.headers);
+        let head = assess(&asked, status, headers, &fetch.settings, requested, now);
+        let head = head.map_err(|why| {
+            if !why.is_of_request()
+                && let Some(stale) = &fetch.stale
+            {
+                self.cache.forget(&fetch.fill, stale);
+            }
+            Alone {
+                is_lasting: !why.is_of_request(),
+                ..Alone::new(why.as_str())
+            }
+        })?;
+        match taken.body.size_hint().lower() > fetch.settings.max_object {
+            true => Err(Alone {
+                end: FillEnd::TooLarge,
+                ..Alone::new("size")
+            }),
+            false => Ok(head),
+        }
+    }
+}
+
+/// What the origin answered.
+enum Reply {
+    Response(Taken),
+    Validated(Arc<Entry>, Box<Head>),
+}
+
+/// Why a response is not shared.
+struct Alone {
+    verdict: Verdict,
+    why: &'static str,
+    end: FillEnd,
+    /// The next one is likely to be the same.
+    is_lasting: bool,
+}
+
+impl Alone {
+    fn new(why: &'static str) -> Self {
+        Self {
+            verdict: Verdict::Alone,
+            why,
+            end: FillEnd::Unstorable,
+            is_lasting: true,
+        }
+    }
+}
+
+fn is_304(taken: &Taken) -> bool {
+    taken.head.status == StatusCode::NOT_MODIFIED
+}
+
+/// The statuses for which RFC 5861 section 4 lets a stale response stand in.
+pub(super) fn is_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+/// What those who waited are told. That this client may not have a
+/// connection says nothing about theirs.
+fn failure(error: &OriginError) -> Verdict {
+    match error {
+        OriginError::NoConnectionFree => Verdict::Alone,
+        _ => Verdict::Failed(Failure {
+            status: error.status(),
+            error: error.as_str(),
+        }),
+    }
+}
+
+fn copy_head(request: &Request<Upload>) -> Request<Upload> {
+    let mut copy = Request::new(Upload::default());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    copy
+}
+
+/// Brings a body into its fill.
+struct Pump {
+    fetcher: Fetcher,
+    fill: Arc<Fill>,
+    body: Download,
+    over: bool,
+}
+
+impl Pump {
+    fn start(fetcher: Fetcher, fill: Arc<Fill>, body: Download) {
+        let pump = Self {
+            fetcher,
+            fill,
+            body,
+            over: false,
+        };
+        spawn_local(pump.run());
+    }
+
+    async fn run(mut self) {
+        loop {
+            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
+            match frame {
+                None => break self.finish(),
+                Some(Err(error)) => break self.cut(error.as_str()),
+                Some(Ok(frame)) => {
+                    let Ok(bytes) = frame.into_data() else {
+                        continue;
+                    };
+                    if self.fill.push(bytes) == Grown::PassedOn && !self.go_on().await {
+                        break self.cut("connection_terminated");
+                    }
+                }
+            }
+        }
+    }
+
+    /// A body that is too long to be stored goes on as fast as it is read.
+    async fn go_on(&self) -> bool {
+        self.fetcher.cache.set_alone(&self.fill, true);
+        self.fill.wanted().await
+    }
+
+    fn finish(&mut self) {
+        self.over = true;
+        let end = self.fetcher.cache.finish(&self.fill);
+        self.fetcher.ended(end);
+    }
+
+    fn cut(&mut self, why: &'static str) {
+        self.over = true;
+        self.fetcher.cache.cut(&self.fill, why);
+        self.fetcher.ended(FillEnd::Failed);
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        if !self.over {
+            self.fetcher.cache.cut(&self.fill, "proxy_internal_error");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! A request that has to wait for what the cache has not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{Request, Response, StatusCode};
+use tokio::task::spawn_local;
+
+use super::answer::{Answered, answer};
+use super::asker::Asker;
+use super::fetch::{Fetch, Fetched, Fetcher, is_failure};
+use super::reading::Source;
+use crate::cache::clock::Moment;
+use crate::cache::collapse::{Begin, Begun};
+use crate::cache::conditional::CONDITIONAL;
+use crate::cache::entry::{Entry, Key};
+use crate::cache::fill::{Fill, Opened, Verdict};
+use crate::cache::policy::Policy;
+use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
+use crate::cache::settings::CacheSettings;
+use crate::cache::status::{CacheStatus, Reason};
+use crate::log::counters::CacheResult;
+use crate::origin::{ClientGroup, OriginSettings, Upload};
+use crate::proxy::answer::Answer;
+use crate::proxy::body::Body;
+use crate::proxy::forward::Prepared;
+use crate::proxy::record::Record;
+use crate::proxy::reference::Reference;
+use crate::proxy::respond::{Edit, Taken, respond};
+
+/// What is under way for a client that asked for `no-cache` is fresh enough
+/// if it was begun so many milliseconds ago (section 9).
+const RECENT: u64 = 1000;
+
+/// What a request waits for.
+#[derive(Debug)]
+pub(in crate::proxy) struct Wanted {
+    pub(super) fetcher: Fetcher,
+    pub(super) hash: u64,
+    pub(super) url: Box<str>,
+    pub(super) asker: Asker,
+    pub(super) stale: Option<Arc<Entry>>,
+    pub(super) reason: Reason,
+}
+
+/// A request that has to wait for what the cache has not.
+#[derive(Debug)]
+pub(in crate::proxy) struct Journey {
+    wanted: Wanted,
+    settings: CacheSettings,
+    origin: Arc<OriginSettings>,
+    client: Option<ClientGroup>,
+    stall_timeout: Duration,
+    edit: Edit,
+    request: Request<Upload>,
+    record: Record,
+    reference: Reference,
+}
+
+/// Whose request it is that goes to the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// Others wait for it too, and it outlives its client.
+    Everyones,
+    /// Only this client's.
+    Own,
+}
+
+impl Journey {
+    /// A request for `wanted`, prepared for the origin.
+    pub(in crate::proxy) fn new(
+        wanted: Wanted,
+        settings: CacheSettings,
+        prepared: Prepared,
+        mut request: Request<Upload>,
+        record: Record,
+        reference: Reference,
+    ) -> Self {
+        // What is stored is the whole of it, whatever its client lacks.
+        for name in &CONDITIONAL {
+            request.headers_mut().remove(name);
+        }
+        Self {
+            wanted,
+            settings,
+            origin: prepared.settings,
+            client: prepared.client,
+            stall_timeout: prepared.stall_timeout,
+            edit: prepared.edit,
+            request,
+            record,
+            reference,
+        }
+    }
+
+    /// Joins whoever fetches it already, or fetches it.
+    pub(in crate::proxy) async fn run(self) -> Response<Body> {
+        let whose = match self.wanted.asker.is_private() {
+            true => Whose::Own,
+            false => Whose::Everyones,
+        };
+        match self.begin(whose, true) {
+            Begun::Join(fill) => self.follow(fill).await,
+            Begun::Lead(fill) => match self.stored_meanwhile() {
+                Some(entry) => {
+                    self.wanted
+                        .fetcher
+                        .cache
+                        .abandon(&fill, Verdict::Validated(Arc::clone(&entry)));
+                    self.join_stored(&entry)
+                }
+                None => self.lead(fill, whose).await,
+            },
+        }
+    }
+
+    fn begin(&self, whose: Whose, may_join: bool) -> Begun {
+        let now = self.wanted.fetcher.cache.moment();
+        let since = match self.wanted.asker.directives.no_cache {
+            true => Moment(now.0.saturating_sub(RECENT)),
+            false => Moment::default(),
+        };
+        self.wanted.fetcher.cache.begin(&Begin {
+            hash: self.wanted.hash,
+            key: self.key(),
+            asked: self.wanted.asker.asked(),
+            others: self.wanted.reason == Reason::VaryMiss,
+            may_join,
+            is_shared: whose == Whose::Everyones,
+            since,
+            now,
+        })
+    }
+
+    fn key(&self) -> Key<'_> {
+        Key {
+            url: &self.wanted.url,
+            origin: &self.origin.url.text,
+        }
+    }
+
+    /// A fill may have ended after this request looked for what is stored.
+    fn stored_meanwhile(&self) -> Option<Arc<Entry>> {
+        let asked = self.wanted.asker.asked();
+        let found = self
+            .wanted
+            .fetcher
+            .cache
+            .find(self.wanted.hash, self.key(), &asked);
+        found.entry.filter(|entry| self.may_use(&entry.head.policy))
+    }
+
+    fn may_use(&self, policy: &Policy) -> bool {
+        let now = self.wanted.fetcher.cache.moment();
+        reuse(policy, &self.wanted.asker.directives, now) != Reuse::Validate
+    }
+
+    async fn lead(mut self, fill: Arc<Fill>, whose: Whose) -> Response<Body> {
+        let fetch = Fetch {
+            fill: Arc::clone(&fill),
+            asker: self.wanted.asker.clone(),
+            stale: self.wanted.stale.clone(),
+            settings: self.settings,
+            origin: Arc::clone(&self.origin),
+            client: self.client,
+            stall_timeout: self.stall_timeout,
+            request: std::mem::take(&mut self.request),
+        };
+        let fetching = self.wanted.fetcher.clone().fetch(fetch);
+        let (fetched, took) = match whose {
+            Whose::Own => fetching.await,
+            Whose::Everyones => match spawn_local(fetching).await {
+                Ok(fetched) => fetched,
+                // A panic costs this connection, as any other does.
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            },
+        };
+        self.record.origin_took(took);
+        self.fetched(fill, fetched)
+    }
+
+    fn fetched(mut self, fill: Arc<Fill>, fetched: Fetched) -> Response<Body> {
+        match fetched {
+            Fetched::Open(opened, _place) => {
+                self.record.cached(CacheResult::Miss);
+                let status = CacheStatus {
+                    stored: true,
+                    ..CacheStatus::forwarded(self.wanted.reason)
+                };
+                self.answer_open(&opened, fill, status)
+            }
+            Fetched::Validated(entry) => {
+                self.record.cached(CacheResult::Revalidated);
+                let status = CacheStatus {
+                    fwd_status: Some(304),
+                    stored: true,
+                    ..CacheStatus::forwarded(self.wanted.reason)
+                };
+                self.answer_stored(&entry, status)
+            }
+            Fetched::Response(taken, why) => {
+                let status = taken.head.status;
+                match self.usable_on_error() {
+                    Some(stale) if is_failure(status) => {
+                        self.on_error(&stale, Some(status.as_u16()), None)
+                    }
+                    _ => self.pass_on(*taken, why),
+                }
+            }
+            Fetched::Failed(error) => {
+                self.record.failed(error.as_str());
+                match self.usable_on_error() {
+                    Some(stale) => self.on_error(&stale, None, Some(error.as_str())),
+                    None => self.fail(error.status(), error.as_str()),
+                }
+            }
+        }
+    }
+
+    async fn follow(mut self, fill: Arc<Fill>) -> Response<Body> {
+        let asked = self.wanted.asker.asked();
+        match fill.verdict().await {
+            Verdict::Open(opened) if opened.fits(&asked) && self.may_use(&opened.head.policy) => {
+                self.record.cached(CacheResult::Joined);
+                let status = self.collapsed();
+                self.answer_open(&opened, fill, status)
+            }
+            Verdict::Validated(entry)
+                if entry.head.fits(&asked) && self.may_use(&entry.head.policy) =>
+            {
+                self.join_stored(&entry)
+            }
+            Verdict::Failed(failure) => {
+                self.record.failed(failure.error);
+                match self.usable_on_error() {
+                    Some(stale) => self.on_error(&stale, None, Some(failure.error)),
+                    None => self.fail(failure.status, failure.error),
+                }
+            }
+            Verdict::Error if let Some(stale) = self.usable_on_error() => {
+                self.on_error(&stale, None, None)
+            }
+            Verdict::Open(_) | Verdict::Validated(_) | Verdict::Alone | Verdict::Error => {
+                self.go_alone().await
+            }
+        }
+    }
+
+    /// What the others get is not for this client.
+    async fn go_alone(self) -> Response<Body> {
+        match self.begin(Whose::Own, false) {
+            Begun::Lead(fill) | Begun::Join(fill) => self.lead(fill, Whose::Own).await,
+        }
+    }
+
+    fn join_stored(mut self, entry: &Arc<Entry>) -> Response<Body> {
+        self.record.cached(CacheResult::Joined);
+        let status = self.collapsed();
+        self.answer_stored(entry, status)
+    }
+
+    fn collapsed(&self) -> CacheStatus {
+        CacheStatus {
+            collapsed: true,
+            ..CacheStatus::forwarded(self.wanted.reason)
+        }
+    }
+
+    /// The stale response, if it may stand in for an error.
+    fn usable_on_error(&self) -> Option<Arc<Entry>> {
+        let now = self.wanted.fetcher.cache.moment();
+        let usable = |stale: &&Arc<Entry>| {
+            may_serve_on_error(&stale.head.policy, &self.wanted.asker.directives, now)
+        };
+        self.wanted.stale.as_ref().filter(usable).cloned()
+    }
+
+    fn on_error(
+        mut self,
+        stale: &Arc<Entry>,
+        fwd_status: Option<u16>,
+        detail: Option<&'static str>,
+    ) -> Response<Body> {
+        self.record.cached(CacheResult::Stale);
+        let status = CacheStatus {
+            fwd_status,
+            detail,
+            ..CacheStatus::forwarded(self.wanted.reason)
+        };
+        self.answer_stored(stale, status)
+    }
+
+    fn answer_stored(self, entry: &Entry, status: CacheStatus) -> Response<Body> {
+        let answered = Answered {
+            head: &entry.head,
+            source: Source::Stored(Arc::clone(&entry.body)),
+            length: Some(entry.body.length()),
+            secret: self.wanted.hash,
+        };
+        let now = self.wanted.fetcher.cache.moment();
+        answer(
+            &self.wanted.asker.asked(),
+            answered,
+            now,
+            status,
+            &self.edit,
+            self.record,
+        )
+    }
+
+    fn answer_open(self, opened: &Opened, fill: Arc<Fill>, status: CacheStatus) -> Response<Body> {
+        let answered = Answered {
+            head: &opened.head,
+            source: Source::Fill(fill),
+            length: opened.length,
+            secret: self.wanted.hash,
+        };
+        let now = self.wanted.fetcher.cache.moment();
+        answer(
+            &self.wanted.asker.asked(),
+            answered,
+            now,
+            status,
+            &self.edit,
+            self.record,
+        )
+    }
+
+    fn pass_on(mut self, taken: Taken, why: &'static str) -> Response<Body> {
+        self.record.cached(CacheResult::Miss);
+        let status = CacheStatus {
+            detail: Some(why),
+            ..CacheStatus::forwarded(self.wanted.reason)
+        };
+        respond(taken, &self.edit, Some(&status), self.record)
+    }
+
+    fn fail(mut self, made: StatusCode, error: &'static str) -> Response<Body> {
+        self.record.cached(CacheResult::Miss);
+        let status = CacheStatus {
+            detail: Some(error),
+            ..CacheStatus::forwarded(self.wanted.reason)
+        };
+        let answer = Answer::failed(made, self.reference);
+        let mut response = answer.into_response(self.record);
+        status.append_to(response.headers_mut());
+        response
+    }
+}

@@ -1,0 +1,205 @@
+//! What the cache makes of a request (section 9).
+
+mod answer;
+mod asker;
+mod fetch;
+mod journey;
+mod passed;
+mod reading;
+
+pub(super) use fetch::{Fetch, Fetcher};
+pub(super) use journey::{Journey, Wanted};
+pub(super) use passed::{Passed, Unsafe};
+pub(super) use reading::Reading;
+
+use std::sync::Arc;
+
+use hyper::{HeaderMap, Method, Response};
+
+use self::answer::{Answered, answer};
+use self::asker::Asker;
+use self::reading::Source;
+use super::body::Body;
+use super::record::{Known, Record};
+use super::respond::Edit;
+use crate::cache::Cache;
+use crate::cache::asked::{Asked, Covered};
+use crate::cache::clock::Moment;
+use crate::cache::conditional::passes_on;
+use crate::cache::directives::RequestDirectives;
+use crate::cache::encoding::Encodings;
+use crate::cache::entry::{Entry, Key};
+use crate::cache::reuse::{Reuse, reuse};
+use crate::cache::status::{CacheStatus, Reason};
+use crate::log::counters::CacheResult;
+use crate::plan::{Plan, Received};
+
+/// A request at the cache.
+#[derive(Clone, Debug)]
+pub(super) struct Query<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) hash: u64,
+    pub(super) key: Key<'a>,
+    pub(super) asked: Asked<'a>,
+    pub(super) directives: RequestDirectives,
+    pub(super) now: Moment,
+}
+
+/// What the cache says to a request.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// It goes to the origin as it is, and nothing of it is stored.
+    Pass(Reason),
+    /// It is answered by what is stored; `Stale`, and whether it is fetched
+    /// anew behind it.
+    Stored(Arc<Entry>, Freshness),
+    /// It wants only what is stored, and that is not there.
+    Nothing,
+    /// It has to be fetched, or validated, for that reason.
+    Fetch(Option<Arc<Entry>>, Reason),
+}
+
+/// How fresh an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Fresh,
+    Stale,
+    /// Stale, and to be fetched anew behind the answer.
+    Refreshed,
+}
+
+impl<'a> Query<'a> {
+    /// The question that a request without a body asks; `known` holds its
+    /// key. `None`: the cache answers no such method.
+    pub(super) fn new(
+        cache: &'a Cache,
+        plan: &'a Plan<'a>,
+        known: &'a Known<'a>,
+        received: &'a Received,
+    ) -> Option<Self> {
+        if !matches!(received.method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let key = Key {
+            url: known.url(),
+            origin: &plan.route.origin.url.text,
+        };
+        let vary = known.choice.vary.map(|vary| vary.as_bytes());
+        let headers = &received.headers;
+        Some(Self {
+            cache,
+            hash: cache.hash(key),
+            key,
+            asked: Asked {
+                method: &received.method,
+                headers,
+                encodings: Encodings::of(headers),
+                has_query: key.url.contains('?'),
+                variant: known.choice.variant,
+                covered: Covered {
+                    accept: vary.is_some(),
+                    user_agent: vary.is_some_and(|vary| vary != b"Accept"),
+                },
+                extension: plan.target.path.extension(),
+            },
+            directives: RequestDirectives::of(headers),
+            now: cache.moment(),
+        })
+    }
+
+    /// What is stored, or what else is to be done.
+    pub(super) fn look(&self) -> Look {
+        let found = self.cache.find(self.hash, self.key, &self.asked);
+        let stale = match found.entry {
+            None if self.directives.only_if_cached => return Look::Nothing,
+            None => return self.miss(found.known),
+            Some(entry) => entry,
+        };
+        match reuse(&stale.head.policy, &self.directives, self.now) {
+            Reuse::Fresh => Look::Stored(stale, Freshness::Fresh),
+            Reuse::Stale => Look::Stored(stale, Freshness::Stale),
+            Reuse::StaleWhileRevalidate => Look::Stored(stale, Freshness::Refreshed),
+            Reuse::Validate if self.directives.only_if_cached => Look::Nothing,
+            Reuse::Validate if self.passes_on() => Look::Pass(Reason::Partial),
+            Reuse::Validate => {
+                let fresh = stale.head.policy.ttl(self.now) > 0;
+                let why = if fresh {
+                    Reason::Request
+                } else {
+                    Reason::Stale
+                };
+                Look::Fetch(Some(stale), why)
+            }
+        }
+    }
+
+    fn miss(&self, known: bool) -> Look {
+        let why = if known {
+            Reason::VaryMiss
+        } else {
+            Reason::UriMiss
+        };
+        match self.passes_on() {
+            true => Look::Pass(why),
+            false => Look::Fetch(None, why),
+        }
+    }
+
+    /// A HEAD, and what asks for a part or on a condition that only the
+    /// origin can judge, fills nothing.
+    fn passes_on(&self) -> bool {
+        self.asked.is_head() || passes_on(self.asked.headers)
+    }
+
+    /// What it takes to wait for what is not there.
+    pub(super) fn wanted(
+        &self,
+        fetcher: Fetcher,
+        stale: Option<Arc<Entry>>,
+        reason: Reason,
+    ) -> Wanted {
+        Wanted {
+            fetcher,
+            hash: self.hash,
+            url: self.key.url.into(),
+            asker: Asker::new(&self.asked, self.asked.headers.clone(), self.directives),
+            stale,
+            reason,
+        }
+    }
+
+    /// The one who asks for the same behind a stale answer, by a request with
+    /// those fields.
+    pub(super) fn refresher(&self, headers: &HeaderMap) -> Asker {
+        Asker::new(&self.asked, headers.clone(), RequestDirectives::default())
+    }
+
+    /// Answers with a stored response.
+    pub(super) fn answer(
+        &self,
+        entry: &Arc<Entry>,
+        freshness: Freshness,
+        edit: &Edit,
+        mut record: Record,
+    ) -> Response<Body> {
+        record.cached(match freshness {
+            Freshness::Fresh => CacheResult::Hit,
+            Freshness::Stale | Freshness::Refreshed => CacheResult::Stale,
+        });
+        let ttl = entry.head.policy.ttl(self.now).div_euclid(1000);
+        let answered = Answered {
+            head: &entry.head,
+            source: Source::Stored(Arc::clone(&entry.body)),
+            length: Some(entry.body.length()),
+            secret: self.hash,
+        };
+        answer(
+            &self.asked,
+            answered,
+            self.now,
+            CacheStatus::hit(ttl),
+            edit,
+            record,
+        )
+    }
+}
