@@ -136,7 +136,7 @@ impl Fills {
     pub(super) fn set_alone(&self, hash: u64, alone: bool, now: Moment) {
         let mark = &self.alone[hash as usize % MARKS];
         if alone {
-            mark.store(upper(hash) | (now.0 + ALONE) / 1000, Ordering::Relaxed);
+            mark.store(upper(hash) | ((now.0 + ALONE) / 1000), Ordering::Relaxed);
         } else if mark.load(Ordering::Relaxed) & UPPER == upper(hash) {
             mark.store(0, Ordering::Relaxed);
         }

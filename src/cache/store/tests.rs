@@ -136,13 +136,14 @@ fn a_validated_entry_takes_the_place_of_the_one_it_was() {
         let body = Arc::clone(&old.body);
         entry(&store, "http://a/", old.head.clone(), body).unwrap()
     };
-    let new = store.replace(hash, &old, fresh(&old)).unwrap();
-    assert!(store.replace(hash, &old, fresh(&old)).is_none());
+    let new = Arc::new(fresh(&old));
+    assert!(store.replace(hash, &old, &new));
+    assert!(!store.replace(hash, &old, &Arc::new(fresh(&old))));
     drop(old);
     assert_eq!(store.budget().taken(), taken);
     assert_eq!(store.stats().bytes, new.room());
     store.remove(key("http://a/"));
-    assert!(store.replace(hash, &new, fresh(&new)).is_none());
+    assert!(!store.replace(hash, &new, &Arc::new(fresh(&new))));
     drop(new);
     assert_eq!(store.stats().bytes, 0);
 }
