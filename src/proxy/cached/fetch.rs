@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Body as _;
-use hyper::{Request, StatusCode};
+use hyper::header::AGE;
+use hyper::{HeaderMap, Request, StatusCode};
 use tokio::task::spawn_local;
 
 use super::asker::Asker;
@@ -54,8 +55,8 @@ pub(in crate::proxy) struct Fetch {
 #[derive(Debug)]
 pub(in crate::proxy) enum Fetched {
     /// It can be read from the fill, by whoever holds this place among its
-    /// readers.
-    Open(Arc<Opened>, FillReader),
+    /// readers. The fields are for its own client alone, and not stored.
+    Open(Arc<Opened>, FillReader, Box<HeaderMap>),
     /// What was stored is still good.
     Validated(Arc<Entry>),
     /// It is for this client only, for that reason.
@@ -210,8 +211,9 @@ impl Fetcher {
         unfinished.over = true;
         self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
+        let own = withheld(taken.head.headers, &opened.head.headers);
         Pump::start(self, fetch.fill, taken.body);
-        Fetched::Open(opened, place)
+        Fetched::Open(opened, place, Box::new(own))
     }
 
     fn validated(&self, old: &Arc<Entry>, head: Head, unfinished: Unfinished<'_>) -> Fetched {
@@ -304,6 +306,16 @@ impl Alone {
             is_lasting: true,
         }
     }
+}
+
+/// What was sent and is not `stored`: a cookie, or a field that `private`
+/// names. Age is worked out for every answer.
+fn withheld(mut sent: HeaderMap, stored: &HeaderMap) -> HeaderMap {
+    sent.remove(AGE);
+    for name in stored.keys() {
+        sent.remove(name);
+    }
+    sent
 }
 
 fn is_304(taken: &Taken) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::{Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio::task::spawn_local;
 
 use super::answer::{Answered, answer};
@@ -181,13 +181,13 @@ impl Journey {
 
     fn fetched(mut self, fill: Arc<Fill>, fetched: Fetched) -> Response<Body> {
         match fetched {
-            Fetched::Open(opened, _place) => {
+            Fetched::Open(opened, _place, own) => {
                 self.record.cached(CacheResult::Miss);
                 let status = CacheStatus {
                     stored: true,
                     ..CacheStatus::forwarded(self.wanted.reason)
                 };
-                self.answer_open(&opened, fill, status)
+                self.answer_open(&opened, fill, Some(own), status)
             }
             Fetched::Validated(entry) => {
                 self.record.cached(CacheResult::Revalidated);
@@ -223,7 +223,7 @@ impl Journey {
             Verdict::Open(opened) if opened.fits(&asked) && self.may_use(&opened.head.policy) => {
                 self.record.cached(CacheResult::Joined);
                 let status = self.collapsed();
-                self.answer_open(&opened, fill, status)
+                self.answer_open(&opened, fill, None, status)
             }
             Verdict::Validated(entry)
                 if entry.head.fits(&asked) && self.may_use(&entry.head.policy) =>
@@ -296,6 +296,7 @@ impl Journey {
             source: Source::Stored(Arc::clone(&entry.body)),
             length: Some(entry.body.length()),
             secret: self.wanted.hash,
+            own: None,
         };
         let now = self.wanted.fetcher.cache.moment();
         answer(
@@ -308,12 +309,19 @@ impl Journey {
         )
     }
 
-    fn answer_open(self, opened: &Opened, fill: Arc<Fill>, status: CacheStatus) -> Response<Body> {
+    fn answer_open(
+        self,
+        opened: &Opened,
+        fill: Arc<Fill>,
+        own: Option<Box<HeaderMap>>,
+        status: CacheStatus,
+    ) -> Response<Body> {
         let answered = Answered {
             head: &opened.head,
             source: Source::Fill(fill),
             length: opened.length,
             secret: self.wanted.hash,
+            own,
         };
         let now = self.wanted.fetcher.cache.moment();
         answer(

@@ -187,13 +187,16 @@ fn a_validation_is_shared_too() {
     let (wait, count) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
     let origin = Origin::answered_by(move |_| {
         if count.fetch_add(1, Ordering::Relaxed) == 0 {
-            return ok(super::support::STALE, "body");
+            return ok("Cache-Control: max-age=1\r\nETag: \"one\"\r\n", "body");
         }
         wait.wait();
         super::support::not_modified(FRESH)
     });
     let proxy = Portcullis::start(&origin, "");
-    proxy.client().get("/", "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    let only = "Cache-Control: only-if-cached\r\n";
+    eventually("it is stale", || client.get("/", only).status == 504);
     let mut crowd = asking(&proxy, 20, "");
     eventually("it is validated", || origin.count() == 2);
     gate.open();

@@ -69,7 +69,7 @@ fn a_crowd_that_asks_for_more_than_fits_gets_it_all() {
 /// What is evicted while somebody reads it is whole for that reader.
 #[test]
 fn a_reader_keeps_what_it_reads() {
-    let length = 900 * 1024;
+    let length = 600 * 1024;
     let origin = bodies(length);
     let proxy = Portcullis::start(&origin, POLICY);
     let mut slow = proxy.client();

@@ -46,8 +46,9 @@ fn one_fetch_behind_while_stale_is_served() {
     });
     assert_eq!(origin.count(), 2);
     let told: Vec<_> = logged(proxy).into_iter().flatten().collect();
-    assert_eq!(told[..3], ["miss", "stale", "stale"]);
-    assert_eq!(told.last().unwrap(), "hit");
+    let count = |word: &str| told.iter().filter(|told| *told == word).count();
+    assert_eq!((count("miss"), count("joined")), (1, 0), "{told:?}");
+    assert!(count("stale") >= 5 && count("hit") >= 1, "{told:?}");
 }
 
 #[test]

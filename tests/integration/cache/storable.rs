@@ -92,7 +92,10 @@ fn fields_that_end_here_or_are_for_one_client_are_not_kept() {
     );
     let proxy = Portcullis::start(&origin, "");
     let mut client = proxy.client();
-    client.get("/", "");
+    let first = client.get("/", "");
+    for name in ["x-mine", "x-also", "x-unsure"] {
+        assert!(first.field(name).is_some(), "its own client gets {name}");
+    }
     let hit = client.get("/", "");
     assert!(status(&hit).hit);
     for name in ["x-mine", "x-also", "x-unsure", "x-named", "keep-alive"] {

@@ -17,7 +17,6 @@ fn unkeyed_fields_that_an_origin_might_believe() {
         "X-Forwarded-Prefix",
         "X-Forwarded-Path",
         "X-Forwarded-For",
-        "X-Forwarded",
         "X-Original-URL",
         "X-Rewrite-URL",
         "X-Host",
