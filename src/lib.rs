@@ -8,8 +8,8 @@
 //!    the client ([`client`]), the host, path and route ([`route`]), the
 //!    decision ([`access`]), the variant and `Accept` ([`images`]) and the
 //!    cache key ([`cache`]).
-//! 4. Denied: [`proxy`] answers 403. Else [`origin`] is asked and its
-//!    response streamed.
+//! 4. Denied: [`proxy`] answers 403. Else [`cache`] answers if it may, or
+//!    [`origin`] is asked and its response streamed, and stored on the way.
 //! 5. [`log`] counts it and writes down what happened; [`admin`] tells.
 //!
 //! Below all of them: [`message`] (HTTP semantics without state) and

@@ -1,4 +1,4 @@
-//! Deciding costs no allocation where Referer and `Origin` are plain ASCII
+//! What a request may allocate. Deciding costs nothing where Referer and `Origin` are plain ASCII
 //! http(s) URLs of names or IPv4 addresses (IPv6 hosts, A-labels and userinfo
 //! go through a URL parser) (a counting allocator is the one place for `unsafe`).
 #![expect(unsafe_code, reason = "an allocator is an unsafe trait")]
@@ -9,10 +9,19 @@ use std::cell::Cell;
 use std::net::IpAddr;
 
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Uri};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
 use portcullis::access::Decision;
+use portcullis::cache::asked::{Asked, Covered};
+use portcullis::cache::clock::Moment;
+use portcullis::cache::encoding::Encodings;
+use portcullis::cache::entry::{Head, Variants};
+use portcullis::cache::policy::Policy;
+use portcullis::cache::reply::{Content, complete, reply};
+use portcullis::cache::status::CacheStatus;
+use portcullis::cache::vary::Form;
 use portcullis::client::PeerAddr;
 use portcullis::config::{Snapshot, load};
+use portcullis::images::Variant;
 use portcullis::message::Scheme;
 use portcullis::plan::{Arrival, Plan, Received};
 
@@ -195,4 +204,61 @@ fn a_decision_allocates_nothing() {
     let before = ALLOCATIONS.get();
     drop(vec![1_u8]);
     assert_eq!(ALLOCATIONS.get() - before, 1, "the counter counts");
+}
+
+/// A stored response as an origin of images would have it.
+fn stored() -> Head {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("date", "Sun, 06 Nov 1994 08:50:37 GMT"),
+        ("server", "nginx"),
+        ("etag", "\"abcdef-400\""),
+        ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("content-type", "image/webp"),
+        ("cache-control", "public, max-age=3600"),
+        ("vary", "accept"),
+        ("x-tag", "a"),
+    ] {
+        headers.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    Head {
+        status: StatusCode::OK,
+        headers,
+        policy: Policy::default(),
+        form: Form::default(),
+        variant: Variant::Original,
+        serves: Variants::default().with(Variant::Original),
+    }
+}
+
+/// The copy of the stored fields (two, and one where it grows), Age and
+/// Cache-Status.
+#[test]
+fn a_hit_allocates_its_head_and_nothing_else() {
+    let mut head = stored();
+    complete(&mut head, 1024);
+    let headers = HeaderMap::from_iter([
+        (hyper::header::HOST, HeaderValue::from_static("a")),
+        (hyper::header::ACCEPT, HeaderValue::from_static("*/*")),
+    ]);
+    let asked = Asked {
+        method: &Method::GET,
+        headers: &headers,
+        encodings: Encodings::default(),
+        has_query: false,
+        variant: Variant::Original,
+        covered: Covered::default(),
+        extension: None,
+    };
+    let answer = |now| {
+        let status = CacheStatus::hit(3600);
+        reply(&asked, &head, Some(1024), Moment(now), status, 7)
+    };
+    // The first copy of a value makes it one that is shared.
+    assert_eq!(answer(0).content, Content::Whole);
+    let before = ALLOCATIONS.get();
+    let reply = answer(1);
+    let count = ALLOCATIONS.get() - before;
+    assert_eq!(reply.headers.len(), 12);
+    assert_eq!(count, 5);
 }

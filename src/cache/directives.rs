@@ -315,3 +315,82 @@ fn unquote(inner: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
     Some(text.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cache::fixture::{Fields, headers};
+
+    fn asked(fields: Fields<'_>) -> RequestDirectives {
+        RequestDirectives::of(&headers(fields))
+    }
+
+    #[test]
+    fn of_a_request() {
+        let none = RequestDirectives::default();
+        let all = RequestDirectives {
+            no_cache: true,
+            no_store: true,
+            only_if_cached: true,
+            max_age: Some(1),
+            min_fresh: Some(2),
+            max_stale: Some(MaxStale::Seconds(3)),
+        };
+        let control = |value| asked(&[("cache-control", value)]);
+        assert_eq!(asked(&[]), none);
+        assert_eq!(control("nothing-to-see-here"), none);
+        assert_eq!(control("max-age=x, min-fresh, max-stale=-1"), none);
+        let text = "No-Cache,NO-STORE, only-if-cached,max-age=1,min-fresh=\"2\",max-stale=3";
+        assert_eq!(control(text), all);
+        let lines: Vec<_> = text.split(',').map(|one| ("cache-control", one)).collect();
+        assert_eq!(asked(&lines), all);
+        assert_eq!(control("max-stale").max_stale, Some(MaxStale::Any));
+        assert_eq!(control("max-age=1, max-age=2").max_age, Some(1));
+        assert_eq!(control("max-age=99999999999").max_age, Some(LONGEST));
+        assert!(control("x=\"no-store").no_store);
+        assert!(!control("x=\"no-store\"").no_store);
+    }
+
+    #[test]
+    fn pragma_counts_where_there_is_no_cache_control() {
+        assert!(asked(&[("pragma", "foo, No-Cache")]).no_cache);
+        assert!(!asked(&[("pragma", "foo")]).no_cache);
+        assert!(!asked(&[("pragma", "no-cache"), ("cache-control", "a")]).no_cache);
+    }
+
+    #[test]
+    fn what_of_a_response_is_withheld() {
+        for (value, names, no_cache) in [
+            ("no-cache=\"a, b\"", &["a", "b"][..], false),
+            ("no-cache=a", &["a"], false),
+            ("no-cache=\"a\", no-cache", &["a"], true),
+            ("no-cache=\"a\", private=\"b\"", &["a", "b"], false),
+            ("no-cache", &[], true),
+            ("no-cache=\"\"", &[], true),
+            ("no-cache=\" , \"", &[], true),
+            ("no-cache=\"a b\"", &[], true),
+            ("no-cache= a", &[], true),
+            ("no-cache=\"Content-Type\"", &[], true),
+            ("no-cache=\"cdn-cache-control\"", &[], true),
+        ] {
+            let found = ResponseDirectives::of(&headers(&[("cache-control", value)]));
+            assert_eq!(found.withheld.as_slice(), names, "{value}");
+            assert_eq!(found.no_cache, no_cache, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            line in "(no-cache|max-age|max-stale|[=\",\\\\ \t0-9a\u{80}-\u{ff}]){0,20}",
+        ) {
+            let headers = headers(&[("cache-control", &line), ("pragma", &line)]);
+            let asked = RequestDirectives::of(&headers);
+            prop_assert!(asked.max_age.is_none_or(|seconds| seconds <= LONGEST));
+            let said = ResponseDirectives::of(&headers);
+            prop_assert!(said.max_age.is_none_or(|seconds| seconds <= LONGEST));
+        }
+    }
+}

@@ -138,3 +138,108 @@ impl<'a> Base<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cache::fixture::{Fields, headers};
+    use crate::cache::key::QueryMode;
+
+    const URL: &str = "http://a.com:81/x/y?q=1";
+
+    fn invalidated_by(method: &str, status: u16, fields: Fields<'_>) -> Vec<String> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let status = StatusCode::from_u16(status).unwrap();
+        let rules = KeyRules::default();
+        invalidated(&method, status, &headers(fields), URL, &rules).to_vec()
+    }
+
+    #[test]
+    fn unsafe_methods_that_did_not_fail() {
+        for (method, status, expected) in [
+            ("POST", 200, true),
+            ("PUT", 204, true),
+            ("DELETE", 303, true),
+            ("PATCH", 202, true),
+            ("M-SEARCH", 200, true),
+            ("get", 200, true),
+            ("POST", 400, false),
+            ("POST", 500, false),
+            ("POST", 103, false),
+            ("GET", 200, false),
+            ("HEAD", 200, false),
+            ("OPTIONS", 200, false),
+        ] {
+            let found = invalidated_by(method, status, &[("location", "/z")]);
+            let urls = [URL, "http://a.com:81/z"];
+            assert_eq!(
+                found,
+                &urls[..if expected { 2 } else { 0 }],
+                "{method} {status}"
+            );
+        }
+    }
+
+    #[test]
+    fn references_of_the_same_origin() {
+        for (reference, expected) in [
+            ("/z", Some("/z")),
+            ("/z?b=2#f", Some("/z?b=2")),
+            ("z", Some("/x/z")),
+            ("../z", Some("/z")),
+            ("?b", Some("/x/y?b")),
+            ("", Some("/x/y")),
+            ("http://a.com:81/%7Ez", Some("/~z")),
+            ("HTTP://A.com.:81", Some("/")),
+            ("//a.com:81/z", Some("/z")),
+            (" /z ", Some("/z")),
+            ("/%zz", None),
+            ("/../..", None),
+            ("//a.com/z", None),
+            ("//b.com:81/z", None),
+            ("https://a.com:81/z", None),
+            ("http://a.com:81@b.com/z", None),
+            ("http://a.com:81?z", None),
+            ("mailto:x", None),
+            ("http:z", None),
+            ("http:", None),
+        ] {
+            let found = invalidated_by("POST", 200, &[("content-location", reference)]);
+            let expected = expected.map(|rest| format!("http://a.com:81{rest}"));
+            assert_eq!(found.get(1), expected.as_ref(), "{reference}");
+        }
+        let both = [
+            ("location", "/a"),
+            ("content-location", "/b"),
+            ("location", "y?q=1"),
+        ];
+        assert_eq!(invalidated_by("POST", 201, &both).len(), 3);
+        let slashes = invalidated_by("POST", 201, &[("location", "/a//b")]);
+        assert_eq!(
+            slashes[1..],
+            ["http://a.com:81/a/b", "http://a.com:81/a//b"]
+        );
+    }
+
+    #[test]
+    fn their_queries_are_those_of_keys() {
+        let rules = KeyRules {
+            mode: QueryMode::Sort,
+            ..KeyRules::default()
+        };
+        let fields = headers(&[("location", "/z?b=1&a=2")]);
+        let found = invalidated(&Method::POST, StatusCode::OK, &fields, URL, &rules);
+        assert_eq!(found[1], "http://a.com:81/z?a=2&b=1");
+    }
+
+    proptest! {
+        #[test]
+        fn never_another_origin(reference in "(http|https|[:/?#@.a-c\\\\%\u{fc} ]|//a[.]com:81){0,8}") {
+            for url in invalidated_by("POST", 200, &[("location", &reference)]) {
+                prop_assert!(url.starts_with("http://a.com:81/"), "{}", url);
+            }
+        }
+    }
+}

@@ -15,7 +15,9 @@ pub mod directives;
 pub mod encoding;
 pub mod entry;
 pub mod fill;
-pub mod freshness;
+#[cfg(test)]
+mod fixture;
+mod freshness;
 pub mod invalidation;
 pub mod key;
 pub mod multipart;

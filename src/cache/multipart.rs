@@ -93,7 +93,7 @@ impl Boundary {
 
 /// `bytes <first>-<last>/<length>` (RFC 9110 section 14.4); the range is not
 /// empty.
-pub(super) fn content_range(range: &Range<u64>, length: u64) -> SmallVec<[u8; 72]> {
+pub(super) fn content_range(range: &Range<u64>, length: u64) -> SmallVec<[u8; 96]> {
     let mut text = SmallVec::from_slice(b"bytes ");
     text.extend_from_slice(Digits::of(range.start).as_bytes());
     text.push(b'-');

@@ -60,3 +60,88 @@ fn named(response: &HeaderMap) -> Option<Variant> {
         Variant::Original
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::fixture::{Request, headers};
+
+    #[test]
+    fn by_what_was_asked_and_what_came() {
+        use Variant::{Avif, Original, WebP};
+        for (asked, extension, kind, expected) in [
+            (WebP, "jpg", "image/webp", Some((WebP, &[WebP][..]))),
+            (WebP, "jpg", "IMAGE/WebP ; q=1", Some((WebP, &[WebP]))),
+            (WebP, "jpg", "image/avif", Some((Avif, &[WebP, Avif]))),
+            (
+                WebP,
+                "jpg",
+                "image/jpeg",
+                Some((Original, &[Original, WebP])),
+            ),
+            (
+                WebP,
+                "jpg",
+                "text/html",
+                Some((Original, &[Original, WebP])),
+            ),
+            (WebP, "webp", "image/webp", Some((WebP, &[WebP]))),
+            (Avif, "jpg", "image/avif", Some((Avif, &[Avif]))),
+            (Avif, "jpg", "image/webp", Some((WebP, &[WebP, Avif]))),
+            (
+                Avif,
+                "jpg",
+                "image/png",
+                Some((Original, &[Original, Avif])),
+            ),
+            (Original, "jpg", "image/jpeg", Some((Original, &[Original]))),
+            (Original, "jpg", "image/webp", None),
+            (Original, "jpg", "image/avif", None),
+            (Original, "webp", "image/avif", None),
+            (
+                Original,
+                "webp",
+                "image/webp",
+                Some((Original, &[Original])),
+            ),
+            (
+                Original,
+                "AVIF",
+                "image/avif",
+                Some((Original, &[Original])),
+            ),
+        ] {
+            let request = Request::image(asked, extension);
+            let place = place(&request.asked(), &headers(&[("content-type", kind)]));
+            let expected = expected.map(|(variant, serves)| Place {
+                variant,
+                serves: serves
+                    .iter()
+                    .fold(Variants::default(), |all, one| all.with(*one)),
+            });
+            assert_eq!(place, expected, "{asked} {extension} {kind}");
+        }
+    }
+
+    #[test]
+    fn without_a_type_or_with_two() {
+        let request = Request::image(Variant::WebP, "jpg");
+        let untyped = place(&request.asked(), &headers(&[])).unwrap();
+        assert_eq!(untyped.variant, Variant::Original);
+        let two = [
+            ("content-type", "image/png"),
+            ("content-type", "image/webp"),
+        ];
+        assert_eq!(place(&request.asked(), &headers(&two)), None);
+    }
+
+    #[test]
+    fn elsewhere_types_do_not_count() {
+        let request = Request::get(&[]);
+        let place = place(
+            &request.asked(),
+            &headers(&[("content-type", "image/webp")]),
+        );
+        assert_eq!(place.map(|place| place.variant), Some(Variant::Original));
+    }
+}

@@ -167,8 +167,10 @@ fn whole(asked: &Asked<'_>, head: &Head, length: Option<u64>) -> Reply {
 /// section 15.4.5).
 fn not_modified(stored: &HeaderMap) -> Reply {
     let has_tag = stored.contains_key(ETAG);
-    let kept =
-        |name: &HeaderName| !ABOUT_BODIES.contains(name) && !(has_tag && *name == LAST_MODIFIED);
+    let kept = |name: &HeaderName| match name {
+        &LAST_MODIFIED => !has_tag,
+        _ => !ABOUT_BODIES.contains(name),
+    };
     Reply {
         status: StatusCode::NOT_MODIFIED,
         headers: copy(stored, kept),

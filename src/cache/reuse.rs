@@ -28,8 +28,8 @@ pub fn reuse(policy: &Policy, asked: &RequestDirectives, now: Moment) -> Reuse {
     if policy.no_cache {
         return Reuse::Validate;
     }
-    let unsatisfied = wants_fresher(policy, asked, now);
-    if unsatisfied && now.since(policy.received) >= JUST_NOW {
+    let just_validated = now.since(policy.received) < JUST_NOW;
+    if !just_validated && wants_fresher(policy, asked, now) {
         return Reuse::Validate;
     }
     let Some(stale) = policy.stale_for(now) else {
@@ -37,8 +37,7 @@ pub fn reuse(policy: &Policy, asked: &RequestDirectives, now: Moment) -> Reuse {
     };
     // RFC 9111 section 5.2.1.1: with max-age and without max-stale a client
     // wants nothing stale.
-    let takes_stale = asked.max_age.is_none() || asked.max_stale.is_some();
-    if unsatisfied || !takes_stale {
+    if !just_validated && asked.max_age.is_some() && asked.max_stale.is_none() {
         return Reuse::Validate;
     }
     if stale < policy.stale_while_revalidate {
@@ -71,4 +70,89 @@ fn wants_fresher(policy: &Policy, asked: &RequestDirectives, now: Moment) -> boo
     let too_old = |seconds: u64| policy.age(now) > seconds * 1000;
     let too_short = |seconds: u64| policy.ttl(now) < (seconds * 1000) as i64;
     asked.no_cache || asked.max_age.is_some_and(too_old) || asked.min_fresh.is_some_and(too_short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::fixture::{NOW, headers, later};
+
+    fn directives(control: &str) -> RequestDirectives {
+        RequestDirectives::of(&headers(&[("cache-control", control)]))
+    }
+
+    /// Fresh for ten seconds, and a window each.
+    fn policy() -> Policy {
+        Policy {
+            received: NOW.moment,
+            initial_age: 0,
+            lifetime: 10_000,
+            stale_while_revalidate: 5000,
+            stale_if_error: 7000,
+            ..Policy::default()
+        }
+    }
+
+    #[test]
+    fn by_age_and_what_the_client_wants() {
+        use Reuse::{Fresh, Stale, StaleWhileRevalidate, Validate};
+        for (control, millis, expected) in [
+            ("", 0, Fresh),
+            ("", 9999, Fresh),
+            ("", 10_000, StaleWhileRevalidate),
+            ("", 14_999, StaleWhileRevalidate),
+            ("", 15_000, Validate),
+            // At most one request a second and key.
+            ("no-cache", 999, Fresh),
+            ("no-cache", 1000, Validate),
+            ("max-age=0", 999, Fresh),
+            ("max-age=0", 1000, Validate),
+            ("max-age=3", 3000, Fresh),
+            ("max-age=3", 3001, Validate),
+            ("max-age=99", 10_000, Validate),
+            ("max-age=99, max-stale", 10_000, StaleWhileRevalidate),
+            ("min-fresh=3", 7000, Fresh),
+            ("min-fresh=3", 7001, Validate),
+            ("max-stale", 99_000, Stale),
+            ("max-stale=6", 12_000, StaleWhileRevalidate),
+            ("max-stale=6", 16_000, Stale),
+            ("max-stale=6", 16_001, Validate),
+            ("no-store, only-if-cached", 5000, Fresh),
+            ("max-age=18446744073709551615", 9000, Fresh),
+            ("min-fresh=18446744073709551615", 9000, Validate),
+        ] {
+            let found = reuse(&policy(), &directives(control), later(millis));
+            assert_eq!(found, expected, "{control} after {millis} ms");
+        }
+    }
+
+    #[test]
+    fn what_the_response_forbids() {
+        let unstale = Policy {
+            never_stale: true,
+            ..policy()
+        };
+        let asked = directives("max-stale");
+        assert_eq!(reuse(&unstale, &asked, later(16_000)), Reuse::Validate);
+        let unvalidated = Policy {
+            no_cache: true,
+            ..policy()
+        };
+        assert_eq!(reuse(&unvalidated, &asked, NOW.moment), Reuse::Validate);
+        assert!(!may_serve_on_error(&unvalidated, &asked, NOW.moment));
+    }
+
+    #[test]
+    fn where_the_origin_fails() {
+        for (control, millis, expected) in [
+            ("", 5000, true),
+            ("", 16_999, true),
+            ("", 17_000, false),
+            ("max-age=0", 16_999, true),
+            ("no-cache", 5000, false),
+        ] {
+            let found = may_serve_on_error(&policy(), &directives(control), later(millis));
+            assert_eq!(found, expected, "{control} after {millis} ms");
+        }
+    }
 }

@@ -219,3 +219,104 @@ impl<'a> Text<'a> {
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Option<Vec<(String, Item)>> {
+        let key = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
+        let members = dictionary(text.as_bytes())?;
+        Some(
+            members
+                .into_iter()
+                .map(|(name, item)| (key(&name), item))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn values() {
+        for (text, expected) in [
+            ("a", Item::Boolean(true)),
+            ("a;x", Item::Boolean(true)),
+            ("a=?0;x=1", Item::Boolean(false)),
+            ("a=1, a=2", Item::Integer(2)),
+            ("a=-999999999999999", Item::Integer(-999_999_999_999_999)),
+            ("a=\"b\\\"c\"", Item::String(b"b\"c".to_vec())),
+            ("a=1.5", Item::Other),
+            ("a=t/o:k*", Item::Other),
+            ("a=:aGk=:", Item::Other),
+            ("a=@1659578233", Item::Other),
+            ("a=%\"f%c3%bc\"", Item::Other),
+            ("a=(1 \"x\";y t);z=(1", Item::Other),
+        ] {
+            let expected = Some(vec![("a".to_owned(), expected)]);
+            let expected = expected.filter(|_| !text.ends_with("(1"));
+            assert_eq!(read(text), expected, "{text}");
+        }
+        assert_eq!(read("a=(1 \"x\";y t);z=?1 \t,\t b").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn one_mistake_spoils_all() {
+        for text in [
+            "a,",
+            "a,,b",
+            ",a",
+            "a b",
+            "A",
+            "1",
+            "a=",
+            "a =1",
+            "a= 1",
+            "a=?2",
+            "a=?",
+            "a=\"b",
+            "a=\"\\b\"",
+            "a=\"\u{fc}\"",
+            "a=1.",
+            "a=1.2345",
+            "a=-",
+            "a=1234567890123456",
+            "a=1234567890123.1",
+            "a=(1",
+            "a=(1\"x\")",
+            "a=:x",
+            "a=@1.5",
+            "a=%x",
+            "a;",
+            "a;=1",
+            "a;B",
+            "\ta",
+            "a=&",
+            "a=1, &",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            noise in proptest::collection::vec(any::<u8>(), 0..40),
+            text in "([a-z*]=?|[0-9.-]|[\"\\\\?:@%(); ,\t]){0,30}",
+        ) {
+            let _ = dictionary(&noise);
+            let _ = dictionary(text.as_bytes());
+        }
+
+        /// What is written as a dictionary is read as one.
+        #[test]
+        fn reads_what_is_well_formed(
+            members in proptest::collection::vec(
+                "[a-z*][a-z0-9_.*-]{0,6}(=(-?[0-9]{1,15}|\"[ !#-\\[\\]-~]{0,6}\"|\\?[01]|[A-Za-z*][a-z/:]{0,4}))?(;[a-z]{1,3}(=[0-9])?)?",
+                1..5,
+            ),
+        ) {
+            prop_assert!(dictionary(members.join(" ,\t").as_bytes()).is_some());
+        }
+    }
+}

@@ -175,3 +175,234 @@ fn opaque(tag: &HeaderValue) -> &[u8] {
     let tag = trim(tag.as_bytes());
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+
+    use super::*;
+    use crate::cache::clock::Date;
+    use crate::cache::fixture::{Fields, NOW, Request, at, headers, later, stored};
+    use crate::images::Variant;
+
+    const TAG: (&str, &str) = ("etag", "\"a\"");
+    const FRESH: (&str, &str) = ("cache-control", "max-age=2");
+
+    /// Five seconds after the response came.
+    const THEN: Now = Now {
+        moment: Moment(NOW.moment.0 + 5000),
+        date: Date(NOW.date.0 + 5),
+    };
+
+    fn freshened(stored: &Head, fields: Fields<'_>) -> Option<Head> {
+        let request = Request::get(&[]);
+        let settings = CacheSettings::default();
+        let newer = headers(fields);
+        freshen(
+            stored,
+            &newer,
+            &request.asked(),
+            &settings,
+            THEN.moment,
+            THEN,
+        )
+    }
+
+    #[test]
+    fn conditions() {
+        let modified = at(-60);
+        for (stored, expected) in [
+            (&[][..], (None, None)),
+            (&[TAG], (Some("\"a\""), None)),
+            (&[("etag", "W/\"a\"")], (Some("W/\"a\""), None)),
+            (&[("last-modified", &*modified)], (None, Some(&*modified))),
+            (
+                &[TAG, ("last-modified", &modified)],
+                (Some("\"a\""), Some(&modified)),
+            ),
+            (&[("etag", ""), ("last-modified", "0")], (None, None)),
+        ] {
+            let mut request = HeaderMap::new();
+            let added = add_conditions(&headers(stored), &mut request);
+            let text = |name| {
+                request
+                    .get(name)
+                    .map(|value: &HeaderValue| value.to_str().unwrap())
+            };
+            let found = (text("if-none-match"), text("if-modified-since"));
+            assert_eq!(found, expected, "{stored:?}");
+            assert_eq!(added, expected != (None, None));
+        }
+    }
+
+    #[test]
+    fn which_304_is_about_the_stored_response() {
+        let (one, two) = (at(-60), at(-30));
+        let (one, two) = (("last-modified", &*one), ("last-modified", &*two));
+        let weak = ("etag", "W/\"a\"");
+        let other = ("etag", "\"b\"");
+        for (kept, newer, expected) in [
+            (&[TAG][..], &[TAG][..], true),
+            (&[TAG], &[other], false),
+            (&[TAG], &[], true),
+            (&[TAG], &[one], false),
+            (&[TAG, one], &[TAG, two], true),
+            (&[TAG, one], &[one], true),
+            (&[TAG, one], &[two], false),
+            (&[one], &[one], true),
+            (&[one], &[two], false),
+            (&[one], &[TAG, one], false),
+            (&[weak], &[weak], true),
+            (&[weak], &[TAG], true),
+            (&[weak], &[other], false),
+        ] {
+            let kept = stored(&[&[FRESH], kept].concat()).unwrap();
+            assert_eq!(
+                freshened(&kept, newer).is_some(),
+                expected,
+                "{kept:?} {newer:?}"
+            );
+        }
+        let missing = Head {
+            status: StatusCode::NOT_FOUND,
+            ..stored(&[FRESH, TAG]).unwrap()
+        };
+        assert!(freshened(&missing, &[TAG]).is_none());
+    }
+
+    #[test]
+    fn fields_of_the_304_replace_the_stored_ones() {
+        let date = at(3);
+        let kept = stored(&[
+            FRESH,
+            TAG,
+            ("a", "1"),
+            ("a", "2"),
+            ("b", "1"),
+            ("content-encoding", "gzip"),
+            ("content-length", "36"),
+            ("content-type", "text/plain"),
+        ])
+        .unwrap();
+        let head = freshened(
+            &kept,
+            &[
+                TAG,
+                ("cache-control", "max-age=60"),
+                ("date", &date),
+                ("age", "4"),
+                ("a", "3"),
+                ("c", "1"),
+                ("c", "2"),
+                ("connection", "d"),
+                ("d", "1"),
+                ("content-encoding", "br"),
+                ("content-length", "10"),
+                ("content-type", "text/html"),
+                ("keep-alive", "1"),
+            ],
+        )
+        .unwrap();
+        let expected = headers(&[
+            ("etag", "\"a\""),
+            ("a", "3"),
+            ("b", "1"),
+            ("c", "1"),
+            ("c", "2"),
+            ("cache-control", "max-age=60"),
+            ("content-encoding", "gzip"),
+            ("content-length", "36"),
+            ("content-type", "text/html"),
+            ("date", &date),
+        ]);
+        assert_eq!(head.headers, expected);
+        assert_eq!(head.policy.received, THEN.moment);
+        assert_eq!(
+            (head.policy.initial_age, head.policy.lifetime),
+            (4000, 60_000)
+        );
+    }
+
+    #[test]
+    fn a_304_without_a_date_came_now() {
+        let head = freshened(&stored(&[FRESH, TAG]).unwrap(), &[]).unwrap();
+        assert_eq!(head.headers["date"], at(5));
+        assert_eq!(head.policy.ttl(THEN.moment), 2000);
+    }
+
+    #[test]
+    fn a_weak_tag_stays_with_the_bytes_that_it_is_about() {
+        let kept = stored(&[FRESH, ("etag", "W/\"a\"")]).unwrap();
+        assert_eq!(freshened(&kept, &[TAG]).unwrap().headers["etag"], "W/\"a\"");
+    }
+
+    #[test]
+    fn a_304_may_end_it() {
+        let kept = stored(&[FRESH, TAG]).unwrap();
+        for control in ["no-store", "private, max-age=9"] {
+            assert!(freshened(&kept, &[("cache-control", control)]).is_none());
+        }
+        assert!(freshened(&kept, &[("vary", "*")]).is_none());
+    }
+
+    #[test]
+    fn whose_it_was_stays() {
+        let fields = [FRESH, TAG, ("content-type", "image/jpeg")];
+        let settings = CacheSettings::default();
+        let webp = Request::image(Variant::WebP, "jpg");
+        let original = Request::image(Variant::Original, "jpg");
+        let kept = webp.gets(200, &fields, &settings).unwrap();
+        let update = |request: &Request, newer: Fields<'_>| {
+            let newer = headers(newer);
+            freshen(
+                &kept,
+                &newer,
+                &request.asked(),
+                &settings,
+                THEN.moment,
+                THEN,
+            )
+        };
+        let head = update(&original, &[]).unwrap();
+        assert!(head.serves.contains(Variant::WebP) && head.serves.contains(Variant::Original));
+        assert!(update(&webp, &[("content-type", "image/webp")]).is_none());
+    }
+
+    #[test]
+    fn by_head() {
+        let length = ("content-length", "36");
+        let kept = stored(&[FRESH, TAG, length, ("a", "1"), ("b", "1")]).unwrap();
+        let more = ("cache-control", "max-age=60");
+        let request = Request {
+            method: hyper::Method::HEAD,
+            ..Request::get(&[])
+        };
+        let update = |fields: Fields<'_>| {
+            let (settings, newer) = (CacheSettings::default(), headers(fields));
+            freshen_by_head(
+                &kept,
+                &newer,
+                &request.asked(),
+                &settings,
+                THEN.moment,
+                THEN,
+            )
+        };
+        let head = update(&[TAG, length, more, ("a", "2")]).unwrap();
+        assert_eq!(head.headers["a"], "2");
+        assert_eq!(head.headers["b"], "1");
+        assert_eq!(head.policy.ttl(later(5000)), 60_000);
+        assert!(update(&[TAG, more]).is_some());
+        for unfit in [
+            &[length, more][..],
+            &[("etag", "\"b\""), length, more],
+            &[TAG, ("content-length", "35"), more],
+            &[TAG, ("last-modified", &at(-5)), more],
+            &[TAG, length, ("cache-control", "no-cache")],
+            &[TAG, length, ("cache-control", "no-store")],
+            &[TAG, length, ("cache-control", "max-age=0"), ("age", "9999")],
+        ] {
+            assert!(update(unfit).is_none(), "{unfit:?}");
+        }
+    }
+}

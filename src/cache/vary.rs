@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
+use memchr::memchr;
 
 use super::asked::Asked;
 use crate::message::field::{entries, trim};
@@ -55,30 +56,35 @@ const SETTLED: [HeaderName; 9] = [
 /// no two requests are known to match.
 const PER_CLIENT: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// How many fields a form holds. A response that varies by more is hardly
+/// the answer to two requests.
+const MOST_FIELDS: usize = 32;
+
 impl Form {
     /// The form of a response to a request; `None` if it fits no other
-    /// request: `Vary: *`, or a name there that is none (RFC 9111 section
-    /// 4.1).
+    /// request: `Vary: *`, a name there that is none, or too many (RFC 9111
+    /// section 4.1).
     pub fn of(asked: &Asked<'_>, response: &HeaderMap) -> Option<Self> {
-        let mut fields: Vec<Selecting> = Vec::new();
+        let mut fields = Vec::new();
         let mut names_origin = false;
-        let lines = response.get_all(header::VARY).iter();
-        for name in lines.flat_map(|line| entries(line.as_bytes())) {
-            if name.is_empty() {
-                continue;
-            }
-            let name = HeaderName::from_bytes(name).ok().filter(is_name)?;
-            if name == ORIGIN {
-                names_origin = true;
-            } else if !is_settled(&name, asked) && !fields.iter().any(|(known, _)| *known == name) {
-                let value = value(asked, &name).map(|value| value.into_owned().into_boxed_slice());
-                fields.push((name, value));
+        for name in named(response) {
+            let name = name?;
+            names_origin |= name == ORIGIN;
+            if !is_settled(&name, asked) && !fields.contains(&name) {
+                if fields.len() == MOST_FIELDS {
+                    return None;
+                }
+                fields.push(name);
             }
         }
-        fields.sort_unstable_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+        fields.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        let value = |name: HeaderName| {
+            let value = value(asked, &name).map(|value| value.into_owned().into_boxed_slice());
+            (name, value)
+        };
         let any = allows_every_origin(response) && !names_origin;
         Some(Self {
-            fields: fields.into(),
+            fields: fields.into_iter().map(value).collect(),
             origin: match lines_of(asked.headers, &ORIGIN) {
                 _ if any => OriginForm::Any,
                 Some(origin) => OriginForm::Same(origin.into()),
@@ -129,16 +135,23 @@ impl Form {
     }
 }
 
-/// `*` is a token, but no field.
-fn is_name(name: &HeaderName) -> bool {
-    name.as_str() != "*" && *name != PER_CLIENT
+/// The fields that `Vary` names; `None` for what is no field, such as `*`, and
+/// for the one that no two requests are known to match by.
+fn named(response: &HeaderMap) -> impl Iterator<Item = Option<HeaderName>> {
+    let lines = response.get_all(header::VARY).iter();
+    let names = lines.flat_map(|line| entries(line.as_bytes()));
+    names.filter(|name| !name.is_empty()).map(|name| {
+        let name = HeaderName::from_bytes(name).ok()?;
+        (name.as_str() != "*" && name != PER_CLIENT).then_some(name)
+    })
 }
 
-/// Whether the key and the variant stand for the field.
+/// Whether the key, the variant or [`OriginForm`] stands for the field.
 fn is_settled(name: &HeaderName, asked: &Asked<'_>) -> bool {
     asked.covered.accept && *name == header::ACCEPT
         || asked.covered.user_agent && *name == header::USER_AGENT
         || SETTLED.contains(name)
+        || *name == ORIGIN
 }
 
 /// One line, and exactly `*`.
@@ -150,8 +163,25 @@ fn allows_every_origin(response: &HeaderMap) -> bool {
     one && lines.next().is_none()
 }
 
+/// Whether a request has in a field what is stored; allocates nothing but for
+/// quoted strings.
 fn matches(asked: &Asked<'_>, name: &HeaderName, stored: Option<&[u8]>) -> bool {
-    value(asked, name).as_deref() == stored
+    let lines = asked.headers.get_all(name);
+    let quoted = |line: &HeaderValue| memchr(b'"', line.as_bytes()).is_some();
+    if *name == header::ACCEPT_ENCODING || lines.iter().any(quoted) {
+        return value(asked, name).as_deref() == stored;
+    }
+    let Some(stored) = stored else {
+        return !asked.headers.contains_key(name);
+    };
+    let mut found = lines.iter().flat_map(|line| entries(line.as_bytes()));
+    let same = |entry: &[u8], found: &[u8]| match *name == header::ACCEPT_LANGUAGE {
+        true => entry.eq_ignore_ascii_case(found),
+        false => entry == found,
+    };
+    let mut stored = entries(stored);
+    stored.all(|entry| found.next().is_some_and(|found| same(entry, found)))
+        && found.next().is_none()
 }
 
 /// What a request has in a field, so normalised that equal bytes match (RFC
@@ -169,7 +199,8 @@ fn value<'a>(asked: &Asked<'a>, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
     Some(value)
 }
 
-/// All lines of a field as one (RFC 9110 section 5.3), without blanks around.
+/// All lines of a field as one (RFC 9110 section 5.3), without blanks around
+/// any of them.
 fn lines_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
     let mut lines = headers
         .get_all(name)
@@ -179,7 +210,7 @@ fn lines_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8
     let mut joined = Cow::Borrowed(first);
     for line in lines {
         let joined = joined.to_mut();
-        joined.extend_from_slice(b", ");
+        joined.push(b',');
         joined.extend_from_slice(line);
     }
     Some(joined)
@@ -196,4 +227,230 @@ fn without_blanks(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
     let entries: Vec<&[u8]> = entries(&value).collect();
     Cow::Owned(entries.join(&b","[..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cache::fixture::{Fields, Request, headers};
+    use crate::images::Variant;
+
+    const ALL: (&str, &str) = ("access-control-allow-origin", "*");
+
+    /// Whether the response to the one request fits the other.
+    fn fits(response: Fields<'_>, fetched: Fields<'_>, asked: Fields<'_>) -> bool {
+        let (fetched, asked) = (Request::get(fetched), Request::get(asked));
+        let form = Form::of(&fetched.asked(), &headers(response)).unwrap();
+        assert!(form.fits(&fetched.asked()), "{form:?}");
+        let other = Form::of(&asked.asked(), &headers(response)).unwrap();
+        assert_eq!(
+            form.is_of(&other),
+            form.fits(&asked.asked()),
+            "{form:?} {other:?}"
+        );
+        form.fits(&asked.asked())
+    }
+
+    #[test]
+    fn selecting_fields() {
+        for (vary, fetched, asked, expected) in [
+            ("Foo", &[("foo", "1")][..], &[("foo", "1")][..], true),
+            ("Foo", &[("foo", "1")], &[("foo", "2")], false),
+            (
+                "Foo",
+                &[("foo", "1")],
+                &[("foo", "1"), ("other", "3")],
+                true,
+            ),
+            ("Foo", &[], &[("foo", "1")], false),
+            ("Foo", &[("foo", "1")], &[], false),
+            ("Foo", &[("foo", "")], &[], false),
+            ("Foo, Bar,, foo", &[("foo", "1")], &[("foo", "1")], true),
+            (
+                "Foo, Bar",
+                &[("foo", "1")],
+                &[("foo", "1"), ("bar", "2")],
+                false,
+            ),
+            (
+                "Foo",
+                &[("foo", "1, 2")],
+                &[("foo", "1"), ("foo", "2")],
+                true,
+            ),
+            ("Foo", &[("foo", "1,2")], &[("foo", " 1 ,\t2 ")], true),
+            ("Foo", &[("foo", "1,2")], &[("foo", "1,2,")], false),
+            ("Foo", &[("foo", "1,2")], &[("foo", "1")], false),
+            ("Foo", &[("foo", "a b")], &[("foo", "ab")], false),
+            ("Foo", &[("foo", "\"1,2\"")], &[("foo", "\"1, 2\"")], false),
+            ("Foo", &[("foo", "A")], &[("foo", "a")], false),
+            (
+                "Accept-Language",
+                &[("accept-language", "en, de")],
+                &[("accept-language", "eN,De")],
+                true,
+            ),
+            (
+                "Accept-Language",
+                &[("accept-language", "en, de")],
+                &[("accept-language", "de, en")],
+                false,
+            ),
+            (
+                "Accept-Encoding",
+                &[("accept-encoding", "gzip, br")],
+                &[("accept-encoding", "br;q=1, deflate, x-gzip")],
+                true,
+            ),
+            (
+                "Accept-Encoding",
+                &[("accept-encoding", "gzip")],
+                &[("accept-encoding", "br")],
+                false,
+            ),
+            (
+                "Accept-Encoding",
+                &[],
+                &[("accept-encoding", "identity")],
+                true,
+            ),
+            ("Accept", &[("accept", "a/b")], &[("accept", "c/d")], false),
+            (
+                "Host, Range, X-Forwarded-Proto",
+                &[("range", "bytes=0-")],
+                &[("host", "a")],
+                true,
+            ),
+            ("", &[("foo", "1")], &[("foo", "2")], true),
+        ] {
+            assert_eq!(
+                fits(&[("vary", vary), ALL], fetched, asked),
+                expected,
+                "{vary} {asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_fits_nothing() {
+        let many: Vec<String> = (0..40).map(|n| format!("f{n}")).collect();
+        let many = many.join(",");
+        for lines in [
+            &["*"][..],
+            &["*, *"],
+            &["*", "*"],
+            &[", *"],
+            &["", "*"],
+            &["*, Foo"],
+            &["Foo, *"],
+            &["foo bar"],
+            &["\u{fc}"],
+            &["X-Forwarded-For"],
+            &[&*many],
+        ] {
+            let fields: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
+            let request = Request::get(&[]);
+            assert_eq!(
+                Form::of(&request.asked(), &headers(&fields)),
+                None,
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn origins() {
+        let (a, b, none) = (
+            &[("origin", "https://a")][..],
+            &[("origin", "https://b")][..],
+            &[][..],
+        );
+        for (response, fetched, asked, expected) in [
+            (&[ALL][..], a, b, true),
+            (&[ALL], a, none, true),
+            (&[ALL], none, a, true),
+            (&[("access-control-allow-origin", "https://a")], a, a, true),
+            (&[("access-control-allow-origin", "https://a")], a, b, false),
+            (
+                &[("access-control-allow-origin", "https://a")],
+                a,
+                none,
+                false,
+            ),
+            (&[], none, none, true),
+            (&[], none, a, false),
+            (&[], a, none, false),
+            (&[], a, a, true),
+            (&[], none, &[("origin", "")], false),
+            (&[ALL, ALL], a, b, false),
+            (&[ALL, ("vary", "Origin")], a, b, false),
+            (&[ALL, ("vary", "Foo, ORIGIN")], a, a, true),
+        ] {
+            assert_eq!(
+                fits(response, fetched, asked),
+                expected,
+                "{response:?} {fetched:?} {asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_variant_stands_for_accept_and_user_agent() {
+        let mut one = Request::image(Variant::WebP, "jpg");
+        let mut two = one.clone();
+        one.headers = headers(&[("accept", "image/webp"), ("user-agent", "a")]);
+        two.headers = headers(&[("accept", "image/webp,*/*"), ("user-agent", "b")]);
+        let response = headers(&[("vary", "Accept, User-Agent"), ALL]);
+        assert!(
+            Form::of(&one.asked(), &response)
+                .unwrap()
+                .fits(&two.asked())
+        );
+        one.covered.user_agent = false;
+        assert!(
+            !Form::of(&one.asked(), &response)
+                .unwrap()
+                .fits(&two.asked())
+        );
+    }
+
+    #[test]
+    fn a_background_fetch_gets_the_same_form() {
+        let fetched = Request::get(&[
+            ("foo", "1"),
+            ("foo", "2"),
+            ("origin", "https://a"),
+            ("accept-encoding", "gzip, deflate"),
+        ]);
+        let response = headers(&[("vary", "Foo, Bar, Accept-Encoding")]);
+        let form = Form::of(&fetched.asked(), &response).unwrap();
+        let mut behind = Request::get(&[("bar", "x"), ("foo", "9")]);
+        form.apply(&mut behind.headers);
+        assert!(form.fits(&behind.asked()));
+        assert_eq!(behind.headers["accept-encoding"], "gzip");
+        assert!(!behind.headers.contains_key("bar"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_fits_what_it_is_of_and_nothing_panics(
+            vary in "(Foo|accept-language|Origin|Accept-Encoding|[*, \u{80}-\u{ff}]){0,6}",
+            lines in proptest::collection::vec("[a-cA-C,\" \t\u{80}-\u{ff}]{0,8}", 0..3),
+        ) {
+            let names = ["foo", "accept-language", "origin", "accept-encoding"];
+            let fields: Vec<_> = lines
+                .iter()
+                .flat_map(|line| names.map(|name| (name, line.as_str())))
+                .collect();
+            let request = Request::get(&fields);
+            if let Some(form) = Form::of(&request.asked(), &headers(&[("vary", &vary)])) {
+                prop_assert!(form.fits(&request.asked()));
+                let mut behind = Request::get(&[]);
+                form.apply(&mut behind.headers);
+                prop_assert!(form.fits(&behind.asked()));
+            }
+        }
+    }
 }

@@ -22,6 +22,7 @@ fn every_key_has_a_test_of_its_name() {
         include_str!("keys.rs"),
         include_str!("keys/access.rs"),
         include_str!("running_keys.rs"),
+        include_str!("running_keys/cache.rs"),
         include_str!("running_keys/origin.rs"),
     ]
     .iter()

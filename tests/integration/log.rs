@@ -79,7 +79,7 @@ fn a_line_a_request_with_all_fields() {
             "generation": 1, "method": "GET", "url": "http://img.example.com/a.jpg?q=1", "protocol": "HTTP/1.1",
             "status": 200, "bytes": 2, "peer": "127.0.0.1", "client": "127.0.0.1", "client_from": "peer",
             "forwarded": null, "country": null, "route": "default", "verdict": "forward", "rule": null,
-            "would_deny": ["origins.delivery"], "variant": "webp", "accept": "image/webp,*/*;q=0.8", "cache": null,
+            "would_deny": ["origins.delivery"], "variant": "webp", "accept": "image/webp,*/*;q=0.8", "cache": "miss",
             "cache_key": "http://img.example.com/a.jpg?q=1 webp", "user_agent": "x",
             "referer": ["https://e/", "\u{fc}"], "origin_field": "https://evil", "sec_fetch": "none//image",
             "request_method": null, "error": null,
@@ -90,7 +90,7 @@ fn a_line_a_request_with_all_fields() {
         &lines[1],
         &json!({
             "ref": denied.field("portcullis-ref").unwrap(), "status": 403, "bytes": 42, "verdict": "deny",
-            "rule": "user_agent.block", "would_deny": [], "variant": "original", "accept": "a, b",
+            "rule": "user_agent.block", "would_deny": [], "variant": "original", "accept": "a, b", "cache": null,
             "cache_key": "http://img.example.com/b.css original", "origin_ms": null, "user_agent": "bad\"",
             "error": null,
         }),
@@ -98,7 +98,7 @@ fn a_line_a_request_with_all_fields() {
     check(
         &lines[2],
         &json!({
-            "status": 400, "verdict": "reject", "client": "127.0.0.1", "route": null, "variant": null,
+            "status": 400, "verdict": "reject", "client": "127.0.0.1", "route": null, "variant": null, "cache": null,
             "url": "http://img.example.com/%zz", "cache_key": null,
         }),
     );
@@ -180,4 +180,26 @@ fn a_client_that_leaves_within_the_response_is_told_of() {
         &lines[0],
         &json!({ "status": 200, "bytes": 3, "error": error }),
     );
+}
+
+#[test]
+fn what_the_cache_did() {
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let policy = "[access.user_agent]\nblock = [\"bad\"]\n[[route]]\nname = \"live\"\n\
+                  paths = [\"/live/**\"]\ncache.enabled = false\n";
+    let portcullis = Portcullis::start(&origin, policy);
+    let mut client = portcullis.client();
+    for (path, agent) in [("/a", ""), ("/a", ""), ("/a", "bad"), ("/live/a", "")] {
+        client.get(path, &format!("User-Agent: {agent}\r\n"));
+    }
+    let lines = portcullis.stop();
+    assert_eq!(lines[0]["cache"], "miss");
+    // It may come before the first one is stored.
+    assert!(["hit", "joined"].contains(&lines[1]["cache"].as_str().unwrap()));
+    assert!(lines[1]["origin_ms"].is_null(), "{}", lines[1]);
+    assert_eq!(lines[2]["status"], 403);
+    assert!(lines[2]["cache"].is_null(), "it did not get there");
+    assert_eq!(lines[3]["cache"], "bypass");
 }

@@ -1,5 +1,6 @@
 //! Keys that show only in a running proxy; see `keys`.
 
+mod cache;
 mod origin;
 
 use std::net::SocketAddr;

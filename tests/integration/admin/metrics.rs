@@ -1,7 +1,6 @@
 //! `/metrics`.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 
 use serde_json::Value;
@@ -169,9 +168,8 @@ fn requests(program: &Program, origin: &Origin) {
     };
     let before = slow();
     let mut gone = program.client();
-    gone.stream
-        .write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
+    // What was fetched for the one before is not waited for.
+    gone.send(format!("GET /slow/{before} HTTP/1.1\r\nHost: a\r\n\r\n"));
     eventually("the origin is asked", || slow() > before);
 }
 
@@ -252,6 +250,18 @@ fn compare(metrics: &Metrics, lines: &[Value]) {
     });
     assert_eq!(counted("portcullis_would_deny_total"), would_deny);
     assert_eq!(would_deny.values().sum::<f64>(), 2.0);
+    let cached: Vec<Value> = lines
+        .iter()
+        .filter(|line| !line["cache"].is_null())
+        .cloned()
+        .collect();
+    let results = tallied(&cached, |line| {
+        labels([
+            ("route", word(&line["route"])),
+            ("result", word(&line["cache"])),
+        ])
+    });
+    assert_eq!(counted("portcullis_cache_requests_total"), results);
     let bytes: u64 = lines
         .iter()
         .map(|line| line["bytes"].as_u64().unwrap())
@@ -285,6 +295,44 @@ fn compare(metrics: &Metrics, lines: &[Value]) {
     assert_eq!(metrics.value("portcullis_panics_total"), 0.0);
     assert_eq!(metrics.value("portcullis_workers"), 2.0);
     assert_eq!(metrics.value("portcullis_connections_accepted_total"), 4.0);
+}
+
+#[test]
+fn what_the_cache_did_is_counted() {
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let policy = "[admin]\nlisten = \"127.0.0.1:0\"\n[cache]\nmemory = \"2 MiB\"\n\
+                  [[route]]\nname = \"live\"\npaths = [\"/live/**\"]\ncache.enabled = false\n";
+    let program = Program::start(&origin, policy);
+    let mut client = program.client();
+    client.get("/a", "");
+    eventually("it is stored", || {
+        Metrics::of(&program).value("portcullis_cache_entries") == 1.0
+    });
+    for path in ["/a", "/live/a", "/a", "/a"] {
+        client.get(path, "");
+    }
+    eventually("all are counted", || {
+        Metrics::of(&program).sum("portcullis_requests_total") == 5.0
+    });
+    let metrics = Metrics::of(&program);
+    let requests = "portcullis_cache_requests_total";
+    assert_eq!(metrics.with(requests, "result", "hit"), 3.0);
+    assert_eq!(metrics.with(requests, "result", "miss"), 1.0);
+    assert_eq!(metrics.with(requests, "result", "bypass"), 1.0);
+    assert_eq!(metrics.with(requests, "route", "live"), 1.0);
+    assert_eq!(metrics.sum(requests), 5.0);
+    assert_eq!(metrics.value("portcullis_cache_served_bytes_total"), 6.0);
+    assert_eq!(metrics.value("portcullis_cache_fills_begun_total"), 1.0);
+    let ended = "portcullis_cache_fills_ended_total";
+    assert_eq!(metrics.with(ended, "outcome", "stored"), 1.0);
+    assert_eq!(metrics.sum(ended), 1.0);
+    let limit = metrics.value("portcullis_cache_memory_limit_bytes");
+    assert_eq!(limit, f64::from(2 << 20));
+    let taken = metrics.value("portcullis_cache_memory_bytes");
+    assert!(taken > 0.0 && taken <= limit, "{taken}");
+    assert_eq!(metrics.value("portcullis_cache_evicted_total"), 0.0);
 }
 
 /// A policy with the log off counts all the same.

@@ -19,6 +19,8 @@ pub(crate) fn portcullis(arguments: &[&str]) -> Command {
 /// `portcullis run` in a process of its own. Dropping it kills it.
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
+    /// What it said at the start.
+    pub(crate) started: String,
     /// Where its admin listener is, if it has one.
     admin: Option<SocketAddr>,
     child: Child,
@@ -69,6 +71,7 @@ impl Program {
         });
         let mut program = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            started: String::new(),
             admin: None,
             child,
             said,
@@ -81,6 +84,7 @@ impl Program {
             .unwrap_or_else(|| panic!("no address in {started}"));
         let admin = started.split("admin=\"").nth(1);
         program.admin = admin.and_then(|rest| rest.split('"').next()?.parse().ok());
+        program.started = started;
         program
     }
 
