@@ -201,9 +201,9 @@ impl Fill {
         .await
     }
 
-    /// Whether anybody reads it.
-    pub fn is_read(&self) -> bool {
-        self.lock().readers.fastest().is_some()
+    /// Whether anybody waits for its head.
+    pub fn is_awaited(&self) -> bool {
+        !self.lock().waiting.is_empty()
     }
 
     /// The body is here. What there is to store, if it can be.

@@ -102,3 +102,17 @@ pub(super) fn content_range(range: &Range<u64>, length: u64) -> SmallVec<[u8; 96
     text.extend_from_slice(Digits::of(length).as_bytes());
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_both_numbers() {
+        let boundary = Boundary::new([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
+        assert_eq!(
+            boundary.content_type(),
+            "multipart/byteranges; boundary=0123456789abcdeffedcba9876543210"
+        );
+    }
+}

@@ -48,9 +48,9 @@ pub enum Content {
     Pieces(Parts),
 }
 
-/// What a 304 and a 416 do not have: it is about a body (RFC 9110 section
-/// 15.4.5 names what a 304 has of it: Content-Location, ETag, and
-/// Last-Modified where there is no ETag).
+/// What a 304 does not have: it is about a body. RFC 9110 section 15.4.5 names
+/// what it has of that all the same: Content-Location, ETag, and Last-Modified
+/// where there is no ETag.
 const ABOUT_BODIES: [HeaderName; 10] = [
     CONTENT_TYPE,
     CONTENT_ENCODING,
@@ -198,7 +198,9 @@ fn unsatisfiable(stored: &HeaderMap, length: u64) -> Reply {
     }
 }
 
-/// A 206 with one range (RFC 9110 section 15.3.7.1).
+/// A 206 with one range (RFC 9110 section 15.3.7.1). It has all fields of the
+/// 200, beside `If-Range` too, as other servers have it: there are clients that
+/// forget what they knew.
 fn piece(stored: &HeaderMap, range: &Range<u64>, length: u64) -> Reply {
     let mut headers = copy(stored, |name| !ABOUT_ALL.contains(name));
     headers.insert(CONTENT_RANGE, value(&content_range(range, length)));

@@ -14,14 +14,34 @@ pub(super) struct Ambiguous;
 
 /// hyper takes any list of codings that ends in `chunked`; others may not.
 /// (It has refused conflicting lengths and dropped a `Content-Length` beside
-/// a `Transfer-Encoding` already.) In a response too: another coding would
-/// have to be undone here, since the field that names it ends here.
+/// a `Transfer-Encoding` already.)
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Ambiguous> {
     match single(headers, &TRANSFER_ENCODING) {
         Single::Missing if !headers.contains_key(TRANSFER_ENCODING) => Ok(()),
         Single::One(coding) if coding.eq_ignore_ascii_case(b"chunked") => Ok(()),
         Single::Missing | Single::One(_) | Single::Several => Err(Ambiguous),
     }
+}
+
+/// The same for a response. A coding that exists would have to be undone
+/// here, since the field that names it ends here. A word that is none
+/// (`binary`, `utf-8`) says nothing: such a body ends with the connection
+/// (RFC 9112 section 6.3), and is passed on as it came.
+pub(super) fn check_response(headers: &HeaderMap) -> Result<(), Ambiguous> {
+    check(headers).or_else(|error| match single(headers, &TRANSFER_ENCODING) {
+        Single::One(coding) if is_no_coding(coding) => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// Whether no registered coding is named, nor something like `chunked`.
+fn is_no_coding(coding: &[u8]) -> bool {
+    const CODINGS: [&[u8]; 5] = [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"];
+    let coding = coding.to_ascii_lowercase();
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    coding.iter().all(is_word)
+        && !CODINGS.contains(&&*coding)
+        && memchr::memmem::find(&coding, b"chunk").is_none()
 }
 
 /// Whether a response that can have no body announces one, which may be on

@@ -87,7 +87,7 @@ impl Taken {
         instance: &Instance,
     ) -> Result<Self, OriginError> {
         let has_body = has_body(head, response.status());
-        if has_body && framing::check(response.headers()).is_err() {
+        if has_body && framing::check_response(response.headers()).is_err() {
             response.into_body().close();
             return Err(OriginError::TransferCoding);
         }

@@ -32,6 +32,7 @@ fn a_get_and_what_the_origin_is_told() {
         names,
         [
             "accept",
+            "accept-encoding",
             "cookie",
             "host",
             "via",
@@ -49,6 +50,7 @@ fn a_get_and_what_the_origin_is_told() {
         ("x-forwarded-host", "img.example.com"),
         ("x-forwarded-proto", "http"),
         ("accept", "image/webp,*/*;q=0.8"),
+        ("accept-encoding", "identity"),
         ("x-cache-key", "http://img.example.com/a/b.jpg?x=1 webp"),
     ] {
         assert_eq!(asked.field(name).as_deref(), Some(value), "{name}");

@@ -122,6 +122,8 @@ fn what_is_not_http_is_a_502_by_its_name() {
         (b"220 mail.example ESMTP\r\n\r\n", "http_protocol_error"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "http_response_transfer_coding"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx", "http_response_transfer_coding"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\nx", "http_response_transfer_coding"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: utf-8, chunked\r\n\r\n0\r\n\r\n", "http_response_transfer_coding"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "http_response_transfer_coding"),
         (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "http_upgrade_failed"),
         (b"HTTP/1.1 200 OK\r\nContent", "http_response_incomplete"),
@@ -136,6 +138,15 @@ fn what_is_not_http_is_a_502_by_its_name() {
         assert_eq!(lines[0]["error"], error, "{shown}");
         assert_eq!((&lines[0]["ref"], &lines[0]["status"]), (&id.into(), &502.into()));
     }
+}
+
+#[test]
+fn a_transfer_coding_that_is_none_says_nothing() {
+    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: binary\r\nContent-Length: 2\r\n\r\nhello";
+    let portcullis = Portcullis::start(&once(answer), "");
+    let reply = portcullis.client().get("/", "");
+    assert_eq!((reply.status, &*reply.text()), (200, "hello"));
+    assert_eq!(reply.field("transfer-encoding").as_deref(), Some("chunked"));
 }
 
 #[test]

@@ -160,6 +160,8 @@ fn if_range() {
         (&[("if-range", "\"a\"")], &[("etag", "W/\"a\"")], false),
         (&[("if-range", "W/\"a\"")], &[("etag", "\"a\"")], false),
         (&[("if-range", "\"a\", \"b\"")], &[("etag", "\"a\"")], false),
+        (&[("if-range", "\"a\"\"")], &[("etag", "\"a\"\"")], false),
+        (&[("if-range", "\"")], &[("etag", "\"")], false),
         (&[("if-range", "*")], &[("etag", "\"a\"")], false),
         (&[("if-range", "a")], &[("etag", "a")], false),
         (&[("if-range", "")], &[("etag", "\"a\"")], false),

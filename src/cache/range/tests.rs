@@ -53,6 +53,7 @@ fn none_is_there() {
         "bytes=-0",
         "bytes=10-, 11-12",
         "bytes=18446744073709551615-",
+        "bytes=18446744073709551616-",
         "bytes=99999999999999999999999-",
     ] {
         assert_eq!(selected(line, 10), Selection::Unsatisfiable, "{line}");

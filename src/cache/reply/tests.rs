@@ -1,3 +1,5 @@
+mod steps;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -21,6 +23,7 @@ const STORED: Fields<'_> = &[
     ("content-type", "text/plain"),
     ("content-length", "10"),
     ("content-encoding", "br"),
+    ("content-range", "bytes 0-9/99"),
     ("content-digest", "sha-256=:AA==:"),
     ("content-location", "/b"),
     ("content-security-policy", "default-src 'self'"),
@@ -352,6 +355,8 @@ fn several_ranges() {
         part("9-9", "9")
     );
     let text = sent(&reply.content, b"0123456789");
+    let length = lines(&reply.headers, "content-length");
+    assert_eq!(length, [text.len().to_string()]);
     assert_eq!(String::from_utf8(text).unwrap(), expected);
 }
 
@@ -364,11 +369,28 @@ fn boundaries_differ() {
     assert_eq!(all.len(), 128);
 }
 
+/// A Range of anything, or of some that are apart from one another.
+fn ranges() -> impl Strategy<Value = String> {
+    let apart = proptest::collection::btree_set(0..44_u64, 2..12).prop_map(|ends| {
+        let ends: Vec<u64> = ends.into_iter().collect();
+        let pairs = ends.chunks_exact(2);
+        let specs: Vec<_> = pairs
+            .map(|pair| format!("{}-{}", pair[0], pair[1]))
+            .collect();
+        format!("bytes={}", specs.join(","))
+    });
+    prop_oneof![
+        2 => apart,
+        1 => "bytes=([0-9]{0,2}-[0-9]{0,2},?){1,5}",
+        1 => "[ -~]{0,20}",
+    ]
+}
+
 proptest! {
     /// Whatever is asked: as many bytes as are announced, and the stored ones.
     #[test]
     fn what_is_announced_is_sent(
-        range in proptest::option::of("bytes=([0-9]{0,2}-[0-9]{0,2},?){1,5}|[ -~]{0,20}"),
+        range in proptest::option::of(ranges()),
         tag in proptest::option::of("\"[ab]\"|[*]"),
         if_range in proptest::option::of("\"[ab]\""),
         stored in proptest::sample::subsequence(STORED, 0..=STORED.len()),
@@ -393,7 +415,13 @@ proptest! {
                 let range = format!("bytes {}-{}/{length}", piece.start, piece.end - 1);
                 prop_assert_eq!(lines(&reply.headers, "content-range"), [range]);
             }
-            (206, Content::Pieces(parts)) => prop_assert!(parts.parts.len() > 1),
+            (206, Content::Pieces(parts)) => {
+                prop_assert!(parts.parts.len() > 1);
+                prop_assert!(lines(&reply.headers, "content-range").is_empty());
+                let pieces = parts.parts.iter().map(|part| &part.range);
+                prop_assert!(pieces.clone().all(|range| range.start < range.end));
+                prop_assert!(pieces.clone().all(|range| range.end <= length as u64));
+            }
             (416, Content::Nothing) | (304, Content::Nothing) => {}
             (found, Content::Whole) => prop_assert_eq!(found, status),
             other => prop_assert!(false, "{:?}", other),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 
 use super::answer::{Answered, answer};
 use super::asker::Asker;
@@ -64,6 +64,41 @@ enum Whose {
     Everyones,
     /// Only this client's.
     Own,
+}
+
+/// A fetch that others may wait for. A client that goes away before anything
+/// came takes it along, unless somebody does.
+struct Leading<'a> {
+    fill: &'a Fill,
+    task: JoinHandle<(Fetched, Duration)>,
+}
+
+impl<'a> Leading<'a> {
+    fn start(
+        fill: &'a Fill,
+        fetching: impl Future<Output = (Fetched, Duration)> + 'static,
+    ) -> Self {
+        Self {
+            fill,
+            task: spawn_local(fetching),
+        }
+    }
+
+    async fn ended(mut self) -> (Fetched, Duration) {
+        match (&mut self.task).await {
+            Ok(fetched) => fetched,
+            // A panic costs this connection, as any other does.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        if !self.fill.is_awaited() {
+            self.task.abort();
+        }
+    }
 }
 
 impl Journey {
@@ -169,11 +204,7 @@ impl Journey {
         let fetching = self.wanted.fetcher.clone().fetch(fetch);
         let (fetched, took) = match whose {
             Whose::Own => fetching.await,
-            Whose::Everyones => match spawn_local(fetching).await {
-                Ok(fetched) => fetched,
-                // A panic costs this connection, as any other does.
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            },
+            Whose::Everyones => Leading::start(&fill, fetching).ended().await,
         };
         self.record.origin_took(took);
         self.fetched(fill, fetched)
