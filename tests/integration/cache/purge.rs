@@ -5,6 +5,8 @@ use tempfile::TempDir;
 use super::support::{FRESH, Gate, is_hit, ok};
 use crate::support::{Client, Origin, Program, Reply, eventually};
 
+const ALL: &str = r#"{"all": true}"#;
+
 const TOKEN: &str = "a-token-of-20-bytes.";
 
 /// A proxy with an admin listener whose token is in the folder.
@@ -19,12 +21,13 @@ fn start(origin: &Origin, policy: &str) -> (Program, TempDir) {
     (Program::start(origin, &admin), folder)
 }
 
-/// Asks for a purge; `what` is the query, already encoded.
+/// Asks for a purge of what the JSON says.
 fn ask(program: &Program, what: &str, fields: &str) -> Reply {
     let address = program.admin();
     let mut client = Client::connect(address);
+    let length = what.len();
     client.send(format!(
-        "POST /-/purge?{what} HTTP/1.1\r\nHost: {address}\r\n{fields}Content-Length: 0\r\n\r\n"
+        "POST /-/purge HTTP/1.1\r\nHost: {address}\r\n{fields}Content-Length: {length}\r\n\r\n{what}"
     ));
     client.reply()
 }
@@ -98,32 +101,42 @@ fn by_url_with_all_variants_and_forms() {
         ("http://img.example.com//x/../a.png", &no_a),
         ("http://img.example.com/a.png;x", &no_a),
         ("http://img.example.com/b", &no_b),
-        ("http://img.example.com/b%3Fx=1", &[0, 1, 2, 3, 5, 6]),
-        ("http://img.example.com/dir%2520x/c", &[0, 1, 2, 3, 4, 5]),
+        ("http://img.example.com/b?x=1", &[0, 1, 2, 3, 5, 6]),
+        ("http://img.example.com/dir%20x/c", &[0, 1, 2, 3, 4, 5]),
         ("http://other.example/a.png", &[0, 1, 2, 3, 4, 5, 6]),
         ("http://img.example.com/A.png", &[0, 1, 2, 3, 4, 5, 6]),
     ] {
-        // A query within a query: what matters to it is encoded once more.
-        let what = match url.contains("%3F") || url.contains("%25") {
-            true => url.to_owned(),
-            false => url.replace('%', "%25").replace(';', "%3B"),
-        };
-        assert_eq!(left(&format!("url={what}")), expected, "{url}");
+        let what = serde_json::json!({ "urls": [url] });
+        assert_eq!(left(&what.to_string()), expected, "{url}");
     }
 }
 
 #[test]
 fn by_prefix_tag_and_all() {
     for (what, expected) in [
-        ("prefix=http://img.example.com/dir", &[0, 1, 2, 3, 4][..]),
-        ("prefix=http://img.example.com/dir/", &[0, 1, 2, 3, 4, 6]),
-        ("prefix=https://img.example.com/", &[]),
-        ("prefix=http://other.example/", &[0, 1, 2, 3, 4, 5, 6]),
-        ("tag=summer", &[2, 3, 4, 5, 6]),
-        ("tag=winter", &[0, 1, 4, 5, 6]),
-        ("tag=sale", &[4, 5, 6]),
-        ("tag=sal", &[0, 1, 2, 3, 4, 5, 6]),
-        ("all", &[]),
+        (
+            r#"{"prefixes": ["img.example.com/dir"]}"#,
+            &[0, 1, 2, 3, 4][..],
+        ),
+        (
+            r#"{"prefixes": ["http://img.example.com/dir/"]}"#,
+            &[0, 1, 2, 3, 4, 6],
+        ),
+        (r#"{"prefixes": ["https://IMG.example.com:444/"]}"#, &[]),
+        (
+            r#"{"prefixes": ["other.example/"]}"#,
+            &[0, 1, 2, 3, 4, 5, 6],
+        ),
+        (r#"{"tags": ["summer"]}"#, &[2, 3, 4, 5, 6]),
+        (r#"{"tags": ["winter"]}"#, &[0, 1, 4, 5, 6]),
+        (r#"{"tags": ["sale"]}"#, &[4, 5, 6]),
+        (r#"{"tags": ["sal"]}"#, &[0, 1, 2, 3, 4, 5, 6]),
+        (r#"{"tags": ["summer", "winter"]}"#, &[4, 5, 6]),
+        (
+            r#"{"urls": ["http://img.example.com/b"], "tags": ["summer"]}"#,
+            &[4, 5, 6],
+        ),
+        (ALL, &[]),
     ] {
         assert_eq!(left(what), expected, "{what}");
     }
@@ -134,16 +147,20 @@ fn who_may_purge_and_what_is_refused() {
     let (program, _folder) = start(&tagging(), "");
     let mut client = program.client();
     client.get("/", "");
-    assert_eq!(ask(&program, "all", "").status, 401);
+    assert_eq!(ask(&program, ALL, "").status, 401);
     let token = format!("Authorization: Bearer {TOKEN}\r\n");
     for what in [
         "",
         "everything",
-        "url=",
-        "url=nonsense",
-        "url=http://[/",
-        "prefix=",
-        "tag=",
+        "{}",
+        r#"{"all": false}"#,
+        r#"{"all": true, "more": 1}"#,
+        r#"{"urls": [""]}"#,
+        r#"{"urls": ["nonsense"]}"#,
+        r#"{"urls": ["http://[/"]}"#,
+        r#"{"urls": ["http://img.example.com/", "http://img.example.com/%zz"]}"#,
+        r#"{"prefixes": [""]}"#,
+        r#"{"tags": [""]}"#,
     ] {
         let reply = ask(&program, what, &token);
         assert!(
@@ -153,19 +170,19 @@ fn who_may_purge_and_what_is_refused() {
         );
     }
     let evil = format!("{token}Origin: http://evil.example\r\n");
-    assert_eq!(ask(&program, "all", &evil).status, 403);
+    assert_eq!(ask(&program, ALL, &evil).status, 403);
     assert!(is_hit(&mut client, "/", ""), "none of them did anything");
     let read_only = Program::start(&Origin::ok(), "[admin]\nlisten = \"127.0.0.1:0\"\n");
-    assert_eq!(ask(&read_only, "all", &token).status, 403);
+    assert_eq!(ask(&read_only, ALL, &token).status, 403);
 }
 
 #[test]
 fn a_fill_under_way_is_not_stored_after_a_purge() {
     for what in [
-        "url=http://img.example.com/",
-        "prefix=http://img.example.com/",
-        "tag=one",
-        "all",
+        r#"{"urls": ["http://img.example.com/"]}"#,
+        r#"{"prefixes": ["img.example.com/"]}"#,
+        r#"{"tags": ["one"]}"#,
+        ALL,
     ] {
         let gate = Gate::default();
         let wait = gate.clone();
