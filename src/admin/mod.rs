@@ -8,6 +8,7 @@ mod guard;
 mod metrics;
 mod policy;
 mod process;
+mod purge;
 mod reply;
 mod routes;
 
@@ -21,9 +22,11 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
+use crate::cache::Cache;
+use crate::cache::purge::Purge;
 use crate::config::Snapshot;
 use crate::log::access::Spool;
-use crate::log::counters::{CacheGauges, Counters};
+use crate::log::counters::Counters;
 use crate::reload;
 
 /// Why there is no admin listener.
@@ -55,8 +58,8 @@ pub struct Subject {
     pub counters: Counters,
     /// Where access log lines go.
     pub spool: Spool,
-    /// What is in the cache.
-    pub cache: Box<dyn Fn() -> CacheGauges + Send + Sync>,
+    /// What is stored; `None`: there is no cache.
+    pub cache: Option<Cache>,
     /// Whether the process is about to stop.
     pub draining: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -151,6 +154,13 @@ impl Drop for Running {
             // A panic was told when it happened.
             let _ = thread.join();
         }
+    }
+}
+
+impl Subject {
+    /// Removes stored responses, and says how many.
+    fn purge(&self, purge: &Purge) -> usize {
+        self.cache.as_ref().map_or(0, |cache| cache.purge(purge))
     }
 }
 

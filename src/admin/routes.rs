@@ -1,5 +1,5 @@
-//! What can be asked. No answer depends on a body, so none is read: hyper
-//! closes the connection of a request whose body it would have to wait for.
+//! What can be asked. A body is only read where an answer depends on it: of
+//! others hyper closes the connection rather than wait for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use hyper::StatusCode;
 use serde_json::json;
 
-use super::{State, guard, metrics, policy, reply};
+use super::{State, guard, metrics, policy, purge, reply};
 
 /// Whoever asked for a reload waits no longer for it.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(45);
@@ -21,6 +21,7 @@ const RELOAD_PATIENCE: Duration = Duration::from_secs(45);
 pub(super) fn router(state: Arc<State>) -> Router {
     let changes = Router::new()
         .route("/-/reload", post(reload))
+        .route("/-/purge", post(purge::answer))
         .route_layer(from_fn_with_state(Arc::clone(&state), guard::changes));
     Router::new()
         .route("/healthz", get(healthz))

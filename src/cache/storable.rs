@@ -429,6 +429,7 @@ mod tests {
             ("no-store", &[("cache-control", "max-age=9")], Err(NoStore)),
             ("no-cache", &[("cache-control", "max-age=9")], Err(Stale)),
             ("no-store=?0, max-age=5", &[], Ok(5)),
+            ("foo", &[("expires", &*later)], Err(Stale)),
             ("private=\"a\", max-age=5", &[], Ok(5)),
             ("private=(\"a\"), max-age=5", &[], Err(Private)),
             // Malformed, or of the wrong type: as if it were not there.

@@ -15,9 +15,10 @@ static ORIGIN: HeaderName = header::ORIGIN;
 /// Which requests a stored response fits, beside its key and variant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form {
-    /// The fields that `Vary` names and the variant does not stand for, with
-    /// what the request that fetched it had there, normalised; `None`: not
-    /// there. In the order of their names, none twice.
+    /// The fields that `Vary` names and the variant does not stand for, and
+    /// Accept-Encoding of an encoded response, with what the request that
+    /// fetched it had there, normalised; `None`: not there. In the order of
+    /// their names, none twice.
     pub fields: Box<[Selecting]>,
     /// The `Origin` that it was fetched with, if it fits no other.
     pub origin: OriginForm,
@@ -65,26 +66,14 @@ impl Form {
     /// request: `Vary: *`, a name there that is none, or too many (RFC 9111
     /// section 4.1).
     pub fn of(asked: &Asked<'_>, response: &HeaderMap) -> Option<Self> {
-        let mut fields = Vec::new();
-        let mut names_origin = false;
-        for name in named(response) {
-            let name = name?;
-            names_origin |= name == ORIGIN;
-            if !is_settled(&name, asked) && !fields.contains(&name) {
-                if fields.len() == MOST_FIELDS {
-                    return None;
-                }
-                fields.push(name);
-            }
-        }
-        fields.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        let (names, names_origin) = selecting(asked, response)?;
         let value = |name: HeaderName| {
             let value = value(asked, &name).map(|value| value.into_owned().into_boxed_slice());
             (name, value)
         };
         let any = allows_every_origin(response) && !names_origin;
         Some(Self {
-            fields: fields.into_iter().map(value).collect(),
+            fields: names.into_iter().map(value).collect(),
             origin: match lines_of(asked.headers, &ORIGIN) {
                 _ if any => OriginForm::Any,
                 Some(origin) => OriginForm::Same(origin.into()),
@@ -133,6 +122,30 @@ impl Form {
             }
         }
     }
+}
+
+/// The names that a form holds, in order, and whether `Origin` is named too.
+fn selecting(asked: &Asked<'_>, response: &HeaderMap) -> Option<(Vec<HeaderName>, bool)> {
+    let mut names = Vec::new();
+    let mut names_origin = false;
+    for name in named(response) {
+        let name = name?;
+        names_origin |= name == ORIGIN;
+        if !is_settled(&name, asked) && !names.contains(&name) {
+            if names.len() == MOST_FIELDS {
+                return None;
+            }
+            names.push(name);
+        }
+    }
+    // Servers that compress do not always say so: what is encoded fits only
+    // who accepts the same.
+    let encoded = response.contains_key(header::CONTENT_ENCODING);
+    if encoded && !names.contains(&header::ACCEPT_ENCODING) {
+        names.push(header::ACCEPT_ENCODING);
+    }
+    names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    Some((names, names_origin))
 }
 
 /// The fields that `Vary` names; `None` for what is no field, such as `*`, and
@@ -331,6 +344,15 @@ mod tests {
                 "{vary} {asked:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_encoded_fits_only_who_accepts_the_same() {
+        let encoded = [("content-encoding", "gzip"), ALL];
+        let gzip = [("accept-encoding", "gzip")];
+        assert!(fits(&encoded, &gzip, &gzip));
+        assert!(!fits(&encoded, &gzip, &[]));
+        assert!(fits(&[ALL], &[], &gzip));
     }
 
     #[test]

@@ -10,10 +10,8 @@ use super::load::{Refused, load_tested};
 use super::signals::Signals;
 use super::{CliError, Exit};
 use crate::admin::{self, Admin, Subject};
-use crate::cache::Cache;
 use crate::config::{Snapshot, Warnings, written_size};
 use crate::log::access::{AccessLog, Opened, Spool};
-use crate::log::counters::CacheGauges;
 use crate::log::program::ProgramLog;
 use crate::reload::{self, Commit, Reloader};
 use crate::server::Server;
@@ -46,7 +44,7 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
         reload: Arc::clone(&watcher),
         counters: server.counters().clone(),
         spool: access_log.spool(),
-        cache: cache_gauges(server.cache().cloned()),
+        cache: server.cache().cloned(),
         draining: Box::new(move || stop.is_draining()),
     };
     // It answers until the last request is over.
@@ -72,11 +70,6 @@ fn tell(warnings: &Warnings) {
     for warning in warnings.iter() {
         tracing::warn!("{}", warning.summary());
     }
-}
-
-/// What tells what is in the cache.
-fn cache_gauges(cache: Option<Cache>) -> Box<dyn Fn() -> CacheGauges + Send + Sync> {
-    Box::new(move || cache.as_ref().map(Cache::gauges).unwrap_or_default())
 }
 
 /// The one line at start: what listens, which policy, the database's date, the

@@ -31,7 +31,8 @@ struct Inner {
     first: RefCell<Vec<u8>>,
     /// How hyper answered what was no request.
     refused: Cell<Option<StatusCode>>,
-    /// hyper has asked for bytes since this was last reset.
+    /// hyper waits for bytes since this was last reset: it will be told when
+    /// there are some, or an end.
     looked: Cell<bool>,
 }
 
@@ -184,6 +185,7 @@ impl AsyncRead for Stream {
         if !self.read_back(buf) {
             ready!(self.with(|stream| stream.poll_read(cx, buf)))?;
         }
+        self.0.looked.set(false);
         match &buf.filled()[before..] {
             [] if buf.remaining() > 0 && link.ended() => return Poll::Pending,
             bytes => link.read(bytes),

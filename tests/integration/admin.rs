@@ -1,6 +1,7 @@
 //! The admin listener: who may ask what, and whether the numbers are true.
 
 mod metrics;
+mod purge;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use crate::support::{Client, Origin, Portcullis, eventually};
 
 const POLICY: &str = r#"
+[cache]
+memory = "0"
 [server]
 listen = ["127.0.0.1:0"]
 workers = 1
@@ -15,6 +17,8 @@ trusted_proxies = ["127.0.0.0/8"]
 url = "@origin@"
 max_connections = 4
 connect_timeout = "8s"
+[cache]
+memory = "0"    # each request is one to the origin
 "#;
 
 /// An origin that answers only when it is let, and who asks it.

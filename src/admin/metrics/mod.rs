@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 
 use self::page::Page;
 use super::{State, reply};
+use crate::cache::Cache;
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -49,7 +50,16 @@ impl Collector for Everything {
         requests::traffic(&mut page, counters, &state.subject.spool)?;
         connections::clients(&mut page, counters)?;
         connections::origins(&mut page, counters)?;
-        cache::cache(&mut page, counters, (state.subject.cache)())?;
+        cache::cache(
+            &mut page,
+            counters,
+            state
+                .subject
+                .cache
+                .as_ref()
+                .map(Cache::gauges)
+                .unwrap_or_default(),
+        )?;
         program::process(&mut page)
     }
 }

@@ -152,7 +152,7 @@ impl Shard {
         gone
     }
 
-    /// The entries of some chunks that are `wanted`, and what chunks there were.
+    /// The entries of some chunks that are `wanted`, with their hashes.
     pub(super) fn select(
         &self,
         chunks: Range<usize>,

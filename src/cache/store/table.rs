@@ -5,12 +5,15 @@
 //! short, and memory that bodies need is not kept for nodes that are gone.
 //! All variants and forms of a key are in one chain, the newest first.
 
+mod chains;
+mod queue;
+
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::budget::Reservation;
-use super::super::entry::{Entry, Key};
+use crate::cache::budget::Reservation;
+use crate::cache::entry::{Entry, Key};
 
 /// Nodes in a chunk.
 pub(super) const NODES: usize = 64;
@@ -24,6 +27,7 @@ pub(super) const CHUNK_ROOM: u64 = (size_of::<Chunk>() + 4 * size_of::<usize>())
 /// So many free nodes let a chunk go; the next entry must not bring it back.
 const MANY_FREE: usize = 2 * NODES;
 
+/// No node: so many entries would be terabytes.
 const NONE: u32 = u32::MAX;
 
 /// The entries of one shard.
@@ -39,10 +43,10 @@ pub(super) struct Table {
     /// The first free node; the others are in its chain.
     free: u32,
     free_nodes: usize,
-    pub(super) newest: u32,
-    pub(super) oldest: u32,
+    newest: u32,
+    oldest: u32,
     /// Where the search for the next one to go stands; `NONE`: at the oldest.
-    pub(super) hand: u32,
+    hand: u32,
 }
 
 /// Room for [`NODES`] more entries.
@@ -55,16 +59,16 @@ pub(super) struct Chunk {
 }
 
 #[derive(Debug)]
-pub(super) struct Node {
+struct Node {
     hash: u64,
-    pub(super) entry: Option<Arc<Entry>>,
+    entry: Option<Arc<Entry>>,
     /// The next one of the same head.
     chain: u32,
     /// The next ones in the queue.
-    pub(super) older: u32,
-    pub(super) newer: u32,
+    older: u32,
+    newer: u32,
     /// Whether it was asked for since the hand went by.
-    pub(super) visited: AtomicBool,
+    visited: AtomicBool,
 }
 
 impl Chunk {
@@ -197,7 +201,7 @@ impl Table {
         let base = self.chunks.len() * NODES;
         self.chunks.push(chunk);
         for at in (base..base + NODES).rev() {
-            let at = u32::try_from(at).unwrap_or(NONE);
+            let at = at as u32;
             self.node_mut(at).chain = mem::replace(&mut self.free, at);
         }
         self.free_nodes += NODES;
@@ -260,161 +264,11 @@ impl Table {
         }
     }
 
-    pub(super) fn node(&self, at: u32) -> &Node {
+    fn node(&self, at: u32) -> &Node {
         &self.chunks[at as usize / NODES].nodes[at as usize % NODES]
     }
 
-    pub(super) fn node_mut(&mut self, at: u32) -> &mut Node {
+    fn node_mut(&mut self, at: u32) -> &mut Node {
         &mut self.chunks[at as usize / NODES].nodes[at as usize % NODES]
     }
-}
-
-/// The hash heads and their chains.
-impl Table {
-    fn chain(&self, hash: u64) -> impl Iterator<Item = (u32, &Node)> {
-        let mut next = match self.heads {
-            0 => NONE,
-            _ => {
-                let head = self.head_of(hash);
-                self.chunks[head / HEADS].heads[head % HEADS]
-            }
-        };
-        std::iter::from_fn(move || {
-            let at = next;
-            let node = (at != NONE).then(|| self.node(at))?;
-            next = node.chain;
-            Some((at, node))
-        })
-    }
-
-    /// Which head a hash belongs to: that of its low bits, without the highest
-    /// one where there is no such head yet.
-    fn head_of(&self, hash: u64) -> usize {
-        let all = self.heads.next_power_of_two();
-        let head = hash as usize & (all - 1);
-        match head < self.heads {
-            true => head,
-            false => head - all / 2,
-        }
-    }
-
-    fn head_mut(&mut self, head: usize) -> &mut u32 {
-        &mut self.chunks[head / HEADS].heads[head % HEADS]
-    }
-
-    /// What points to a node in its chain.
-    fn link_to(&mut self, hash: u64, at: u32) -> &mut u32 {
-        let head = self.head_of(hash);
-        let mut link = *self.head_mut(head);
-        if link == at {
-            return self.head_mut(head);
-        }
-        while self.node(link).chain != at {
-            link = self.node(link).chain;
-        }
-        &mut self.node_mut(link).chain
-    }
-
-    fn chain_first(&mut self, at: u32) {
-        let head = self.head_of(self.node(at).hash);
-        self.node_mut(at).chain = mem::replace(self.head_mut(head), at);
-    }
-
-    fn unchain(&mut self, at: u32) {
-        let Node { hash, chain, .. } = *self.node(at);
-        *self.link_to(hash, at) = chain;
-    }
-
-    /// Moves to the new head `head` what belongs there.
-    fn split(&mut self, head: usize) {
-        let all = (head + 1).next_power_of_two();
-        let mut at = mem::replace(self.head_mut(head - all / 2), NONE);
-        let mut ends = [(head - all / 2, NONE), (head, NONE)];
-        while at != NONE {
-            let next = mem::replace(&mut self.node_mut(at).chain, NONE);
-            let moves = self.node(at).hash as usize & (all - 1) == head;
-            let (head, last) = &mut ends[usize::from(moves)];
-            match *last {
-                NONE => *self.head_mut(*head) = at,
-                last => self.node_mut(last).chain = at,
-            }
-            *last = at;
-            at = next;
-        }
-    }
-
-    /// The reverse of `split`.
-    fn join(&mut self, head: usize) {
-        let all = (head + 1).next_power_of_two();
-        let moved = mem::replace(self.head_mut(head), NONE);
-        let mut at = *self.head_mut(head - all / 2);
-        if at == NONE {
-            *self.head_mut(head - all / 2) = moved;
-            return;
-        }
-        while self.node(at).chain != NONE {
-            at = self.node(at).chain;
-        }
-        self.node_mut(at).chain = moved;
-    }
-}
-
-/// The queue.
-impl Table {
-    fn queue_newest(&mut self, at: u32) {
-        let second = mem::replace(&mut self.newest, at);
-        self.node_mut(at).older = second;
-        *self.newer_of(second) = at;
-    }
-
-    fn unqueue(&mut self, at: u32) {
-        let Node { older, newer, .. } = *self.node(at);
-        *self.newer_of(older) = newer;
-        *self.older_of(newer) = older;
-        if self.hand == at {
-            self.hand = newer;
-        }
-    }
-
-    /// What points from `older` to the next newer one.
-    fn newer_of(&mut self, older: u32) -> &mut u32 {
-        match older {
-            NONE => &mut self.oldest,
-            older => &mut self.node_mut(older).newer,
-        }
-    }
-
-    fn older_of(&mut self, newer: u32) -> &mut u32 {
-        match newer {
-            NONE => &mut self.newest,
-            newer => &mut self.node_mut(newer).older,
-        }
-    }
-
-    /// SIEVE: the next entry to go, seen by at most `steps` steps of the
-    /// hand, each of which is taken off. Those asked for since the hand was
-    /// there last stay, unless `all` may go, and those somebody reads: their
-    /// room would not come free.
-    pub(super) fn victim(&mut self, steps: &mut usize, all: bool) -> Option<u32> {
-        while *steps > 0 {
-            *steps -= 1;
-            if self.hand == NONE {
-                self.hand = self.oldest;
-            }
-            if self.hand == NONE {
-                return None;
-            }
-            let node = self.node_mut(self.hand);
-            let stays = mem::replace(node.visited.get_mut(), false) && !all;
-            if !stays && !node.entry.as_ref().is_some_and(is_held) {
-                return Some(self.hand);
-            }
-            self.hand = node.newer;
-        }
-        None
-    }
-}
-
-fn is_held(entry: &Arc<Entry>) -> bool {
-    Arc::strong_count(entry) > 1 || Arc::strong_count(&entry.body) > 1
 }

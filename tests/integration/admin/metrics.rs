@@ -178,6 +178,7 @@ const REQUESTS: f64 = 12.0;
 fn counting_policy(dead: SocketAddr) -> String {
     format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [cache]\nmemory = \"0\"\n\
          [access.user_agent]\nblock = [\"bad\"]\n\
          [access.referrer]\nmode = \"block\"\nurls = [\"https://evil.example\"]\nshadow = true\n\
          [[route]]\nname = \"dead\"\npaths = [\"/dead/**\"]\n[route.origin]\nurl = \"http://{dead}\"\n"
