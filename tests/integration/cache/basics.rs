@@ -239,3 +239,59 @@ fn every_storable_status_comes_back_as_it_was() {
         assert_eq!(second.field("location").as_deref(), Some("/x"));
     }
 }
+
+#[test]
+fn a_response_without_a_body_comes_back_without_one() {
+    let origin = Origin::answered_by(|_| format!("HTTP/1.1 204 No Content\r\n{FRESH}\r\n"));
+    let proxy = Portcullis::start(&origin, "[cache]\ndefault_ttl = \"1h\"\n");
+    let mut client = proxy.client();
+    for hit in [false, true, true] {
+        let reply = client.get("/", "");
+        assert_eq!((reply.status, status(&reply).hit), (204, hit));
+        assert_eq!(reply.field("content-length"), None);
+    }
+    assert_eq!(client.head_of("/", "").status, 204);
+    assert_eq!(client.get("/", "Range: bytes=0-1\r\n").status, 204);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_their_order() {
+    let origin = Origin::answered_by(|asked| ok(FRESH, asked.target()));
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/b", "");
+    let all = ["/a", "/b", "/a", "/c", "/b", "/c"];
+    let request = |path| format!("GET {path} HTTP/1.1\r\nHost: img.example.com\r\n\r\n");
+    client.send(all.map(request).concat());
+    for path in all {
+        assert_eq!(client.reply().text(), path);
+    }
+    assert_eq!(origin.count(), 3);
+}
+
+#[test]
+fn a_hit_is_logged_like_any_request_but_for_the_origin() {
+    let proxy = Portcullis::start(&numbered(FRESH), "");
+    let mut client = proxy.client();
+    client.get("/a.png", "");
+    client.get("/a.png", "Range: bytes=0-0\r\n");
+    client.get("/a.png", "If-None-Match: *\r\n");
+    let lines = proxy.stop();
+    let told = |at: usize| (lines[at]["status"].as_u64(), lines[at]["bytes"].as_u64());
+    assert_eq!(told(0), (Some(200), Some(1)));
+    assert_eq!(told(1), (Some(206), Some(1)));
+    assert_eq!(told(2), (Some(304), Some(0)));
+    for line in &lines {
+        assert_eq!(
+            line["origin_ms"].is_null(),
+            line["cache"] == "hit",
+            "{line}"
+        );
+        assert_eq!(line["cache_key"], "http://img.example.com/a.png original");
+        assert_eq!(
+            (&line["verdict"], &line["variant"]),
+            (&"forward".into(), &"original".into())
+        );
+        assert!(line["total_ms"].as_f64().unwrap() >= 0.0);
+    }
+}

@@ -54,7 +54,12 @@ fn the_leader_leaves_before_the_head_and_followers_get_the_response() {
     let proxy = Portcullis::start(&origin, "");
     let leader = asking(&proxy, 1, "").pop().unwrap();
     eventually("it is asked for", || origin.count() == 1);
-    let mut follower = asking(&proxy, 1, "").pop().unwrap();
+    // A field that nobody believes is counted, which tells that it has come.
+    let mut follower = asking(&proxy, 1, "X-Forwarded-For: 1.1.1.1\r\n")
+        .pop()
+        .unwrap();
+    let come = || proxy.server.counters().sum(|w| w.requests.unbelieved.get());
+    eventually("the follower waits", || come() == 1);
     leader.leave();
     let open = || proxy.server.counters().sum(|w| w.connections.open.get());
     eventually("it is noticed", || open() == 1);

@@ -1,5 +1,6 @@
 //! A body streams to whoever asked for it while it is being stored.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -281,4 +282,38 @@ fn a_fill_that_outgrows_max_object_is_whole_for_everybody() {
     let asked = origin.count();
     assert_eq!(proxy.client().get("/", "").body.len(), PARTS * part.len());
     assert_eq!(origin.count(), asked + 1, "it is not stored");
+}
+
+/// What nobody may share is not fetched for nobody (section 10).
+#[test]
+fn what_is_not_stored_ends_with_its_client() {
+    for before_the_head in [true, false] {
+        let gate = Gate::default();
+        let ended = Arc::new(AtomicBool::new(false));
+        let (wait, flag) = (gate.clone(), Arc::clone(&ended));
+        let origin = Origin::scripted(move |conversation| {
+            conversation.request();
+            wait.wait();
+            conversation.say(
+                "HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 999999999\r\n\r\n",
+            );
+            while conversation.stream.write_all(&[b'x'; 65536]).is_ok() {}
+            flag.store(true, Ordering::Relaxed);
+        });
+        let proxy = Portcullis::start(&origin, "");
+        let mut client = proxy.client();
+        client.ask("GET", "/", "");
+        eventually("it is asked for", || origin.count() == 1);
+        if before_the_head {
+            client.leave();
+            let gone = || proxy.server.counters().sum(|w| w.connections.open.get()) == 0;
+            eventually("it is noticed", gone);
+            gate.open();
+        } else {
+            gate.open();
+            client.head();
+            client.leave();
+        }
+        eventually("the origin is let go", || ended.load(Ordering::Relaxed));
+    }
 }

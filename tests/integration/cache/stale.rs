@@ -286,3 +286,68 @@ fn the_responses_own_no_cache_is_obeyed_every_time() {
         assert_eq!(client.get("/", "").text(), number.to_string());
     }
 }
+
+/// Whoever only wants heads sets off the same fetch, of the whole.
+#[test]
+fn a_head_keeps_a_response_fresh_too() {
+    let origin = in_turn(|number| match number {
+        1 => ok(&stale("stale-while-revalidate"), "old"),
+        _ => ok(FRESH, "renewed"),
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    eventually("it is fresh", || {
+        let reply = client.head_of("/", "");
+        assert!(status(&reply).hit);
+        reply.field("content-length").as_deref() == Some("7")
+    });
+    assert!(origin.last().line().starts_with("GET "));
+    assert_eq!(client.get("/", "").text(), "renewed");
+    assert_eq!(origin.count(), 2);
+}
+
+#[test]
+fn a_part_of_what_is_stale_is_served_and_all_of_it_fetched() {
+    let origin = in_turn(|number| match number {
+        1 => ok(&stale("stale-while-revalidate"), "old"),
+        _ => ok(FRESH, "new"),
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    eventually("it is fresh", || {
+        let reply = client.get("/", "Range: bytes=1-1\r\n");
+        assert_eq!(reply.status, 206);
+        reply.text() == "e"
+    });
+    assert_eq!(origin.last().field("range"), None);
+    assert_eq!(client.get("/", "").text(), "new");
+}
+
+#[test]
+fn a_crowd_shares_the_failure_and_gets_what_is_stale() {
+    let gate = Gate::default();
+    let wait = gate.clone();
+    let origin = in_turn(move |number| match number {
+        1 => ok("Cache-Control: max-age=1, stale-if-error=60\r\n", "old"),
+        _ => {
+            wait.wait();
+            response("503 No", "", "down")
+        }
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    let only = "Cache-Control: only-if-cached\r\n";
+    eventually("it is stale", || client.get("/", only).status == 504);
+    let mut crowd: Vec<_> = (0..10).map(|_| proxy.client()).collect();
+    for client in &mut crowd {
+        client.ask("GET", "/", "");
+    }
+    eventually("the origin is asked", || origin.count() == 2);
+    gate.open();
+    for client in &mut crowd {
+        assert_eq!(client.reply().text(), "old");
+    }
+}
