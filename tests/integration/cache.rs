@@ -1,6 +1,7 @@
 //! The cache, from outside: what a client gets, and what the origin hears of it.
 
 mod access;
+mod anything;
 mod basics;
 mod collapse;
 mod encoding;

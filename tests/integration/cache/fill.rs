@@ -1,6 +1,6 @@
 //! A body streams to whoever asked for it while it is being stored.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -316,4 +316,40 @@ fn what_is_not_stored_ends_with_its_client() {
         }
         eventually("the origin is let go", || ended.load(Ordering::Relaxed));
     }
+}
+
+/// By HTTP/1.0 a body without a length ends with the connection: one that was
+/// cut must not end in order.
+#[test]
+fn a_cut_does_not_look_like_an_end_to_an_old_client() {
+    for leads in [true, false] {
+        let gate = Gate::default();
+        let origin = halves(Framing::Chunked, &gate, true);
+        let proxy = Portcullis::start(&origin, "");
+        let _leader = (!leads).then(|| first_half(&proxy, Framing::Chunked));
+        let mut old = proxy.client();
+        old.send("GET / HTTP/1.0\r\nHost: img.example.com\r\n\r\n")
+            .head();
+        assert_eq!(old.take(5), b"01234");
+        gate.open();
+        let end = old.stream.read(&mut [0; 16]);
+        assert!(end.is_err(), "{end:?}");
+    }
+}
+
+#[test]
+fn a_range_of_a_body_whose_length_is_not_known_yet() {
+    let gate = Gate::default();
+    gate.open();
+    let origin = halves(Framing::Chunked, &gate, false);
+    let proxy = Portcullis::start(&origin, "");
+    let first = proxy.client().get("/", "Range: bytes=0-3\r\n");
+    match first.status {
+        200 => assert_eq!(first.text(), "0123456789"),
+        status => assert_eq!((status, first.text()), (206, "0123")),
+    }
+    until_stored(&proxy, "/");
+    let second = proxy.client().get("/", "Range: bytes=2-3\r\n");
+    assert_eq!((second.status, second.text()), (206, "23"));
+    assert_eq!(origin.count(), 1);
 }

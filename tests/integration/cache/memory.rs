@@ -1,7 +1,7 @@
 //! `cache.memory` bounds what is held, and nobody's response suffers from it.
 
 use super::support::{FRESH, ok, until_stored};
-use crate::support::{Client, Origin, Portcullis};
+use crate::support::{Client, Origin, Portcullis, Program};
 
 const POLICY: &str = "[cache]\nmemory = \"1 MiB\"\n";
 const EACH: usize = 100 * 1024;
@@ -85,4 +85,37 @@ fn a_reader_keeps_what_it_reads() {
         );
     }
     assert!(slow.take(length) == body("/slow", length).as_bytes());
+}
+
+/// The process as a whole keeps to the bound, whatever the sizes are: many
+/// small responses cost what they take beside their bodies.
+#[test]
+fn the_process_takes_what_it_was_given() {
+    const MIB: usize = 1 << 20;
+    // What workers, connections and the allocator take beside the cache.
+    const BESIDE: usize = 24 * MIB;
+    for (memory, length, count) in [(16, 700, 40_000), (16, 60_000, 1500), (16, 2_000_000, 60)] {
+        let origin = bodies(length);
+        let policy = format!("[cache]\nmemory = \"{memory} MiB\"\n[log]\naccess = \"off\"\n");
+        let program = Program::start(&origin, &policy);
+        let before = program.memory("VmHWM");
+        std::thread::scope(|scope| {
+            for half in 0..2 {
+                let mut client = program.client();
+                scope.spawn(move || {
+                    for number in 0..count / 2 {
+                        client.get(&format!("/{half}/{number}"), "");
+                    }
+                });
+            }
+        });
+        let grown = program.memory("VmHWM") - before;
+        let most = memory * MIB + BESIDE;
+        eprintln!("{count} of {length}: {} KiB", grown / 1024);
+        assert!(
+            grown < most,
+            "{count} of {length} bytes: {grown} and not {most}"
+        );
+        assert!(grown > memory * MIB / 2, "the cache was full: {grown}");
+    }
 }
