@@ -11,6 +11,7 @@ mod agreement;
 mod answer;
 mod any_bytes;
 mod bodies;
+mod cache;
 mod command;
 mod connections;
 mod fairness;

@@ -202,7 +202,12 @@ impl<'a> Query<'a> {
     /// The one who asks for the same behind a stale answer, by a request with
     /// those fields.
     pub(super) fn refresher(&self, headers: &HeaderMap) -> Asker {
-        Asker::new(&self.asked, headers.clone(), RequestDirectives::default())
+        // Also behind a HEAD, all of it is fetched.
+        let asked = Asked {
+            method: &Method::GET,
+            ..self.asked
+        };
+        Asker::new(&asked, headers.clone(), RequestDirectives::default())
     }
 
     /// Answers with a stored response.

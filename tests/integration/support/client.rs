@@ -1,4 +1,4 @@
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -36,16 +36,29 @@ impl Client {
 
     /// Sends a GET of `path` with these `fields`, each line with its CRLF.
     pub(crate) fn get(&mut self, path: &str, fields: &str) -> Reply {
+        self.ask("GET", path, fields).reply()
+    }
+
+    /// Sends a HEAD of `path` with these `fields`.
+    pub(crate) fn head_of(&mut self, path: &str, fields: &str) -> Reply {
+        let (status, head) = self.ask("HEAD", path, fields).head();
+        let body = Vec::new();
+        Reply { status, head, body }
+    }
+
+    /// Sends a request without a body.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, fields: &str) -> &mut Self {
         self.send(format!(
-            "GET {path} HTTP/1.1\r\nHost: img.example.com\r\n{fields}\r\n"
-        ));
-        self.reply()
+            "{method} {path} HTTP/1.1\r\nHost: img.example.com\r\n{fields}\r\n"
+        ))
     }
 
     /// The next response; its body by Content-Length, else chunked.
     pub(crate) fn reply(&mut self) -> Reply {
         let (status, head) = self.head();
         let body = match Reply::find(&head, "content-length") {
+            // RFC 9110 section 15.4.5: the length is that of a 200.
+            _ if matches!(status, 204 | 304) => Vec::new(),
             Some(length) => self.take(length.parse().unwrap()),
             None if Reply::find(&head, "transfer-encoding").as_deref() == Some("chunked") => {
                 self.chunks()
@@ -91,6 +104,27 @@ impl Client {
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}
         std::mem::take(&mut self.buffer)
+    }
+
+    /// Whatever still comes until the other side closes or resets.
+    pub(crate) fn until_cut(&mut self) -> Vec<u8> {
+        let mut part = [0; 16 * 1024];
+        loop {
+            match self.stream.read(&mut part) {
+                Ok(0) => break,
+                Ok(length) => self.buffer.extend_from_slice(&part[..length]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("neither closed nor cut: {error}"),
+            }
+        }
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Goes away with a reset, which is noticed at once.
+    pub(crate) fn leave(self) {
+        socket2::SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
     }
 
     fn chunks(&mut self) -> Vec<u8> {

@@ -63,6 +63,21 @@ impl Origin {
         })
     }
 
+    /// Gives each request the answer that `answer` makes of it; to HEAD only
+    /// its head.
+    pub(crate) fn answered_by(answer: impl Fn(&Asked) -> String + Send + Sync + 'static) -> Self {
+        Self::scripted(move |conversation| {
+            while let Some(asked) = conversation.request() {
+                let answer = answer(&asked);
+                let head = answer.find("\r\n\r\n").unwrap() + 4;
+                match asked.line().starts_with("HEAD ") {
+                    true => conversation.say(&answer[..head]),
+                    false => conversation.say(answer),
+                }
+            }
+        })
+    }
+
     /// Says `200` with the body `ok`.
     pub(crate) fn ok() -> Self {
         Self::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -71,6 +86,16 @@ impl Origin {
     /// All requests so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// How many requests so far.
+    pub(crate) fn count(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
+    /// The last request so far.
+    pub(crate) fn last(&self) -> Asked {
+        self.asked().pop().unwrap()
     }
 
     /// The only request so far.
@@ -181,5 +206,20 @@ impl Asked {
 
     pub(crate) fn line(&self) -> &str {
         self.head.lines().next().unwrap()
+    }
+
+    /// The request target.
+    pub(crate) fn target(&self) -> &str {
+        self.line().split(' ').nth(1).unwrap()
+    }
+
+    /// The names of its fields, in lower case and in order of the alphabet.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let lines = self.head.lines().skip(1);
+        let mut names: Vec<_> = lines
+            .filter_map(|line| Some(line.split_once(':')?.0.to_lowercase()))
+            .collect();
+        names.sort_unstable();
+        names
     }
 }
