@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Body as _;
-use hyper::{Request, StatusCode};
+use hyper::header::AGE;
+use hyper::{HeaderMap, Request, StatusCode};
 use tokio::task::spawn_local;
 
 use super::asker::Asker;
@@ -56,10 +57,8 @@ pub(in crate::proxy) struct Fetch {
 #[derive(Debug)]
 pub(in crate::proxy) enum Fetched {
     /// It can be read from the fill, by whoever holds this place among its
-    /// readers.
-    /// With it the head as its own client gets it: what is not stored of it
-    /// (Set-Cookie) is in it.
-    Open(Arc<Opened>, FillReader, Box<Head>),
+    /// readers. The fields are for its own client alone, and not stored.
+    Open(Arc<Opened>, FillReader, Box<HeaderMap>),
     /// What was stored is still good.
     Validated(Arc<Entry>),
     /// It is for this client only, for that reason.
@@ -215,10 +214,7 @@ impl Fetcher {
         self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
         Pump::start(self, fetch.fill, taken.body);
-        let own = Head {
-            headers: taken.head.headers,
-            ..opened.head.clone()
-        };
+        let own = withheld(taken.head.headers, &opened.head.headers);
         Fetched::Open(opened, place, Box::new(own))
     }
 
@@ -312,6 +308,16 @@ impl Alone {
             is_lasting: true,
         }
     }
+}
+
+/// What was sent and is not `stored`: a cookie, or a field that `private`
+/// names. Age is worked out for every answer.
+fn withheld(mut sent: HeaderMap, stored: &HeaderMap) -> HeaderMap {
+    sent.remove(AGE);
+    for name in stored.keys() {
+        sent.remove(name);
+    }
+    sent
 }
 
 fn is_304(taken: &Taken) -> bool {
