@@ -336,5 +336,5 @@ fn hit_ratios(_: &mut Criterion) {
     trace::print(&head(&[]));
 }
 
-criterion_group!(benches, hit_ratios, lookups, inserts, purges);
+criterion_group!(benches, lookups, inserts, purges, hit_ratios);
 criterion_main!(benches);

@@ -125,13 +125,14 @@ impl Shard {
         gone
     }
 
-    /// Takes up to `most` entries out that may go, until they are `bytes`.
-    pub(super) fn evict(&self, bytes: u64, most: usize, steps: &mut usize, all: bool) -> Gone {
+    /// Takes up to `most` entries out that may go, until they are `bytes`, in
+    /// at most so many `steps` of the hand.
+    pub(super) fn evict(&self, bytes: u64, most: usize, mut steps: usize, all: bool) -> Gone {
         let mut table = self.write();
         let mut gone = Gone::new();
         let mut freed = 0;
         while freed < bytes && gone.len() < most {
-            let Some(at) = table.victim(steps, all) else {
+            let Some(at) = table.victim(&mut steps, all) else {
                 break;
             };
             if let Some(entry) = table.remove(at) {
