@@ -1,6 +1,5 @@
 //! A shard behind its lock.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -144,17 +143,16 @@ impl Shard {
         gone
     }
 
-    /// The entries of some chunks that are `wanted`, with their hashes.
+    /// The entries of a chunk that are `wanted`, with their hashes; none if it
+    /// is gone.
     pub(super) fn select(
         &self,
-        chunks: Range<usize>,
+        chunk: usize,
         wanted: impl Fn(&Entry) -> bool,
     ) -> Vec<(u64, Arc<Entry>)> {
         let table = self.read();
-        let end = chunks.end.min(table.chunks());
-        let entries = table.entries(chunks.start.min(end)..end);
+        let entries = table.entries(chunk).filter(|(_, entry)| wanted(entry));
         entries
-            .filter(|(_, entry)| wanted(entry))
             .map(|(hash, entry)| (hash, Arc::clone(entry)))
             .collect()
     }
