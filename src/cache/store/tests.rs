@@ -255,7 +255,12 @@ fn a_purge_misses_nothing_that_moves_meanwhile() {
     let path = crate::route::NormalPath::new("/", true).unwrap();
     let mut purge = Purge::default();
     purge.add_prefix("1.com", &path);
-    let url = |number: usize| format!("http://{}.com/{number}", usize::from(number % 8 == 0));
+    let url = |number: usize| {
+        format!(
+            "http://{}.com/{number}",
+            usize::from(number.is_multiple_of(8))
+        )
+    };
     for _ in 0..20 {
         let store = Store::with_shards(64 << 20, 1);
         for number in 0..4000 {
@@ -264,7 +269,7 @@ fn a_purge_misses_nothing_that_moves_meanwhile() {
         std::thread::scope(|scope| {
             // The table shrinks, and what is left moves to free nodes.
             scope.spawn(|| {
-                for number in (0..4000).filter(|number| number % 8 != 0) {
+                for number in (0..4000_usize).filter(|number| !number.is_multiple_of(8)) {
                     store.remove(key(&url(number)));
                 }
             });
