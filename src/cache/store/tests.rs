@@ -270,7 +270,7 @@ fn a_purge_misses_nothing_that_moves_meanwhile() {
         std::thread::scope(|scope| {
             // The table shrinks, and what is left moves to free nodes.
             scope.spawn(|| {
-                for number in (0..4000).filter(|number| !number.is_multiple_of(8)) {
+                for number in (0..4000_usize).filter(|number| !number.is_multiple_of(8)) {
                     store.remove(key(&url(number)));
                 }
             });
