@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Body as _;
+use hyper::header::DATE;
 use hyper::{Request, StatusCode};
 use tokio::task::spawn_local;
 
@@ -50,6 +51,16 @@ pub(in crate::proxy) struct Fetch {
     pub(in crate::proxy) client: Option<ClientGroup>,
     pub(in crate::proxy) stall_timeout: Duration,
     pub(in crate::proxy) request: Request<Upload>,
+}
+
+impl Fetch {
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            settings: &self.origin,
+            client: self.client,
+            stall_timeout: self.stall_timeout,
+        }
+    }
 }
 
 /// What became of it, as its client sees it.
@@ -125,7 +136,7 @@ impl Fetcher {
             let conditional = stale
                 .is_some_and(|stale| add_conditions(&stale.head.headers, request.headers_mut()));
             let requested = self.cache.moment();
-            let taken = match self.send(fetch, request).await {
+            let taken = match self.send(fetch.asking(), request).await {
                 Ok(taken) => taken,
                 Err(error) => return (Err(error), requested),
             };
@@ -142,12 +153,12 @@ impl Fetcher {
         }
     }
 
-    async fn send(&self, fetch: &Fetch, request: Request<Upload>) -> Result<Taken, OriginError> {
-        let asking = Asking {
-            settings: &fetch.origin,
-            client: fetch.client,
-            stall_timeout: fetch.stall_timeout,
-        };
+    /// Sends a GET to the origin.
+    pub(super) async fn send(
+        &self,
+        asking: Asking<'_>,
+        request: Request<Upload>,
+    ) -> Result<Taken, OriginError> {
         let response = self.origins.send(asking, request).await?;
         Taken::new(response, false, &self.instance)
     }
@@ -215,8 +226,13 @@ impl Fetcher {
         self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
         Pump::start(self, fetch.fill, taken.body);
+        let mut headers = taken.head.headers;
+        // Conditions are held against it (RFC 9111 section 4.3.2).
+        if let Some(date) = opened.head.headers.get(DATE) {
+            headers.insert(DATE, date.clone());
+        }
         let own = Head {
-            headers: taken.head.headers,
+            headers,
             ..opened.head.clone()
         };
         Fetched::Open(opened, place, Box::new(own))
@@ -335,7 +351,7 @@ fn failure(error: &OriginError) -> Verdict {
     }
 }
 
-fn copy_head(request: &Request<Upload>) -> Request<Upload> {
+pub(super) fn copy_head(request: &Request<Upload>) -> Request<Upload> {
     let mut copy = Request::new(Upload::default());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
