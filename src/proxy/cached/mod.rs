@@ -171,6 +171,12 @@ impl<'a> Query<'a> {
         self.asked.is_head() || passes_on(self.asked.headers)
     }
 
+    /// What has taken the place of `entry`.
+    pub(super) fn newer_than(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        let found = self.cache.find(self.hash, self.key, &self.asked).entry;
+        found.filter(|newer| !Arc::ptr_eq(newer, entry))
+    }
+
     /// What it takes to wait for what is not there.
     pub(super) fn wanted(
         &self,
