@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, mpsc};
 use crate::support::{Client, Origin, Portcullis, eventually};
 
 const POLICY: &str = r#"
-[cache]
-memory = "0"
 [server]
 listen = ["127.0.0.1:0"]
 workers = 1

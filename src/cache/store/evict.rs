@@ -6,21 +6,21 @@ use super::Store;
 use super::shard::Shard;
 use crate::cache::budget::Reservation;
 
-/// Steps of the hand in one shard before another one has its turn: a lock is
-/// held for some microseconds.
-const STEPS: usize = 128;
+/// Steps of the hand in one shard before another one has its turn, at most: a
+/// lock is held for some microseconds.
+const STEPS: usize = 64;
 
-/// Entries that one shard gives at a time.
+/// But only this part of a shard: the hands go along together, as one would
+/// along one queue, and none goes round while another has what may go.
+const PART: usize = 16;
+
+/// Entries that one shard gives at a time, at most, and of so many.
 const BATCH: usize = 8;
+const BATCH_PART: usize = 128;
 
 /// After so many steps without an entry that may go, those asked for may go
 /// too; after twice as many there is none to be had.
 const PATIENCE: usize = 2048;
-
-/// The steps that the hand may take in one shard.
-pub(super) fn steps() -> usize {
-    STEPS
-}
 
 impl Store {
     /// Takes `bytes` of the budget, if need be from stored responses that
@@ -36,13 +36,13 @@ impl Store {
                 return None;
             }
             let missing = bytes.saturating_sub(self.left());
-            let mut steps = STEPS;
-            let shard = self.next_shard(vain > 0);
-            let gone = shard.evict(missing, BATCH, &mut steps, vain >= PATIENCE);
+            let shard = self.next_shard(vain > PART);
+            let steps = (shard.len() / PART).clamp(1, STEPS);
+            let most = (shard.len() / BATCH_PART).clamp(1, BATCH);
+            let gone = shard.evict(missing, most, steps, vain >= PATIENCE);
             self.count_evicted(&gone);
-            // An empty shard takes a step too.
             vain = match gone.is_empty() {
-                true => vain + (STEPS - steps).max(1),
+                true => vain + steps,
                 false => 0,
             };
         }

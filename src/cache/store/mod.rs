@@ -29,6 +29,9 @@ const SHARD_MEMORY: u64 = 1 << 20;
 /// Few workers meet in one of so many.
 const MOST_SHARDS: u64 = 256;
 
+/// Steps of the hand to find a node for an entry where none can be added.
+const NODE_STEPS: usize = 64;
+
 /// A cheap handle to the stored responses.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Inner>);
@@ -180,7 +183,7 @@ impl Store {
         match self.reserve(CHUNK_ROOM) {
             Some(room) => self.shard(hash).grow(Chunk::new(room)),
             None => {
-                let gone = self.shard(hash).evict(1, 1, &mut evict::steps(), true);
+                let gone = self.shard(hash).evict(1, 1, NODE_STEPS, true);
                 self.count_evicted(&gone);
             }
         }

@@ -1,6 +1,5 @@
 //! A shard behind its lock.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -134,13 +133,14 @@ impl Shard {
         gone
     }
 
-    /// Takes up to `most` entries out that may go, until they are `bytes`.
-    pub(super) fn evict(&self, bytes: u64, most: usize, steps: &mut usize, all: bool) -> Gone {
+    /// Takes up to `most` entries out that may go, until they are `bytes`, in
+    /// at most so many `steps` of the hand.
+    pub(super) fn evict(&self, bytes: u64, most: usize, mut steps: usize, all: bool) -> Gone {
         let mut table = self.write();
         let mut gone = Gone::new();
         let mut freed = 0;
         while freed < bytes && gone.len() < most {
-            let Some(at) = table.victim(steps, all) else {
+            let Some(at) = table.victim(&mut steps, all) else {
                 break;
             };
             if let Some(entry) = table.remove(at) {
@@ -152,17 +152,16 @@ impl Shard {
         gone
     }
 
-    /// The entries of some chunks that are `wanted`, with their hashes.
+    /// The entries of a chunk that are `wanted`, with their hashes; none if it
+    /// is gone.
     pub(super) fn select(
         &self,
-        chunks: Range<usize>,
+        chunk: usize,
         wanted: impl Fn(&Entry) -> bool,
     ) -> Vec<(u64, Arc<Entry>)> {
         let table = self.read();
-        let end = chunks.end.min(table.chunks());
-        let entries = table.entries(chunks.start.min(end)..end);
+        let entries = table.entries(chunk).filter(|(_, entry)| wanted(entry));
         entries
-            .filter(|(_, entry)| wanted(entry))
             .map(|(hash, entry)| (hash, Arc::clone(entry)))
             .collect()
     }

@@ -4,9 +4,6 @@ use super::Store;
 use super::shard::Shard;
 use crate::cache::purge::Purge;
 
-/// Chunks looked at under one lock: 256 entries, some microseconds.
-const STEP: usize = 4;
-
 impl Store {
     /// Removes what `purge` names, and says how many entries that were. What
     /// is stored while it runs may be missed: see to fills first.
@@ -18,10 +15,9 @@ impl Store {
     /// From the end to the start: a node only ever moves towards the start.
     fn sweep(&self, shard: &Shard, purge: &Purge) -> usize {
         let mut purged = 0;
-        let mut end = shard.chunks();
-        while end > 0 {
-            let start = end.saturating_sub(STEP);
-            let wanted = shard.select(start..end, |entry| {
+        // A lock is held for one chunk: some microseconds.
+        for chunk in (0..shard.chunks()).rev() {
+            let wanted = shard.select(chunk, |entry| {
                 purge.matches(&entry.url, &entry.head.headers)
             });
             if !wanted.is_empty() {
@@ -29,7 +25,6 @@ impl Store {
                 self.count_out(&gone);
                 purged += gone.len();
             }
-            end = start;
         }
         purged
     }

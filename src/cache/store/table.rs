@@ -147,12 +147,10 @@ impl Table {
         self.node(at).visit();
     }
 
-    /// The entries of some chunks.
-    pub(super) fn entries(
-        &self,
-        chunks: std::ops::Range<usize>,
-    ) -> impl Iterator<Item = (u64, &Arc<Entry>)> {
-        let nodes = self.chunks[chunks].iter().flat_map(|chunk| &chunk.nodes);
+    /// The entries of a chunk, if it is there, with their hashes.
+    pub(super) fn entries(&self, chunk: usize) -> impl Iterator<Item = (u64, &Arc<Entry>)> {
+        let nodes = self.chunks.get(chunk).map(|chunk| &chunk.nodes);
+        let nodes = nodes.into_iter().flatten();
         nodes.filter_map(|node| node.entry.as_ref().map(|entry| (node.hash, entry)))
     }
 

@@ -251,6 +251,35 @@ fn a_purge_finds_everything() {
     assert!(found(&store, "http://0.com/0", "x").known);
 }
 
+#[test]
+fn a_purge_misses_nothing_that_moves_meanwhile() {
+    let path = crate::route::NormalPath::new("/", true).unwrap();
+    let mut purge = Purge::default();
+    purge.add_prefix("1.com", &path);
+    let url = |number: usize| {
+        format!(
+            "http://{}.com/{number}",
+            usize::from(number.is_multiple_of(8))
+        )
+    };
+    for _ in 0..20 {
+        let store = Store::with_shards(64 << 20, 1);
+        for number in 0..4000 {
+            put(&store, &url(number), "x", 1).unwrap();
+        }
+        std::thread::scope(|scope| {
+            // The table shrinks, and what is left moves to free nodes.
+            scope.spawn(|| {
+                for number in (0..4000).filter(|number| !number.is_multiple_of(8)) {
+                    store.remove(key(&url(number)));
+                }
+            });
+            scope.spawn(|| assert_eq!(store.purge(&purge), 500));
+        });
+        assert_eq!(store.stats().entries, 0);
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(u16, u8),

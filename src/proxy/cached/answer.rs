@@ -1,6 +1,6 @@
 //! An answer from what is stored, or on its way there.
 
-use hyper::{Response, Version};
+use hyper::{HeaderMap, Response, Version};
 
 use super::reading::{Reading, Source};
 use crate::cache::asked::Asked;
@@ -21,6 +21,8 @@ pub(in crate::proxy) struct Answered<'a> {
     pub(in crate::proxy) length: Option<u64>,
     /// What nobody knows who wrote a body: the keyed hash of its key.
     pub(in crate::proxy) secret: u64,
+    /// Fields of the response that are for this client alone.
+    pub(in crate::proxy) own: Option<Box<HeaderMap>>,
 }
 
 /// Answers with it, or as much of it as was asked for.
@@ -37,9 +39,13 @@ pub(in crate::proxy) fn answer(
         source,
         length,
         secret,
+        own,
     } = answered;
     let mut reply = reply(asked, head, length, now, status, secret);
     record.status(reply.status);
+    if let Some(own) = own {
+        reply.headers.extend(*own);
+    }
     edit.apply(&mut reply.headers);
     let reading = Reading::new(source, reply.content, length);
     // As in any other response: without a length, an HTTP/1.0 body ends with

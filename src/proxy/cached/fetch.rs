@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Body as _;
-use hyper::header::DATE;
-use hyper::{Request, StatusCode};
+use hyper::header::AGE;
+use hyper::{HeaderMap, Request, StatusCode};
 use tokio::task::spawn_local;
 
 use super::asker::Asker;
@@ -67,10 +67,8 @@ impl Fetch {
 #[derive(Debug)]
 pub(in crate::proxy) enum Fetched {
     /// It can be read from the fill, by whoever holds this place among its
-    /// readers.
-    /// With it the head as its own client gets it: what is not stored of it
-    /// (Set-Cookie) is in it.
-    Open(Arc<Opened>, FillReader, Box<Head>),
+    /// readers. The fields are for its own client alone, and not stored.
+    Open(Arc<Opened>, FillReader, Box<HeaderMap>),
     /// What was stored is still good.
     Validated(Arc<Entry>),
     /// It is for this client only, for that reason.
@@ -226,15 +224,7 @@ impl Fetcher {
         self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
         Pump::start(self, fetch.fill, taken.body);
-        let mut headers = taken.head.headers;
-        // Conditions are held against it (RFC 9111 section 4.3.2).
-        if let Some(date) = opened.head.headers.get(DATE) {
-            headers.insert(DATE, date.clone());
-        }
-        let own = Head {
-            headers,
-            ..opened.head.clone()
-        };
+        let own = withheld(taken.head.headers, &opened.head.headers);
         Fetched::Open(opened, place, Box::new(own))
     }
 
@@ -328,6 +318,16 @@ impl Alone {
             is_lasting: true,
         }
     }
+}
+
+/// What was sent and is not `stored`: a cookie, or a field that `private`
+/// names. Age is worked out for every answer.
+fn withheld(mut sent: HeaderMap, stored: &HeaderMap) -> HeaderMap {
+    sent.remove(AGE);
+    for name in stored.keys() {
+        sent.remove(name);
+    }
+    sent
 }
 
 fn is_304(taken: &Taken) -> bool {

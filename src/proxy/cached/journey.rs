@@ -14,8 +14,8 @@ use super::reading::Source;
 use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
 use crate::cache::conditional::{CONDITIONAL, is_conditional};
-use crate::cache::entry::{Entry, Head, Key};
-use crate::cache::fill::{Fill, Verdict};
+use crate::cache::entry::{Entry, Key};
+use crate::cache::fill::{Fill, Opened, Verdict};
 use crate::cache::policy::Policy;
 use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
@@ -251,7 +251,7 @@ impl Journey {
                     stored: true,
                     ..CacheStatus::forwarded(self.wanted.reason)
                 };
-                self.answer_open(&own, opened.length, fill, status)
+                self.answer_open(&opened, fill, Some(own), status)
             }
             Fetched::Validated(entry) => {
                 self.record.cached(CacheResult::Revalidated);
@@ -287,7 +287,7 @@ impl Journey {
             Verdict::Open(opened) if opened.fits(&asked) && self.may_use(&opened.head.policy) => {
                 self.record.cached(CacheResult::Joined);
                 let status = self.collapsed();
-                self.answer_open(&opened.head, opened.length, fill, status)
+                self.answer_open(&opened, fill, None, status)
             }
             Verdict::Validated(entry)
                 if entry.head.fits(&asked) && self.may_use(&entry.head.policy) =>
@@ -364,6 +364,7 @@ impl Journey {
             source: Source::Stored(Arc::clone(&entry.body)),
             length: Some(entry.body.length()),
             secret: self.wanted.hash,
+            own: None,
         };
         let now = self.wanted.fetcher.cache.moment();
         answer(
@@ -378,16 +379,17 @@ impl Journey {
 
     fn answer_open(
         self,
-        head: &Head,
-        length: Option<u64>,
+        opened: &Opened,
         fill: Arc<Fill>,
+        own: Option<Box<HeaderMap>>,
         status: CacheStatus,
     ) -> Response<Body> {
         let answered = Answered {
-            head,
+            head: &opened.head,
             source: Source::Fill(fill),
-            length,
+            length: opened.length,
             secret: self.wanted.hash,
+            own,
         };
         let now = self.wanted.fetcher.cache.moment();
         answer(

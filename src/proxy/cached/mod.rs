@@ -240,6 +240,7 @@ impl<'a> Query<'a> {
             source: Source::Stored(Arc::clone(&entry.body)),
             length: Some(entry.body.length()),
             secret: self.hash,
+            own: None,
         };
         answer(
             &self.asked,
