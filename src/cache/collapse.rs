@@ -142,7 +142,7 @@ impl Fills {
         }
     }
 
-    fn is_alone(&self, hash: u64, now: Moment) -> bool {
+    pub(super) fn is_alone(&self, hash: u64, now: Moment) -> bool {
         let mark = self.alone[hash as usize % MARKS].load(Ordering::Relaxed);
         mark & UPPER == upper(hash) && now.0 / 1000 < mark & !UPPER
     }

@@ -126,6 +126,12 @@ impl Cache {
         self.0.fills.set_alone(fill.hash(), alone, now);
     }
 
+    /// Whether nobody waits for responses with that hash, because the last one
+    /// could not be shared.
+    pub fn is_alone(&self, hash: u64, now: Moment) -> bool {
+        self.0.fills.is_alone(hash, now)
+    }
+
     /// All of the body is there: it is stored, unless it was purged since it
     /// was begun. What became of it.
     pub fn finish(&self, fill: &Arc<Fill>) -> FillEnd {

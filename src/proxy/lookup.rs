@@ -16,6 +16,7 @@ use crate::cache::Cache;
 use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
 use crate::cache::entry::Entry;
+use crate::cache::fill::Verdict;
 use crate::cache::status::Reason;
 use crate::plan::Plan;
 
@@ -112,6 +113,11 @@ impl Proxy {
         let Begun::Lead(fill) = query.cache.begin(&begin) else {
             return;
         };
+        // Another one may have ended since the stale response was found.
+        if let Some(newer) = query.newer_than(entry) {
+            query.cache.abandon(&fill, Verdict::Validated(newer));
+            return;
+        }
         self.counting.cache().background.add(1);
         let fetch = Fetch {
             fill,

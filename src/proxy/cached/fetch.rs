@@ -53,6 +53,16 @@ pub(in crate::proxy) struct Fetch {
     pub(in crate::proxy) request: Request<Upload>,
 }
 
+impl Fetch {
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            settings: &self.origin,
+            client: self.client,
+            stall_timeout: self.stall_timeout,
+        }
+    }
+}
+
 /// What became of it, as its client sees it.
 #[derive(Debug)]
 pub(in crate::proxy) enum Fetched {
@@ -124,7 +134,7 @@ impl Fetcher {
             let conditional = stale
                 .is_some_and(|stale| add_conditions(&stale.head.headers, request.headers_mut()));
             let requested = self.cache.moment();
-            let taken = match self.send(fetch, request).await {
+            let taken = match self.send(fetch.asking(), request).await {
                 Ok(taken) => taken,
                 Err(error) => return (Err(error), requested),
             };
@@ -141,12 +151,12 @@ impl Fetcher {
         }
     }
 
-    async fn send(&self, fetch: &Fetch, request: Request<Upload>) -> Result<Taken, OriginError> {
-        let asking = Asking {
-            settings: &fetch.origin,
-            client: fetch.client,
-            stall_timeout: fetch.stall_timeout,
-        };
+    /// Sends a GET to the origin.
+    pub(super) async fn send(
+        &self,
+        asking: Asking<'_>,
+        request: Request<Upload>,
+    ) -> Result<Taken, OriginError> {
         let response = self.origins.send(asking, request).await?;
         Taken::new(response, false, &self.instance)
     }
@@ -341,7 +351,7 @@ fn failure(error: &OriginError) -> Verdict {
     }
 }
 
-fn copy_head(request: &Request<Upload>) -> Request<Upload> {
+pub(super) fn copy_head(request: &Request<Upload>) -> Request<Upload> {
     let mut copy = Request::new(Upload::default());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();

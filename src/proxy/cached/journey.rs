@@ -1,18 +1,19 @@
 //! A request that has to wait for what the cache has not.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use hyper::header::Entry as Field;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::answer::{Answered, answer};
 use super::asker::Asker;
-use super::fetch::{Fetch, Fetched, Fetcher, is_failure};
+use super::fetch::{Fetch, Fetched, Fetcher, copy_head, is_failure};
 use super::reading::Source;
 use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
-use crate::cache::conditional::CONDITIONAL;
+use crate::cache::conditional::{CONDITIONAL, is_conditional};
 use crate::cache::entry::{Entry, Key};
 use crate::cache::fill::{Fill, Opened, Verdict};
 use crate::cache::policy::Policy;
@@ -20,7 +21,7 @@ use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
 use crate::cache::status::{CacheStatus, Reason};
 use crate::log::counters::CacheResult;
-use crate::origin::{ClientGroup, OriginSettings, Upload};
+use crate::origin::{Asking, ClientGroup, OriginSettings, Upload};
 use crate::proxy::answer::Answer;
 use crate::proxy::body::Body;
 use crate::proxy::forward::Prepared;
@@ -47,6 +48,9 @@ pub(in crate::proxy) struct Wanted {
 #[derive(Debug)]
 pub(in crate::proxy) struct Journey {
     wanted: Wanted,
+    /// The client's own conditions and ranges, for the case that nothing is
+    /// stored that they could be held against.
+    conditions: HeaderMap,
     settings: CacheSettings,
     origin: Arc<OriginSettings>,
     client: Option<ClientGroup>,
@@ -112,10 +116,9 @@ impl Journey {
         reference: Reference,
     ) -> Self {
         // What is stored is the whole of it, whatever its client lacks.
-        for name in &CONDITIONAL {
-            request.headers_mut().remove(name);
-        }
+        let conditions = take_conditions(request.headers_mut());
         Self {
+            conditions,
             wanted,
             settings,
             origin: prepared.settings,
@@ -201,13 +204,43 @@ impl Journey {
             stall_timeout: self.stall_timeout,
             request: std::mem::take(&mut self.request),
         };
+        let again = (!self.conditions.is_empty()).then(|| copy_head(&fetch.request));
         let fetching = self.wanted.fetcher.clone().fetch(fetch);
         let (fetched, took) = match whose {
             Whose::Own => fetching.await,
             Whose::Everyones => Leading::start(&fill, fetching).ended().await,
         };
         self.record.origin_took(took);
-        self.fetched(fill, fetched)
+        match (fetched, again) {
+            (Fetched::Response(taken, why), Some(request))
+                if taken.head.status == StatusCode::OK =>
+            {
+                drop(taken);
+                self.pass(request, why).await
+            }
+            (fetched, _) => self.fetched(fill, fetched),
+        }
+    }
+
+    /// Asks for what the client itself asked for: a part, or news.
+    async fn pass(mut self, mut request: Request<Upload>, why: &'static str) -> Response<Body> {
+        let conditions = std::mem::take(&mut self.conditions);
+        request.headers_mut().extend(conditions);
+        let asking = Asking {
+            settings: &self.origin,
+            client: self.client,
+            stall_timeout: self.stall_timeout,
+        };
+        let asked = Instant::now();
+        let taken = self.wanted.fetcher.send(asking, request).await;
+        self.record.origin_took(asked.elapsed());
+        match taken {
+            Ok(taken) => self.pass_on(taken, why),
+            Err(error) => {
+                self.record.failed(error.as_str());
+                self.fail(error.status(), error.as_str())
+            }
+        }
     }
 
     fn fetched(mut self, fill: Arc<Fill>, fetched: Fetched) -> Response<Body> {
@@ -278,7 +311,11 @@ impl Journey {
     }
 
     /// What the others get is not for this client.
-    async fn go_alone(self) -> Response<Body> {
+    async fn go_alone(mut self) -> Response<Body> {
+        if !self.conditions.is_empty() {
+            let request = std::mem::take(&mut self.request);
+            return self.pass(request, "alone").await;
+        }
         match self.begin(Whose::Own, false) {
             Begun::Lead(fill) | Begun::Join(fill) => self.lead(fill, Whose::Own).await,
         }
@@ -385,4 +422,18 @@ impl Journey {
         status.append_to(response.headers_mut());
         response
     }
+}
+
+/// What is in [`CONDITIONAL`], taken from a request.
+fn take_conditions(headers: &mut HeaderMap) -> HeaderMap {
+    let mut taken = HeaderMap::new();
+    if is_conditional(headers) {
+        for name in &CONDITIONAL {
+            if let Field::Occupied(found) = headers.entry(name) {
+                let (name, values) = found.remove_entry_mult();
+                taken.extend(values.map(|value| (name.clone(), value)));
+            }
+        }
+    }
+    taken
 }

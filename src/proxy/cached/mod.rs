@@ -27,7 +27,7 @@ use super::respond::Edit;
 use crate::cache::Cache;
 use crate::cache::asked::{Asked, Covered};
 use crate::cache::clock::Moment;
-use crate::cache::conditional::passes_on;
+use crate::cache::conditional::{is_conditional, passes_on};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::encoding::Encodings;
 use crate::cache::entry::{Entry, Key};
@@ -153,16 +153,28 @@ impl<'a> Query<'a> {
         } else {
             Reason::UriMiss
         };
-        match self.passes_on() {
+        match self.passes_on() || self.is_better_passed_on() {
             true => Look::Pass(why, None),
             false => Look::Fetch(None, why),
         }
+    }
+
+    /// The origin is not asked for the whole in vain, where only a part or news
+    /// are wanted and the last response could not be stored.
+    fn is_better_passed_on(&self) -> bool {
+        is_conditional(self.asked.headers) && self.cache.is_alone(self.hash, self.now)
     }
 
     /// A HEAD, and what asks for a part or on a condition that only the
     /// origin can judge, fills nothing.
     fn passes_on(&self) -> bool {
         self.asked.is_head() || passes_on(self.asked.headers)
+    }
+
+    /// What has taken the place of `entry`.
+    pub(super) fn newer_than(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        let found = self.cache.find(self.hash, self.key, &self.asked).entry;
+        found.filter(|newer| !Arc::ptr_eq(newer, entry))
     }
 
     /// What it takes to wait for what is not there.

@@ -256,3 +256,38 @@ fn large_bodies_are_cut_anywhere() {
         assert!(reply.text() == &body[from..=to], "{from}-{to}");
     }
 }
+
+/// Players ask for the first bytes to learn whether they may seek, and
+/// browsers whether what they have is good: also where nothing is stored.
+#[test]
+fn ranges_and_conditions_do_not_suffer_where_nothing_is_stored() {
+    for (policy, control) in [
+        ("", "private, max-age=600"),
+        ("", "no-store"),
+        ("[cache]\nmax_object = \"5 B\"\n", "max-age=600"),
+        ("[cache]\nmemory = \"0\"\n", "max-age=600"),
+    ] {
+        let origin = Origin::answered_by(move |asked| {
+            let fields = format!("Cache-Control: {control}\r\nETag: \"one\"\r\n");
+            if asked.field("if-none-match").as_deref() == Some("\"one\"") {
+                return format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n");
+            }
+            match asked.field("range").as_deref() {
+                Some("bytes=0-1") => {
+                    let fields = format!("{fields}Content-Range: bytes 0-1/10\r\n");
+                    response("206 Partial Content", &fields, "01")
+                }
+                _ => ok(&fields, BODY),
+            }
+        });
+        let proxy = Portcullis::start(&origin, policy);
+        let mut client = proxy.client();
+        for _ in 0..2 {
+            let reply = client.get("/", "Range: bytes=0-1\r\n");
+            assert_eq!((reply.status, reply.text()), (206, "01"), "{control}");
+            let known = client.get("/", "If-None-Match: \"one\"\r\n");
+            assert_eq!(known.status, 304, "{control}");
+            assert_eq!(client.get("/", "").text(), BODY);
+        }
+    }
+}
