@@ -4,8 +4,10 @@
 //! that neither scheme nor port nor spelling lets it escape.
 
 use std::collections::{BTreeSet, HashSet};
+use std::hash::BuildHasher as _;
 use std::ops::Bound;
 
+use foldhash::quality::FixedState;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
@@ -23,6 +25,8 @@ pub struct Purge {
     all: bool,
     /// Host, plain path and query.
     urls: HashSet<Box<[u8]>>,
+    /// The hashes of those.
+    places: HashSet<u32>,
     /// Hosts and the starts of plain paths, none the start of another.
     prefixes: BTreeSet<Box<[u8]>>,
     tags: HashSet<Box<[u8]>>,
@@ -46,10 +50,8 @@ impl Purge {
     pub fn add_url(&mut self, target: &Target<'_>, rules: &KeyRules) {
         let mut text = Text::from_slice(target.authority.host.as_bytes());
         text.extend_from_slice(reading(&target.path));
-        if let Some(query) = rules.query(target.query) {
-            text.push(b'?');
-            text.extend_from_slice(query.as_bytes());
-        }
+        push_query(&mut text, rules.query(target.query).as_deref());
+        self.places.insert(place(&text));
         self.urls.insert(text.into_boxed_slice());
     }
 
@@ -87,22 +89,21 @@ impl Purge {
         if self.all || (self.urls.is_empty() && self.prefixes.is_empty()) {
             return self.all;
         }
-        let Some((host, path, query)) = split(url) else {
+        let Some((mut text, query)) = place_text(url) else {
             return true;
         };
-        let mut text = Text::from_slice(host.as_bytes());
-        match NormalPath::new(path, true) {
-            Ok(path) => text.extend_from_slice(reading(&path)),
-            Err(_) => return true,
-        }
         if self.has_prefix_of(&text) {
             return true;
         }
-        if let Some(query) = query {
-            text.push(b'?');
-            text.extend_from_slice(query.as_bytes());
-        }
+        push_query(&mut text, query);
         self.urls.contains(&*text)
+    }
+
+    /// Whether it has nothing to do with what is stored at `place`, a
+    /// [`place_of`]: so most entries need not be looked at for a few URLs.
+    pub(super) fn is_elsewhere(&self, place: u32) -> bool {
+        let only_urls = !self.all && self.prefixes.is_empty() && self.tags.is_empty();
+        only_urls && place != UNKNOWN && !self.places.contains(&place)
     }
 
     /// Whether it needs the fields of a response.
@@ -130,6 +131,39 @@ impl Purge {
         let to = (Bound::Unbounded, Bound::Included(text));
         let before = self.prefixes.range::<[u8], _>(to).next_back();
         before.is_some_and(|prefix| text.starts_with(prefix))
+    }
+}
+
+/// Where nobody knows what is stored.
+const UNKNOWN: u32 = 0;
+
+/// A number for host, plain path and query of a key's URL: URLs that are
+/// purged together have the same.
+pub(super) fn place_of(url: &str) -> u32 {
+    place_text(url).map_or(UNKNOWN, |(mut text, query)| {
+        push_query(&mut text, query);
+        place(&text)
+    })
+}
+
+fn place(text: &[u8]) -> u32 {
+    let hash = FixedState::default().hash_one(text);
+    ((hash >> 32) as u32).max(UNKNOWN + 1)
+}
+
+/// Host and plain path of a key's URL, and its query.
+fn place_text(url: &str) -> Option<(Text, Option<&str>)> {
+    let (host, path, query) = split(url)?;
+    let path = NormalPath::new(path, true).ok()?;
+    let mut text = Text::from_slice(host.as_bytes());
+    text.extend_from_slice(reading(&path));
+    Some((text, query))
+}
+
+fn push_query(text: &mut Text, query: Option<&str>) {
+    if let Some(query) = query {
+        text.push(b'?');
+        text.extend_from_slice(query.as_bytes());
     }
 }
 
@@ -187,6 +221,7 @@ mod tests {
             "http://img.example.com/a%5Cb.jpg?w=1",
         ] {
             assert!(purge.matches_key(key), "{key}");
+            assert!(!purge.is_elsewhere(place_of(key)), "{key}");
         }
         for key in [
             "http://img.example.com/a/b.jpg",
@@ -197,7 +232,9 @@ mod tests {
             "http://example.com/a/b.jpg?w=1",
         ] {
             assert!(!purge.matches_key(key), "{key}");
+            assert!(purge.is_elsewhere(place_of(key)), "{key}");
         }
+        assert!(!purge.is_elsewhere(place_of("no url")));
         assert!(url("http://[::1]:81/a", &KeyRules::default()).matches_key("https://[::1]/a"));
         assert!(url("http://[::1]/a", &KeyRules::default()).matches_key("https://[::1]:82/a"));
     }

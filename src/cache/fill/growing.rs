@@ -41,7 +41,9 @@ impl Growing {
     pub(super) fn new(store: Store, announced: Option<u64>, max: u64) -> Option<Self> {
         let piece = PIECE as u64;
         // What came last is there twice while a piece is made of it.
-        let wanted = announced.map_or(piece, |length| length.saturating_add(length.min(piece)));
+        let wanted = announced.map_or(piece, |length| {
+            StoredBody::room_for(length).saturating_add(length.min(piece))
+        });
         let room = store.reserve(wanted)?;
         Some(Self {
             store,
@@ -85,7 +87,7 @@ impl Growing {
         if self.length > self.max {
             return false;
         }
-        let needed = self.length.saturating_add(PIECE as u64);
+        let needed = StoredBody::room_for(self.length).saturating_add(PIECE as u64);
         let lacking = needed.saturating_sub(self.room.bytes());
         if self.announced.is_some() || lacking == 0 {
             return true;

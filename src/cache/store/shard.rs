@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::Found;
 use super::table::{Chunk, Table};
 use crate::cache::entry::{Entry, Head, Key};
+use crate::cache::purge::{Purge, place_of};
 
 /// Stored forms of a key and variant at most (section 9).
 pub const MOST_FORMS: usize = 16;
@@ -69,14 +70,16 @@ impl Shard {
     /// Puts an entry in: in the place of the one of its variant and form, else
     /// of the oldest one of its variant if there are many, else in a free node.
     pub(super) fn put(&self, hash: u64, entry: &Arc<Entry>) -> Put {
+        // Before the lock: it reads the whole path.
+        let place = place_of(&entry.url);
         let mut table = self.write();
-        if let Some(at) = place_of(&table, hash, entry) {
+        if let Some(at) = node_of(&table, hash, entry) {
             return Put::Done(table.swap(at, Arc::clone(entry)).into_iter().collect());
         }
         if !table.has_free() {
             return Put::Full;
         }
-        table.add(hash, Arc::clone(entry));
+        table.add(hash, place, Arc::clone(entry));
         self.counted(&table);
         Put::Done(Gone::new())
     }
@@ -152,15 +155,13 @@ impl Shard {
         gone
     }
 
-    /// The entries of a chunk that are `wanted`, with their hashes; none if it
-    /// is gone.
-    pub(super) fn select(
-        &self,
-        chunk: usize,
-        wanted: impl Fn(&Entry) -> bool,
-    ) -> Vec<(u64, Arc<Entry>)> {
+    /// The entries of a chunk that `purge` names, with their hashes; none if
+    /// it is gone.
+    pub(super) fn select(&self, chunk: usize, purge: &Purge) -> Vec<(u64, Arc<Entry>)> {
         let table = self.read();
-        let entries = table.entries(chunk).filter(|(_, entry)| wanted(entry));
+        let entries = table.entries(chunk, |place| purge.is_elsewhere(place));
+        let wanted = |entry: &Entry| purge.matches(&entry.url, &entry.head.headers);
+        let entries = entries.filter(|(_, entry)| wanted(entry));
         entries
             .map(|(hash, entry)| (hash, Arc::clone(entry)))
             .collect()
@@ -188,7 +189,7 @@ impl Shard {
 }
 
 /// The node that `entry` takes over, if it takes over one.
-fn place_of(table: &Table, hash: u64, entry: &Entry) -> Option<u32> {
+fn node_of(table: &Table, hash: u64, entry: &Entry) -> Option<u32> {
     let mut forms = 0;
     let mut oldest = None;
     for (at, other) in table.of(hash, entry.key()) {

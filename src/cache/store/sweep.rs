@@ -17,9 +17,7 @@ impl Store {
         let mut purged = 0;
         // A lock is held for one chunk: some microseconds.
         for chunk in (0..shard.chunks()).rev() {
-            let wanted = shard.select(chunk, |entry| {
-                purge.matches(&entry.url, &entry.head.headers)
-            });
+            let wanted = shard.select(chunk, purge);
             if !wanted.is_empty() {
                 let gone = shard.remove_all(&wanted);
                 self.count_out(&gone);

@@ -67,6 +67,8 @@ struct Node {
     /// The next ones in the queue.
     older: u32,
     newer: u32,
+    /// What purges of URLs look at first.
+    place: u32,
     /// Whether it was asked for since the hand went by.
     visited: AtomicBool,
 }
@@ -90,6 +92,7 @@ impl Node {
             chain,
             older: NONE,
             newer: NONE,
+            place: 0,
             visited: AtomicBool::new(false),
         }
     }
@@ -147,10 +150,16 @@ impl Table {
         self.node(at).visit();
     }
 
-    /// The entries of a chunk, if it is there, with their hashes.
-    pub(super) fn entries(&self, chunk: usize) -> impl Iterator<Item = (u64, &Arc<Entry>)> {
+    /// The entries of a chunk, if it is there, with their hashes, but those
+    /// whose place is `elsewhere`.
+    pub(super) fn entries(
+        &self,
+        chunk: usize,
+        elsewhere: impl Fn(u32) -> bool,
+    ) -> impl Iterator<Item = (u64, &Arc<Entry>)> {
         let nodes = self.chunks.get(chunk).map(|chunk| &chunk.nodes);
         let nodes = nodes.into_iter().flatten();
+        let nodes = nodes.filter(move |node| !elsewhere(node.place));
         nodes.filter_map(|node| node.entry.as_ref().map(|entry| (node.hash, entry)))
     }
 
@@ -162,13 +171,14 @@ impl Table {
     }
 
     /// Adds an entry as the newest of all; there is a free node.
-    pub(super) fn add(&mut self, hash: u64, entry: Arc<Entry>) {
+    pub(super) fn add(&mut self, hash: u64, place: u32, entry: Arc<Entry>) {
         let at = self.free;
         let node = self.node_mut(at);
         self.free = mem::replace(node, Node::free(NONE)).chain;
         self.free_nodes -= 1;
         let node = self.node_mut(at);
         node.hash = hash;
+        node.place = place;
         node.entry = Some(entry);
         self.chain_first(at);
         self.queue_newest(at);

@@ -39,7 +39,7 @@ fn head(variant: Variant, form: &str) -> Head {
 }
 
 fn body(store: &Store, length: usize) -> Option<Arc<StoredBody>> {
-    let room = store.reserve(length as u64 + StoredBody::overhead(1))?;
+    let room = store.reserve(StoredBody::room_for(length as u64))?;
     let bytes = Bytes::from(vec![0; length]);
     Some(Arc::new(StoredBody::new(smallvec![bytes], room)))
 }
