@@ -166,9 +166,9 @@ fn what_is_asked_for_stays_and_the_rest_goes() {
 fn what_somebody_reads_stays_taken() {
     let store = Store::new(1 << 20);
     let read: Vec<_> = (0..9)
-        .map(|number| put(&store, &format!("http://a/{number}"), "x", 100_000).unwrap())
+        .map(|number| put(&store, &format!("http://a/{number}"), "x", 88_000).unwrap())
         .collect();
-    put(&store, "http://a/unread", "x", 100_000).unwrap();
+    put(&store, "http://a/unread", "x", 88_000).unwrap();
     assert!(store.reserve(300_000).is_none());
     assert!(found(&store, "http://a/unread", "x").entry.is_none());
     assert!(store.reserve(100_000).is_some());
