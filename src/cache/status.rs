@@ -33,6 +33,8 @@ pub enum Handled {
     Hit,
     /// The origin was asked, and why (RFC 9211 section 2.2).
     Forwarded(Reason),
+    /// Neither: only what is stored was wanted.
+    Not,
 }
 
 /// Why the origin was asked (RFC 9211 section 2.2).
@@ -83,6 +85,15 @@ impl CacheStatus {
         }
     }
 
+    /// It wanted only what is stored, and that is not there.
+    pub const fn not_stored() -> Self {
+        Self {
+            handled: Handled::Not,
+            detail: Some("only-if-cached"),
+            ..Self::forwarded(Reason::Miss)
+        }
+    }
+
     /// Whether the origin was not asked.
     pub fn is_hit(&self) -> bool {
         self.handled == Handled::Hit
@@ -91,11 +102,12 @@ impl CacheStatus {
     /// The member of the list that stands for this cache. Costs one allocation.
     pub fn value(&self) -> HeaderValue {
         let mut text = Text::new();
-        text.extend_from_slice(b"portcullis; ");
+        text.extend_from_slice(b"portcullis");
         match self.handled {
-            Handled::Hit => text.extend_from_slice(b"hit"),
+            Handled::Not => {}
+            Handled::Hit => text.extend_from_slice(b"; hit"),
             Handled::Forwarded(reason) => {
-                text.extend_from_slice(b"fwd=");
+                text.extend_from_slice(b"; fwd=");
                 text.extend_from_slice(reason.as_str().as_bytes());
             }
         }

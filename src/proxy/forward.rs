@@ -9,6 +9,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response, Uri, Version};
 use smallvec::SmallVec;
 
+use super::Planned;
 use super::answer::Answer;
 use super::body::Body;
 use super::cached::Passed;
@@ -59,16 +60,15 @@ pub(super) struct Errand {
 }
 
 impl Prepared {
-    /// `known` is what the log or the cache had to know already; `encodings`
-    /// what the cache makes of Accept-Encoding. `None`: the normalised target
+    /// `encodings` is what the cache makes of Accept-Encoding. `None`: the normalised target
     /// is too long for a request line.
     pub(super) fn new(
         seen: &Seen<'_>,
-        plan: &Plan<'_>,
-        known: Option<&Known<'_>>,
+        planned: &Planned<'_>,
         encodings: Option<Encodings>,
         instance: &Instance,
     ) -> Option<Self> {
+        let Planned { plan, known } = planned;
         let worked_out;
         let known = match known {
             Some(known) => known,
@@ -235,12 +235,13 @@ fn fields(plan: &Plan<'_>, known: &Known<'_>, encodings: Option<Encodings>) -> F
 /// carries nothing of a client but what the key, and the form of what is
 /// stored, are made of. `None`: see [`Prepared::new`].
 pub(super) fn background(
-    plan: &Plan<'_>,
-    known: &Known<'_>,
+    planned: &Planned<'_>,
     encodings: Encodings,
     form: &Form,
     instance: &Instance,
 ) -> Option<Request<Upload>> {
+    let Planned { plan, known } = planned;
+    let known = known.as_ref()?;
     let mut request = Request::new(Upload::default());
     *request.uri_mut() = Uri::try_from(plan.origin_target()).ok()?;
     let headers = request.headers_mut();

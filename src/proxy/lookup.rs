@@ -6,19 +6,41 @@ use std::sync::Arc;
 use hyper::{Method, Response};
 use tokio::task::spawn_local;
 
-use super::Proxy;
 use super::body::Body;
-use super::cached::{Change, Fetch, Fetcher, Freshness, Passed, Query, Unsafe};
+use super::cached::{Change, Fetch, Fetcher, Freshness, Look, Passed, Query, Unsafe, Wanted};
 use super::forward::background;
-use super::record::{Known, Record, Seen};
+use super::record::{Record, Seen};
 use super::respond::Edit;
+use super::{Planned, Proxy};
 use crate::cache::Cache;
-use crate::cache::clock::Moment;
-use crate::cache::collapse::{Begin, Begun};
+use crate::cache::collapse::Begun;
+use crate::cache::encoding::Encodings;
 use crate::cache::entry::Entry;
 use crate::cache::fill::Verdict;
 use crate::cache::status::Reason;
+use crate::log::counters::CacheResult;
 use crate::plan::Plan;
+
+/// How a request goes on from the cache.
+pub(super) enum Way {
+    /// It is answered by what is stored.
+    Stored(Response<Body>),
+    /// It wants only what is stored, and that is not there.
+    Nothing(Record),
+    /// The origin is asked.
+    Onward(Onward),
+}
+
+/// What is to be known where the origin is asked.
+pub(super) struct Onward {
+    /// What the cache fetches, and stores if that may be.
+    pub(super) wanted: Option<Wanted>,
+    /// Else what the cache has to do with it, if there is one.
+    pub(super) passed: Option<Passed>,
+    /// What Accept-Encoding is reduced to.
+    pub(super) encodings: Option<Encodings>,
+    pub(super) record: Record,
+}
 
 impl Proxy {
     /// The cache, if the route uses it.
@@ -26,27 +48,69 @@ impl Proxy {
         self.cache.as_ref().filter(|_| plan.route.cache.enabled)
     }
 
+    /// The cache answers if it may.
+    pub(super) fn at_cache(
+        &self,
+        seen: &Seen<'_>,
+        planned: &Planned<'_>,
+        is_bodiless: bool,
+        mut record: Record,
+    ) -> Way {
+        let onward = |passed, wanted, encodings, record| {
+            Way::Onward(Onward {
+                wanted,
+                passed,
+                encodings,
+                record,
+            })
+        };
+        let Some(query) = self.query(seen, planned, is_bodiless) else {
+            return onward(self.passed(seen, planned), None, None, record);
+        };
+        let encodings = Some(query.asked.encodings);
+        match query.look() {
+            Look::Stored(entry, freshness) => {
+                if freshness == Freshness::Refreshed {
+                    self.refresh(seen, planned, &query, &entry);
+                }
+                let route = planned.plan.route;
+                let edit = Edit::new(route, query.vary.cloned(), seen.shape());
+                Way::Stored(query.answer(&entry, freshness, &edit, record))
+            }
+            Look::Nothing => {
+                record.cached(CacheResult::Miss);
+                Way::Nothing(record)
+            }
+            Look::Pass(reason, stale) => {
+                let update = query.updater(stale, planned.plan.route.cache);
+                let change = update.map(|update| Change::Update(Box::new(update)));
+                onward(Some(Passed { reason, change }), None, encodings, record)
+            }
+            Look::Fetch(stale, reason) => {
+                let fetcher = self.fetcher(query.cache);
+                let wanted = query.wanted(fetcher, stale, reason);
+                onward(None, Some(wanted), encodings, record)
+            }
+        }
+    }
+
     /// What the cache is asked; `None`: it has nothing to do with it.
-    pub(super) fn query<'a>(
+    fn query<'a>(
         &'a self,
         seen: &Seen<'a>,
-        plan: &'a Plan<'a>,
-        known: Option<&'a Known<'a>>,
+        planned: &'a Planned<'a>,
         is_bodiless: bool,
     ) -> Option<Query<'a>> {
+        let Planned { plan, known } = planned;
         let cache = self.cache_of(plan).filter(|_| is_bodiless)?;
-        Query::new(cache, plan, known?, seen.received)
+        Query::new(cache, plan, known.as_ref()?, seen.received)
     }
 
     /// What the cache does about a request that it cannot answer; `None`:
     /// there is no cache.
-    pub(super) fn passed(
-        &self,
-        seen: &Seen<'_>,
-        plan: &Plan<'_>,
-        known: Option<&Known<'_>>,
-    ) -> Option<Passed> {
+    fn passed(&self, seen: &Seen<'_>, planned: &Planned<'_>) -> Option<Passed> {
         self.cache.as_ref()?;
+        let Planned { plan, known } = planned;
         let (Some(cache), Some(known)) = (self.cache_of(plan), known) else {
             return Some(Passed::new(Reason::Bypass));
         };
@@ -67,69 +131,39 @@ impl Proxy {
         })
     }
 
-    /// Answers with what is stored.
-    pub(super) fn stored(
-        &self,
-        seen: &Seen<'_>,
-        plan: &Plan<'_>,
-        (query, known): (&Query<'_>, &Known<'_>),
-        (entry, freshness): (&Arc<Entry>, Freshness),
-        record: Record,
-    ) -> Response<Body> {
-        if freshness == Freshness::Refreshed {
-            self.refresh(seen, plan, query, known, entry);
-        }
-        let edit = Edit::new(plan.route, known.choice.vary.cloned(), seen.shape());
-        query.answer(entry, freshness, &edit, record)
-    }
-
     /// Fetches a stored response anew, if nobody does.
     fn refresh(
         &self,
         seen: &Seen<'_>,
-        plan: &Plan<'_>,
+        planned: &Planned<'_>,
         query: &Query<'_>,
-        known: &Known<'_>,
         entry: &Arc<Entry>,
     ) {
-        let begin = Begin {
-            hash: query.hash,
-            key: query.key,
-            asked: query.asked,
-            others: false,
-            may_join: true,
-            is_shared: true,
-            since: Moment::default(),
-            now: query.now,
-        };
-        let encodings = query.asked.encodings;
-        let Some(request) = background(plan, known, encodings, &entry.head.form, &self.instance)
-        else {
-            return;
-        };
-        let Some(fetcher) = self.fetcher() else {
-            return;
-        };
-        let Begun::Lead(fill) = query.cache.begin(&begin) else {
+        let Begun::Lead(fill) = query.begin_refresh() else {
             return;
         };
         // Another one may have ended since the stale response was found.
         if let Some(newer) = query.newer_than(entry) {
-            query.cache.abandon(&fill, Verdict::Validated(newer));
-            return;
+            return query.cache.abandon(&fill, Verdict::Validated(newer));
         }
+        let encodings = query.asked.encodings;
+        let request = background(planned, encodings, &entry.head.form, &self.instance);
+        let Some(request) = request else {
+            return query.cache.abandon(&fill, Verdict::Alone);
+        };
         self.counting.cache().background.add(1);
+        let route = planned.plan.route;
         let fetch = Fetch {
             fill,
             asker: query.refresher(request.headers()),
             stale: Some(Arc::clone(entry)),
-            settings: plan.route.cache,
-            origin: Arc::clone(&plan.route.origin),
+            settings: route.cache,
+            origin: Arc::clone(&route.origin),
             client: None,
             stall_timeout: seen.snapshot.server.stall_timeout,
             request,
         };
-        spawn_local(fetcher.fetch(fetch));
+        spawn_local(self.fetcher(query.cache).fetch(fetch));
     }
 
     /// Ends when nobody, on whatever worker, reads what this one brings into
@@ -139,13 +173,13 @@ impl Proxy {
     }
 
     /// What fetches for the cache.
-    pub(super) fn fetcher(&self) -> Option<Fetcher> {
-        Some(Fetcher {
-            cache: self.cache.clone()?,
+    fn fetcher(&self, cache: &Cache) -> Fetcher {
+        Fetcher {
+            cache: cache.clone(),
             origins: Rc::clone(&self.origins),
             instance: Arc::clone(&self.instance),
             counting: Rc::clone(&self.counting),
             underway: Rc::clone(&self.underway),
-        })
+        }
     }
 }

@@ -32,18 +32,21 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, Version};
 
 use self::answer::Answer;
-use self::cached::{Change, Journey, Look, Passed, Underway};
+use self::cached::{Journey, Underway};
 use self::count::Counting;
 use self::forward::{Errand, Prepared};
+use self::lookup::{Onward, Way};
 use self::record::{Known, Record, Seen};
-use self::reference::References;
+use self::reference::{Reference, References};
 use self::rest::Rest;
 use crate::access::Decision;
 use crate::cache::Cache;
+use crate::cache::settings::CacheSettings;
+use crate::cache::status::CacheStatus;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
-use crate::log::counters::{CacheResult, WorkerCounters};
-use crate::origin::Origins;
+use crate::log::counters::WorkerCounters;
+use crate::origin::{Origins, Upload};
 use crate::plan::{Arrival, Plan, Received, Reject};
 
 /// Handles the requests of one worker.
@@ -141,7 +144,7 @@ impl Proxy {
             record.rejected(&seen, framing::AMBIGUOUS);
             return Next::Answer(rest.drop_and_close(Answer::bad_framing(reference), record));
         }
-        let Planned { plan, known } = match self.plan(&seen, &mut record) {
+        let planned = match self.plan(&seen, &mut record) {
             Ok(planned) => planned,
             Err(answer) => return Next::Answer(rest.answer(answer, record)),
         };
@@ -149,56 +152,53 @@ impl Proxy {
             record.failed("http_request_error");
             return Next::Answer(rest.drop_and_close(Answer::too_large(reference), record));
         }
-        let mut passed = self.passed(&seen, &plan, known.as_ref());
-        let query = self.query(&seen, &plan, known.as_ref(), rest.is_empty());
-        let mut wanted = None;
-        if let (Some(query), Some(known)) = (&query, &known) {
-            match query.look() {
-                Look::Stored(entry, freshness) => {
-                    let (query, stored) = ((query, known), (&entry, freshness));
-                    return Next::Answer(self.stored(&seen, &plan, query, stored, record));
-                }
-                Look::Nothing => {
-                    record.cached(CacheResult::Miss);
-                    return Next::Answer(rest.answer(Answer::not_stored(reference), record));
-                }
-                Look::Pass(reason, stale) => {
-                    let update = query.updater(stale, plan.route.cache);
-                    let change = update.map(|update| Change::Update(Box::new(update)));
-                    passed = Some(Passed { reason, change });
-                }
-                Look::Fetch(stale, reason) => {
-                    wanted = self
-                        .fetcher()
-                        .map(|fetcher| query.wanted(fetcher, stale, reason));
-                }
+        let mut onward = match self.at_cache(&seen, &planned, rest.is_empty(), record) {
+            Way::Stored(response) => return Next::Answer(response),
+            Way::Nothing(record) => {
+                let mut response = rest.answer(Answer::not_stored(reference), record);
+                CacheStatus::not_stored().append_to(response.headers_mut());
+                return Next::Answer(response);
             }
-        }
-        let encodings = query.map(|query| query.asked.encodings);
-        let prepared = Prepared::new(&seen, &plan, known.as_ref(), encodings, &self.instance);
-        let Some(mut prepared) = prepared else {
-            record.failed("http_request_error");
-            return Next::Answer(rest.answer(Answer::too_long(reference), record));
+            Way::Onward(onward) => onward,
         };
-        let settings = plan.route.cache;
+        let prepared = Prepared::new(&seen, &planned, onward.encodings, &self.instance);
+        let Some(mut prepared) = prepared else {
+            onward.record.failed("http_request_error");
+            return Next::Answer(rest.answer(Answer::too_long(reference), onward.record));
+        };
+        let settings = planned.plan.route.cache;
         let mut request = prepared.request(received, rest.into_body());
         if version == Version::HTTP_11 {
             interim.listen(&mut request, &self.instance);
         }
-        Next::Ask(match wanted {
-            Some(wanted) => {
-                let journey = Journey::new(wanted, settings, prepared, request, record, reference);
-                Box::pin(journey.run())
-            }
-            None => {
-                if let Some(passed) = &passed {
-                    record.cached(passed.result());
-                }
-                let request = request.map(|body| body.counted(self.counting.received()));
-                let errand = Errand::new(prepared, passed, request, record, reference);
-                Box::pin(errand.run(&self.origins, &self.instance))
-            }
-        })
+        Next::Ask(self.ask(onward, settings, prepared, request, reference))
+    }
+
+    /// Asks the origin, for the cache or for this client only.
+    fn ask(
+        &self,
+        onward: Onward,
+        settings: CacheSettings,
+        prepared: Prepared,
+        request: Request<Upload>,
+        reference: Reference,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + '_>> {
+        let Onward {
+            wanted,
+            passed,
+            mut record,
+            ..
+        } = onward;
+        if let Some(wanted) = wanted {
+            let journey = Journey::new(wanted, settings, prepared, request, record, reference);
+            return Box::pin(journey.run());
+        }
+        if let Some(passed) = &passed {
+            record.cached(passed.result());
+        }
+        let request = request.map(|body| body.counted(self.counting.received()));
+        let errand = Errand::new(prepared, passed, request, record, reference);
+        Box::pin(errand.run(&self.origins, &self.instance))
     }
 
     /// What is known of a request that may pass, or what it is answered.

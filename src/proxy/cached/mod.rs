@@ -16,6 +16,7 @@ pub(super) use underway::Underway;
 
 use std::sync::Arc;
 
+use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Response};
 
 use self::answer::{Answered, answer};
@@ -27,6 +28,7 @@ use super::respond::Edit;
 use crate::cache::Cache;
 use crate::cache::asked::{Asked, Covered};
 use crate::cache::clock::Moment;
+use crate::cache::collapse::{Begin, Begun};
 use crate::cache::conditional::{is_conditional, passes_on};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::encoding::Encodings;
@@ -46,6 +48,8 @@ pub(super) struct Query<'a> {
     pub(super) asked: Asked<'a>,
     pub(super) directives: RequestDirectives,
     pub(super) now: Moment,
+    /// What the response has to say in `Vary`.
+    pub(super) vary: Option<&'a HeaderValue>,
 }
 
 /// What the cache says to a request.
@@ -88,7 +92,7 @@ impl<'a> Query<'a> {
             url: known.url(),
             origin: &plan.route.origin.url.text,
         };
-        let vary = known.choice.vary.map(|vary| vary.as_bytes());
+        let vary = known.choice.vary;
         let headers = &received.headers;
         Some(Self {
             cache,
@@ -102,12 +106,13 @@ impl<'a> Query<'a> {
                 variant: known.choice.variant,
                 covered: Covered {
                     accept: vary.is_some(),
-                    user_agent: vary.is_some_and(|vary| vary != b"Accept"),
+                    user_agent: vary.is_some_and(|vary| vary != "Accept"),
                 },
                 extension: plan.target.path.extension(),
             },
             directives: RequestDirectives::of(headers),
             now: cache.moment(),
+            vary,
         })
     }
 
@@ -208,6 +213,20 @@ impl<'a> Query<'a> {
             stale,
             settings,
             requested: self.now,
+        })
+    }
+
+    /// Begins to fetch behind a stale answer, unless somebody does already.
+    pub(super) fn begin_refresh(&self) -> Begun {
+        self.cache.begin(&Begin {
+            hash: self.hash,
+            key: self.key,
+            asked: self.asked,
+            others: false,
+            may_join: true,
+            is_shared: true,
+            since: Moment::default(),
+            now: self.now,
         })
     }
 
