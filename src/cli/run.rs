@@ -50,8 +50,9 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     // It answers until the last request is over.
     let admin = admin.map(|admin| admin.serve(subject)).transpose()?;
     let admin_at = admin.as_ref().map(admin::Running::address);
-    started(file, &policy.load(), &server, admin_at);
+    // Before anybody is told that it runs: whoever stops it then loses nothing.
     signals.obey(server.stop().clone(), move || watcher.reload());
+    started(file, &policy.load(), &server, admin_at);
     server.wait();
     drop(admin);
     let spool = access_log.spool();
