@@ -63,6 +63,8 @@ impl Signals {
 impl Listening {
     async fn obey(mut self, server: oneshot::Receiver<Server>) {
         let server = tokio::select! {
+            // What runs is stopped in order, also by a signal just behind it.
+            biased;
             server = server => server,
             _ = self.terminate.recv() => process::exit(0),
             _ = self.interrupt.recv() => process::exit(0),
