@@ -17,7 +17,6 @@ pub mod entry;
 pub mod fill;
 #[cfg(test)]
 mod fixture;
-mod forced;
 mod freshness;
 mod http_date;
 pub mod invalidation;
@@ -29,6 +28,7 @@ pub mod purge;
 mod range;
 pub mod reply;
 pub mod reuse;
+mod seldom;
 pub mod settings;
 pub mod status;
 pub mod storable;
@@ -45,9 +45,10 @@ use self::clock::{Clock, Moment, Now};
 use self::collapse::{Begin, Begun, Fills};
 use self::entry::{Entry, Head, Key, StoredBody, Variants, room};
 use self::fill::{Fill, Verdict};
-use self::forced::Forced;
+
 use self::purge::Purge;
 use self::reply::complete;
+use self::seldom::Seldom;
 use self::store::{Found, Store};
 use crate::log::counters::{CacheGauges, FillEnd};
 
@@ -59,7 +60,8 @@ pub struct Cache(Arc<Inner>);
 struct Inner {
     store: Store,
     fills: Fills,
-    forced: Forced,
+    forced: Seldom,
+    refreshed: Seldom,
     clock: Clock,
     purged: AtomicU64,
 }
@@ -71,7 +73,8 @@ impl Cache {
         Self(Arc::new(Inner {
             store: Store::new(memory),
             fills: Fills::new(),
-            forced: Forced::new(),
+            forced: Seldom::new(),
+            refreshed: Seldom::new(),
             clock: Clock::start(),
             purged: AtomicU64::new(0),
         }))
@@ -106,6 +109,12 @@ impl Cache {
     /// a second (section 9).
     pub fn may_force(&self, hash: u64, now: Moment) -> bool {
         self.0.forced.take(hash, now)
+    }
+
+    /// Whether a stale response for that hash may be fetched anew behind an
+    /// answer: once a second, also where the origin fails.
+    pub fn may_refresh(&self, hash: u64, now: Moment) -> bool {
+        self.0.refreshed.take(hash, now)
     }
 
     /// Where entries are kept.

@@ -139,6 +139,9 @@ impl Proxy {
         query: &Query<'_>,
         entry: &Arc<Entry>,
     ) {
+        if !query.cache.may_refresh(query.hash, query.now) {
+            return;
+        }
         let Begun::Lead(fill) = query.begin_refresh() else {
             return;
         };
