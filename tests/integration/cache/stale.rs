@@ -52,6 +52,23 @@ fn one_fetch_behind_while_stale_is_served() {
 }
 
 #[test]
+fn an_origin_that_fails_is_not_asked_behind_every_stale_answer() {
+    let origin = in_turn(|number| match number {
+        1 => ok(&stale("stale-while-revalidate"), "old"),
+        _ => response("500 Internal Server Error", "", "broken"),
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(client.get("/", "").text(), "old");
+    }
+    eventually("it is asked", || origin.count() > 1);
+    let seconds = start.elapsed().as_secs() as usize;
+    assert!(origin.count() <= seconds + 3, "{}", origin.count());
+}
+
+#[test]
 fn a_304_behind_makes_it_fresh() {
     let origin = in_turn(|number| match number {
         1 => ok(&stale("stale-while-revalidate"), "old"),
