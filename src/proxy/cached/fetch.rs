@@ -275,6 +275,7 @@ impl Fetcher {
         let head = assess(&asked, status, headers, &fetch.settings, requested, now);
         let head = head.map_err(|why| {
             if !why.is_of_request()
+                && tells_of_change(status)
                 && let Some(stale) = &fetch.stale
             {
                 self.cache.forget(&fetch.fill, stale);
@@ -337,6 +338,12 @@ fn is_304(taken: &Taken) -> bool {
 /// The statuses for which RFC 5861 section 4 lets a stale response stand in.
 pub(super) fn is_failure(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+/// Whether a response that may not be stored means that what was stored is no
+/// longer there: not an error of the origin's, or one that is about the client.
+fn tells_of_change(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
 }
 
 /// What those who waited are told. That this client may not have a
