@@ -110,8 +110,7 @@ fn received(number: usize, fields: usize, form: usize) -> Head {
 }
 
 fn stored_body(store: &Store, length: usize) -> Option<Arc<StoredBody>> {
-    let count = length.div_ceil(PIECE);
-    let reservation = store.reserve(length as u64 + StoredBody::overhead(count))?;
+    let reservation = store.reserve(StoredBody::room_for(length as u64))?;
     let mut pieces = SmallVec::new();
     for start in (0..length).step_by(PIECE) {
         let piece = vec![1; PIECE.min(length - start)];

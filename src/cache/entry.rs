@@ -209,19 +209,6 @@ impl StoredBody {
         }
     }
 
-    /// What a body of `pieces` takes beside its bytes: what its reservation is
-    /// to be more than they are.
-    pub fn overhead(pieces: usize) -> u64 {
-        // A list of pieces grows by doubling, from four.
-        let spilled = if pieces > 1 {
-            pieces.next_power_of_two().max(4)
-        } else {
-            0
-        };
-        let list = allocated(spilled * size_of::<Bytes>());
-        (list + pieces * SHARED + allocated(size_of::<Self>() + COUNTS)) as u64
-    }
-
     /// The room that a body of `length` bytes takes.
     pub fn room_for(length: u64) -> u64 {
         // Per piece its handle, and what the allocator and `Bytes` keep.
