@@ -33,6 +33,9 @@ pub enum Handled {
     Hit,
     /// The origin was asked, and why (RFC 9211 section 2.2).
     Forwarded(Reason),
+    /// Neither: only what is stored was wanted, and it is not (RFC 9111 section
+    /// 5.2.1.7).
+    NotStored,
 }
 
 /// Why the origin was asked (RFC 9211 section 2.2).
@@ -83,7 +86,16 @@ impl CacheStatus {
         }
     }
 
-    /// Whether the origin was not asked.
+    /// Only what is stored was wanted, and it is not.
+    pub const fn not_stored() -> Self {
+        Self {
+            handled: Handled::NotStored,
+            detail: Some("only-if-cached"),
+            ..Self::forwarded(Reason::Miss)
+        }
+    }
+
+    /// Whether it was answered from what was stored.
     pub fn is_hit(&self) -> bool {
         self.handled == Handled::Hit
     }
@@ -91,13 +103,14 @@ impl CacheStatus {
     /// The member of the list that stands for this cache. Costs one allocation.
     pub fn value(&self) -> HeaderValue {
         let mut text = Text::new();
-        text.extend_from_slice(b"portcullis; ");
+        text.extend_from_slice(b"portcullis");
         match self.handled {
-            Handled::Hit => text.extend_from_slice(b"hit"),
+            Handled::Hit => text.extend_from_slice(b"; hit"),
             Handled::Forwarded(reason) => {
-                text.extend_from_slice(b"fwd=");
+                text.extend_from_slice(b"; fwd=");
                 text.extend_from_slice(reason.as_str().as_bytes());
             }
+            Handled::NotStored => {}
         }
         if let Some(status) = self.fwd_status {
             text.extend_from_slice(b"; fwd-status=");

@@ -7,17 +7,21 @@ use hyper::{Method, Response};
 use tokio::task::spawn_local;
 
 use super::Proxy;
+use super::answer::Answer;
 use super::body::Body;
-use super::cached::{Change, Fetch, Fetcher, Freshness, Passed, Query, Unsafe};
+use super::cached::{Change, Fetch, Fetcher, Freshness, Passed, Query, Unsafe, Wanted};
 use super::forward::background;
 use super::record::{Known, Record, Seen};
+use super::reference::Reference;
 use super::respond::Edit;
+use super::rest::Rest;
 use crate::cache::Cache;
 use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
 use crate::cache::entry::Entry;
 use crate::cache::fill::Verdict;
-use crate::cache::status::Reason;
+use crate::cache::status::{CacheStatus, Reason};
+use crate::log::counters::CacheResult;
 use crate::plan::Plan;
 
 impl Proxy {
@@ -65,6 +69,16 @@ impl Proxy {
                 rules: Arc::clone(&plan.route.key),
             })),
         })
+    }
+
+    /// What a request waits for that the cache has not, or not fresh.
+    pub(super) fn wanted(
+        &self,
+        query: &Query<'_>,
+        stale: Option<Arc<Entry>>,
+        reason: Reason,
+    ) -> Option<Wanted> {
+        Some(query.wanted(self.fetcher()?, stale, reason))
     }
 
     /// Answers with what is stored.
@@ -148,4 +162,12 @@ impl Proxy {
             underway: Rc::clone(&self.underway),
         })
     }
+}
+
+/// Answers that what alone was wanted is not stored.
+pub(super) fn not_stored(rest: Rest, reference: Reference, mut record: Record) -> Response<Body> {
+    record.cached(CacheResult::Miss);
+    let mut response = rest.answer(Answer::not_stored(reference), record);
+    CacheStatus::not_stored().append_to(response.headers_mut());
+    response
 }

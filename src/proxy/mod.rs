@@ -32,18 +32,19 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, Version};
 
 use self::answer::Answer;
-use self::cached::{Change, Journey, Look, Passed, Underway};
+use self::cached::{Journey, Look, Passed, Underway};
 use self::count::Counting;
 use self::forward::{Errand, Prepared};
+use self::lookup::not_stored;
 use self::record::{Known, Record, Seen};
-use self::reference::References;
+use self::reference::{Reference, References};
 use self::rest::Rest;
 use crate::access::Decision;
 use crate::cache::Cache;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
-use crate::log::counters::{CacheResult, WorkerCounters};
-use crate::origin::Origins;
+use crate::log::counters::WorkerCounters;
+use crate::origin::{Origins, Upload};
 use crate::plan::{Arrival, Plan, Received, Reject};
 
 /// Handles the requests of one worker.
@@ -159,19 +160,12 @@ impl Proxy {
                     return Next::Answer(self.stored(&seen, &plan, query, stored, record));
                 }
                 Look::Nothing => {
-                    record.cached(CacheResult::Miss);
-                    return Next::Answer(rest.answer(Answer::not_stored(reference), record));
+                    return Next::Answer(not_stored(rest, reference, record));
                 }
                 Look::Pass(reason, stale) => {
-                    let update = query.updater(stale, plan.route.cache);
-                    let change = update.map(|update| Change::Update(Box::new(update)));
-                    passed = Some(Passed { reason, change });
+                    passed = Some(Passed::at(query, reason, stale, plan.route.cache));
                 }
-                Look::Fetch(stale, reason) => {
-                    wanted = self
-                        .fetcher()
-                        .map(|fetcher| query.wanted(fetcher, stale, reason));
-                }
+                Look::Fetch(stale, reason) => wanted = self.wanted(query, stale, reason),
             }
         }
         let encodings = query.map(|query| query.asked.encodings);
@@ -185,20 +179,28 @@ impl Proxy {
         if version == Version::HTTP_11 {
             interim.listen(&mut request, &self.instance);
         }
-        Next::Ask(match wanted {
-            Some(wanted) => {
-                let journey = Journey::new(wanted, settings, prepared, request, record, reference);
-                Box::pin(journey.run())
-            }
-            None => {
-                if let Some(passed) = &passed {
-                    record.cached(passed.result());
-                }
-                let request = request.map(|body| body.counted(self.counting.received()));
-                let errand = Errand::new(prepared, passed, request, record, reference);
-                Box::pin(errand.run(&self.origins, &self.instance))
-            }
-        })
+        let Some(wanted) = wanted else {
+            return self.pass(passed, prepared, request, record, reference);
+        };
+        let journey = Journey::new(wanted, settings, prepared, request, record, reference);
+        Next::Ask(Box::pin(journey.run()))
+    }
+
+    /// The origin is asked for this request alone.
+    fn pass<'a>(
+        &'a self,
+        passed: Option<Passed>,
+        prepared: Prepared,
+        request: Request<Upload>,
+        mut record: Record,
+        reference: Reference,
+    ) -> Next<'a> {
+        if let Some(passed) = &passed {
+            record.cached(passed.result());
+        }
+        let request = request.map(|body| body.counted(self.counting.received()));
+        let errand = Errand::new(prepared, passed, request, record, reference);
+        Next::Ask(Box::pin(errand.run(&self.origins, &self.instance)))
     }
 
     /// What is known of a request that may pass, or what it is answered.
