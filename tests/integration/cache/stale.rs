@@ -351,3 +351,22 @@ fn a_crowd_shares_the_failure_and_gets_what_is_stale() {
         assert_eq!(client.reply().text(), "old");
     }
 }
+
+/// An error that says for how long it may be stored is no better than what is
+/// stored.
+#[test]
+fn an_error_that_may_be_stored_does_not_replace_what_stands_in_for_it() {
+    let origin = in_turn(|number| match number {
+        1 => ok(&stale("stale-if-error"), "old"),
+        _ => response("503 No", FRESH, "down"),
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    for count in [2, 3] {
+        let reply = client.get("/", "");
+        assert_eq!((reply.status, reply.text()), (200, "old"));
+        assert_eq!(status(&reply).fwd_status, Some(503));
+        assert_eq!(origin.count(), count);
+    }
+}
