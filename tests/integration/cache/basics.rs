@@ -211,7 +211,9 @@ fn answers_of_our_own_are_never_stored() {
     let proxy = Portcullis::start(&origin, "[access.user_agent]\nblock = [\"bad\"]\n");
     let mut client = proxy.client();
     assert_eq!(client.get("/", "User-Agent: bad\r\n").status, 403);
-    assert_eq!(client.get("/", "").status, 502);
+    let failed = client.get("/", "");
+    assert_eq!(failed.status, 502);
+    assert_eq!(status(&failed).fwd.as_deref(), Some("uri-miss"));
     assert_eq!(client.get("/", "X-Live: 1\r\n").text(), "alive");
     assert!(is_hit(&mut client, "/", ""));
     assert_eq!(client.get("/", "User-Agent: bad\r\n").status, 403);

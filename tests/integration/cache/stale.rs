@@ -1,6 +1,7 @@
 //! Stale responses: served while they are fetched anew, and where the origin fails.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::support::{FRESH, Gate, STALE, in_turn, is_hit, logged, numbered, ok, response, status};
@@ -285,6 +286,34 @@ fn the_responses_own_no_cache_is_obeyed_every_time() {
     for number in 1..=5 {
         assert_eq!(client.get("/", "").text(), number.to_string());
     }
+}
+
+/// Nothing newer is stored where the origin fails, and it is not asked more
+/// often for that.
+#[test]
+fn a_clients_no_cache_is_worth_no_more_where_the_origin_fails() {
+    let asked = AtomicUsize::new(0);
+    let origin = Origin::scripted(move |conversation| {
+        while conversation.request().is_some() {
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => conversation.say(ok(FRESH, "kept")),
+                _ => return,
+            }
+        }
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    let anew = "Cache-Control: no-cache\r\n";
+    eventually("it is asked", || client.get("/", anew).status == 502);
+    let (start, before) = (Instant::now(), origin.count());
+    for _ in 0..50 {
+        client.get("/", anew);
+    }
+    // A connection that turns out to be closed is one request more.
+    let most = 2 * (2 + start.elapsed().as_secs() as usize);
+    let more = origin.count() - before;
+    assert!(more <= most, "{more}");
 }
 
 /// Whoever only wants heads sets off the same fetch, of the whole.
