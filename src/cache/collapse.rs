@@ -169,3 +169,52 @@ fn likeness(asked: &Asked<'_>) -> u64 {
     let origin = asked.headers.get(hyper::header::ORIGIN);
     foldhash::fast::FixedState::default().hash_one((asked.encodings, origin))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::fixture::Request;
+
+    #[test]
+    fn a_fill_that_is_over_leaves_nothing_behind() {
+        let fills = Fills::new();
+        let request = Request::get(&[]);
+        let begin = Begin {
+            hash: 7,
+            key: Key {
+                url: "http://a/",
+                origin: "http://b/",
+            },
+            asked: request.asked(),
+            others: false,
+            may_join: false,
+            is_shared: true,
+            since: Moment::default(),
+            now: Moment(1000),
+        };
+        let lead = || match fills.begin(&begin) {
+            Begun::Lead(fill) | Begun::Join(fill) => fill,
+        };
+        let (first, second) = (lead(), lead());
+        assert!(!Arc::ptr_eq(&first, &second), "it may not join");
+        for (fill, left) in [(first, 1), (second, 0)] {
+            fills.end(&fill, || {});
+            assert_eq!(fills.shard(7).values().flatten().count(), left);
+        }
+        assert!(fills.shard(7).is_empty());
+    }
+
+    #[test]
+    fn a_key_is_alone_for_a_while_and_only_that_one() {
+        let fills = Fills::new();
+        let (key, twin) = (5 << 32 | 7, 6 << 32 | 7);
+        let (now, last) = (Moment(10_000), Moment(10_000 + ALONE - 1000));
+        fills.set_alone(key, true, now);
+        assert!(fills.is_alone(key, now) && fills.is_alone(key, last));
+        assert!(!fills.is_alone(twin, now) && !fills.is_alone(key, Moment(10_000 + ALONE)));
+        fills.set_alone(twin, false, now);
+        assert!(fills.is_alone(key, now));
+        fills.set_alone(key, false, now);
+        assert!(!fills.is_alone(key, now));
+    }
+}

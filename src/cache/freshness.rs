@@ -93,6 +93,11 @@ impl Subject<'_> {
         })
     }
 
+    /// Whether the response itself says how long it is fresh, be it not at all.
+    pub(super) fn says_how_long(&self) -> bool {
+        self.explicit().is_some()
+    }
+
     /// The first that the response has of s-maxage, max-age and Expires (RFC
     /// 9111 section 4.2.1), in seconds. CDN-Cache-Control leaves no room for
     /// Expires (RFC 9213 section 2.2).

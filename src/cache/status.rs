@@ -33,8 +33,9 @@ pub enum Handled {
     Hit,
     /// The origin was asked, and why (RFC 9211 section 2.2).
     Forwarded(Reason),
-    /// Neither: only what is stored was wanted.
-    Not,
+    /// Neither: only what is stored was wanted, and it is not (RFC 9111 section
+    /// 5.2.1.7).
+    NotStored,
 }
 
 /// Why the origin was asked (RFC 9211 section 2.2).
@@ -85,16 +86,16 @@ impl CacheStatus {
         }
     }
 
-    /// It wanted only what is stored, and that is not there.
+    /// Only what is stored was wanted, and it is not.
     pub const fn not_stored() -> Self {
         Self {
-            handled: Handled::Not,
+            handled: Handled::NotStored,
             detail: Some("only-if-cached"),
             ..Self::forwarded(Reason::Miss)
         }
     }
 
-    /// Whether the origin was not asked.
+    /// Whether it was answered from what was stored.
     pub fn is_hit(&self) -> bool {
         self.handled == Handled::Hit
     }
@@ -104,12 +105,12 @@ impl CacheStatus {
         let mut text = Text::new();
         text.extend_from_slice(b"portcullis");
         match self.handled {
-            Handled::Not => {}
             Handled::Hit => text.extend_from_slice(b"; hit"),
             Handled::Forwarded(reason) => {
                 text.extend_from_slice(b"; fwd=");
                 text.extend_from_slice(reason.as_str().as_bytes());
             }
+            Handled::NotStored => {}
         }
         if let Some(status) = self.fwd_status {
             text.extend_from_slice(b"; fwd-status=");

@@ -126,7 +126,10 @@ pub(super) fn judge(
     };
     let policy = subject.policy().ok_or(Unstorable::Silent)?;
     if !is_of_use(&policy, status, &headers, now.moment) {
-        return Err(Unstorable::Stale);
+        return Err(match policy.no_cache || subject.says_how_long() {
+            true => Unstorable::Stale,
+            false => Unstorable::Silent,
+        });
     }
     reduce(&mut headers, &directives.withheld, settings, now);
     Ok(Head {
@@ -407,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_targeted_field_is_the_only_one_that_counts() {
-        use Unstorable::{NoStore, Private, Stale};
+        use Unstorable::{NoStore, Private, Silent, Stale};
         let (later, past) = (at(600), at(-600));
         for (targeted, fields, expected) in [
             ("max-age=3600", &[][..], Ok(3600)),
@@ -429,7 +432,7 @@ mod tests {
             ("no-store", &[("cache-control", "max-age=9")], Err(NoStore)),
             ("no-cache", &[("cache-control", "max-age=9")], Err(Stale)),
             ("no-store=?0, max-age=5", &[], Ok(5)),
-            ("foo", &[("expires", &*later)], Err(Stale)),
+            ("foo", &[("expires", &*later)], Err(Silent)),
             ("private=\"a\", max-age=5", &[], Ok(5)),
             ("private=(\"a\"), max-age=5", &[], Err(Private)),
             // Malformed, or of the wrong type: as if it were not there.

@@ -82,9 +82,8 @@ impl Proxy {
                 Way::Nothing(record)
             }
             Look::Pass(reason, stale) => {
-                let update = query.updater(stale, planned.plan.route.cache);
-                let change = update.map(|update| Change::Update(Box::new(update)));
-                onward(Some(Passed { reason, change }), None, encodings, record)
+                let passed = Passed::at(&query, reason, stale, planned.plan.route.cache);
+                onward(Some(passed), None, encodings, record)
             }
             Look::Fetch(stale, reason) => {
                 let fetcher = self.fetcher(query.cache);

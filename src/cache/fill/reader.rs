@@ -41,6 +41,22 @@ impl FillReader {
         Self { fill, range, place }
     }
 
+    /// A reader of all of it, which holds its start; `None`: that is forgotten
+    /// already, as of a body that is only passed on.
+    pub fn of_all(fill: &Arc<Fill>) -> Option<Self> {
+        let mut state = fill.lock();
+        let State { phase, readers, .. } = &mut *state;
+        match phase {
+            Phase::Open(_, growing) | Phase::Cut(_, growing, _) => growing.at(0).map(drop)?,
+            Phase::Asked | Phase::Closed(_) | Phase::Done(..) => {}
+        }
+        Some(Self {
+            fill: Arc::clone(fill),
+            range: 0..u64::MAX,
+            place: readers.add(0),
+        })
+    }
+
     /// The next bytes; `None` at the end.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         if self.range.is_empty() {
@@ -166,5 +182,48 @@ impl Readers {
     /// Where the slowest of them is.
     pub(super) fn slowest(&self) -> Option<u64> {
         self.places.iter().flatten().map(|place| place.at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Grown, Opened, Wish};
+    use super::*;
+    use crate::cache::clock::Moment;
+    use crate::cache::entry::{Key, PIECE};
+    use crate::cache::fixture::stored;
+    use crate::cache::store::Store;
+    use crate::images::Variant;
+
+    fn begun() -> Arc<Fill> {
+        let wish = Wish {
+            variant: Variant::Original,
+            likeness: 0,
+            begun: Moment::default(),
+        };
+        let key = Key {
+            url: "http://a/",
+            origin: "http://b/",
+        };
+        Arc::new(Fill::new(0, key, wish, true))
+    }
+
+    /// Whoever comes when the start of a body is gone must learn so before
+    /// there is a response head.
+    #[test]
+    fn nobody_begins_to_read_what_is_forgotten() {
+        let fill = begun();
+        let head = stored(&[("cache-control", "max-age=9")]).unwrap();
+        let opened = Opened { head, length: None };
+        let store = Store::new(8 << 20);
+        fill.open(opened, &store, PIECE as u64).unwrap();
+        let held = FillReader::of_all(&fill).unwrap();
+        for expected in [Grown::Kept, Grown::PassedOn] {
+            assert_eq!(fill.push(Bytes::from(vec![0; PIECE])), expected);
+        }
+        assert!(FillReader::of_all(&fill).is_some(), "somebody reads it");
+        drop(held);
+        fill.push(Bytes::from(vec![0; PIECE]));
+        assert!(FillReader::of_all(&fill).is_none());
     }
 }

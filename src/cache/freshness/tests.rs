@@ -35,13 +35,13 @@ fn what_a_response_says_itself() {
         ("max-age=5, max-age=1800", Ok(5)),
         ("extension=\"max-age=3600\", max-age=1", Ok(1)),
         ("max-age=1, extension=\"max-age=3600\"", Ok(1)),
-        ("extension=\"max-age=3600\"", STALE),
+        ("extension=\"max-age=3600\"", SILENT),
         ("extension=\"\\\", max-age=3600\", max-age=7", Ok(7)),
         ("s-maxage=3600", Ok(3600)),
         ("max-age=3600, s-maxage=1", Ok(1)),
         ("s-maxage=3600, max-age=1", Ok(3600)),
         ("s-maxage=, max-age=60", STALE),
-        ("", STALE),
+        ("", SILENT),
     ] {
         assert_eq!(fresh_for(&[("cache-control", value)]), expected, "{value}");
     }
@@ -157,11 +157,11 @@ fn heuristics() {
         Ok(86_400)
     );
     assert_eq!(secs(&plain, 200, &[("last-modified", &soon)]), Ok(0));
-    assert_eq!(secs(&plain, 404, &[("last-modified", &soon)]), STALE);
-    assert_eq!(secs(&plain, 200, &[("last-modified", "yesterday")]), STALE);
+    assert_eq!(secs(&plain, 404, &[("last-modified", &soon)]), SILENT);
+    assert_eq!(secs(&plain, 200, &[("last-modified", "yesterday")]), SILENT);
     let public = [modified[0], ("cache-control", "public")];
     assert_eq!(secs(&plain, 599, &public), Ok(8640));
-    assert_eq!(secs(&plain, 400, &public), STALE);
+    assert_eq!(secs(&plain, 400, &public), SILENT);
     let query = Request {
         has_query: true,
         ..plain.clone()
@@ -194,7 +194,7 @@ fn the_default_lifetime() {
         (200, &[("expires", "0")], STALE),
         (200, &[("last-modified", &*day)], Ok(8640)),
         (200, &[("set-cookie", "a=b")], SILENT),
-        (404, &[], STALE),
+        (404, &[], SILENT),
         (500, &[], SILENT),
     ] {
         let head = plain.gets(status, fields, &settings);
@@ -246,7 +246,7 @@ fn windows_are_the_responses_own_or_the_configured() {
     }
     // What is not fresh for a moment is not made so by a window of ours.
     let silent = Request::get(&[]).gets(200, &[], &settings);
-    assert_eq!(silent.unwrap_err(), Unstorable::Stale);
+    assert_eq!(silent.unwrap_err(), Unstorable::Silent);
     let tagged = [("cache-control", "no-cache"), ("etag", "\"a\"")];
     let policy = Request::get(&[])
         .gets(200, &tagged, &settings)

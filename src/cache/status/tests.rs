@@ -79,7 +79,7 @@ const DETAILS: [&str; 6] = [
 
 fn handled() -> impl Strategy<Value = Handled> {
     let forwarded = proptest::sample::select(&REASONS[..]).prop_map(Handled::Forwarded);
-    prop_oneof![Just(Handled::Hit), Just(Handled::Not), forwarded]
+    prop_oneof![Just(Handled::Hit), Just(Handled::NotStored), forwarded]
 }
 
 /// The parameters that it should be read as.
@@ -87,7 +87,7 @@ fn expected(status: &CacheStatus) -> Vec<(&'static str, String)> {
     let mut all = match status.handled {
         Handled::Hit => vec![("hit", "true".to_owned())],
         Handled::Forwarded(reason) => vec![("fwd", reason.as_str().to_owned())],
-        Handled::Not => vec![],
+        Handled::NotStored => vec![],
     };
     all.extend(
         status

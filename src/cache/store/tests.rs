@@ -84,6 +84,11 @@ fn what_is_stored_is_found_until_it_is_removed() {
         origin: "http://other/",
     };
     assert!(!store.find(store.hash(elsewhere), elsewhere, |_| true).known);
+    // Keys with the same hash are told apart by all of them.
+    let hash = store.hash(key("http://a/"));
+    for twin in [elsewhere, key("http://b/")] {
+        assert!(!store.find(hash, twin, |_| true).known);
+    }
     assert_eq!(store.stats().entries, 2);
     assert_eq!(store.remove(key("http://a/")), 2);
     assert_eq!(store.remove(key("http://a/")), 0);
@@ -146,6 +151,20 @@ fn a_validated_entry_takes_the_place_of_the_one_it_was() {
     assert!(!store.replace(hash, &new, &Arc::new(fresh(&new))));
     drop(new);
     assert_eq!(store.stats().bytes, 0);
+}
+
+#[test]
+fn a_validated_entry_of_another_form_replaces_the_one_that_is_there() {
+    let store = Store::new(1 << 20);
+    let old = put(&store, "http://a/", "x", 10).unwrap();
+    put(&store, "http://a/", "y", 10).unwrap();
+    let form = head(Variant::Original, "y");
+    let new = entry(&store, "http://a/", form, Arc::clone(&old.body)).unwrap();
+    let new = Arc::new(new);
+    assert!(store.replace(store.hash(key("http://a/")), &old, &new));
+    assert_eq!(store.stats().entries, 1);
+    let kept = found(&store, "http://a/", "y").entry.unwrap();
+    assert!(Arc::ptr_eq(&kept, &new));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
 use crate::cache::conditional::{CONDITIONAL, is_conditional};
 use crate::cache::entry::{Entry, Key};
-use crate::cache::fill::{Fill, Opened, Verdict};
+use crate::cache::fill::{Fill, FillReader, Opened, Verdict};
 use crate::cache::policy::Policy;
 use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
@@ -284,7 +284,11 @@ impl Journey {
     async fn follow(mut self, fill: Arc<Fill>) -> Response<Body> {
         let asked = self.wanted.asker.asked();
         match fill.verdict().await {
-            Verdict::Open(opened) if opened.fits(&asked) && self.may_use(&opened.head.policy) => {
+            Verdict::Open(opened)
+                if opened.fits(&asked)
+                    && self.may_use(&opened.head.policy)
+                    && let Some(_place) = FillReader::of_all(&fill) =>
+            {
                 self.record.cached(CacheResult::Joined);
                 let status = self.collapsed();
                 self.answer_open(&opened, fill, None, status)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::http::response::Parts;
 use hyper::{Method, StatusCode};
 
+use super::Query;
 use super::asker::Asker;
 use crate::cache::Cache;
 use crate::cache::clock::Moment;
@@ -58,6 +59,21 @@ impl Passed {
         Self {
             reason,
             change: None,
+        }
+    }
+
+    /// It passes what is stored, for that reason; the answer may tell that
+    /// `stale` is still good.
+    pub(in crate::proxy) fn at(
+        query: &Query<'_>,
+        reason: Reason,
+        stale: Option<Arc<Entry>>,
+        settings: CacheSettings,
+    ) -> Self {
+        let update = query.updater(stale, settings);
+        Self {
+            reason,
+            change: update.map(|update| Change::Update(Box::new(update))),
         }
     }
 

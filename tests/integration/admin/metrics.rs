@@ -314,21 +314,25 @@ fn what_the_cache_did_is_counted() {
     for path in ["/a", "/live/a", "/a", "/a"] {
         client.get(path, "");
     }
+    client.get("/b", "Cache-Control: no-store\r\n");
     eventually("all are counted", || {
-        Metrics::of(&program).sum("portcullis_requests_total") == 5.0
+        Metrics::of(&program).sum("portcullis_requests_total") == 6.0
     });
     let metrics = Metrics::of(&program);
     let requests = "portcullis_cache_requests_total";
     assert_eq!(metrics.with(requests, "result", "hit"), 3.0);
-    assert_eq!(metrics.with(requests, "result", "miss"), 1.0);
+    assert_eq!(metrics.with(requests, "result", "miss"), 2.0);
     assert_eq!(metrics.with(requests, "result", "bypass"), 1.0);
     assert_eq!(metrics.with(requests, "route", "live"), 1.0);
-    assert_eq!(metrics.sum(requests), 5.0);
+    assert_eq!(metrics.sum(requests), 6.0);
     assert_eq!(metrics.value("portcullis_cache_served_bytes_total"), 6.0);
-    assert_eq!(metrics.value("portcullis_cache_fills_begun_total"), 1.0);
+    assert_eq!(metrics.value("portcullis_cache_fills_begun_total"), 2.0);
     let ended = "portcullis_cache_fills_ended_total";
     assert_eq!(metrics.with(ended, "outcome", "stored"), 1.0);
-    assert_eq!(metrics.sum(ended), 1.0);
+    assert_eq!(metrics.with(ended, "outcome", "unstorable"), 1.0);
+    assert_eq!(metrics.sum(ended), 2.0);
+    let unkept = "portcullis_cache_variant_promises_unkept_total";
+    assert_eq!(metrics.value(unkept), 0.0);
     let limit = metrics.value("portcullis_cache_memory_limit_bytes");
     assert_eq!(limit, f64::from(2 << 20));
     let taken = metrics.value("portcullis_cache_memory_bytes");

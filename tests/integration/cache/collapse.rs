@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::support::{FRESH, Gate, logged, ok, status};
+use super::support::{FRESH, Gate, logged, not_modified, ok, status};
 use crate::support::{Client, Origin, Portcullis, eventually};
 
 /// Waits for the gate before each head, then answers `FRESH`.
@@ -209,4 +209,34 @@ fn a_validation_is_shared_too() {
         assert_eq!(client.reply().text(), "body");
     }
     assert_eq!(origin.count(), 2);
+}
+
+/// Whoever waits for a validation gets what was validated only if it fits.
+#[test]
+fn what_is_validated_for_one_form_is_not_for_another() {
+    let gate = Gate::default();
+    let wait = gate.clone();
+    let origin = Origin::answered_by(move |asked| {
+        let lang = asked.field("x-lang").unwrap_or_default();
+        if asked.field("if-none-match").is_some() {
+            wait.wait();
+            return not_modified(FRESH);
+        }
+        let fields = "Cache-Control: max-age=1\r\nETag: \"one\"\r\nVary: X-Lang\r\n";
+        ok(fields, &lang)
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let german = "X-Lang: de\r\n";
+    let mut client = proxy.client();
+    client.get("/", german);
+    let only = format!("{german}Cache-Control: only-if-cached\r\n");
+    eventually("it is stale", || client.get("/", &only).status == 504);
+    let mut leader = asking(&proxy, 1, german);
+    eventually("it is validated", || origin.count() == 2);
+    let mut follower = asking(&proxy, 1, "X-Lang: fr\r\nX-Forwarded-For: 1.1.1.1\r\n");
+    let come = || proxy.server.counters().sum(|w| w.requests.unbelieved.get());
+    eventually("the follower is there", || come() == 1);
+    gate.open();
+    assert_eq!(leader[0].reply().text(), "de");
+    assert_eq!(follower[0].reply().text(), "fr");
 }

@@ -1,6 +1,7 @@
 //! Stale responses: served while they are fetched anew, and where the origin fails.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::support::{FRESH, Gate, STALE, in_turn, is_hit, logged, numbered, ok, response, status};
@@ -304,6 +305,34 @@ fn the_responses_own_no_cache_is_obeyed_every_time() {
     }
 }
 
+/// Nothing newer is stored where the origin fails, and it is not asked more
+/// often for that.
+#[test]
+fn a_clients_no_cache_is_worth_no_more_where_the_origin_fails() {
+    let asked = AtomicUsize::new(0);
+    let origin = Origin::scripted(move |conversation| {
+        while conversation.request().is_some() {
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => conversation.say(ok(FRESH, "kept")),
+                _ => return,
+            }
+        }
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    let anew = "Cache-Control: no-cache\r\n";
+    eventually("it is asked", || client.get("/", anew).status == 502);
+    let (start, before) = (Instant::now(), origin.count());
+    for _ in 0..50 {
+        client.get("/", anew);
+    }
+    // A connection that turns out to be closed is one request more.
+    let most = 2 * (2 + start.elapsed().as_secs() as usize);
+    let more = origin.count() - before;
+    assert!(more <= most, "{more}");
+}
+
 /// Whoever only wants heads sets off the same fetch, of the whole.
 #[test]
 fn a_head_keeps_a_response_fresh_too() {
@@ -366,5 +395,24 @@ fn a_crowd_shares_the_failure_and_gets_what_is_stale() {
     gate.open();
     for client in &mut crowd {
         assert_eq!(client.reply().text(), "old");
+    }
+}
+
+/// An error that says for how long it may be stored is no better than what is
+/// stored.
+#[test]
+fn an_error_that_may_be_stored_does_not_replace_what_stands_in_for_it() {
+    let origin = in_turn(|number| match number {
+        1 => ok(&stale("stale-if-error"), "old"),
+        _ => response("503 No", FRESH, "down"),
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    for count in [2, 3] {
+        let reply = client.get("/", "");
+        assert_eq!((reply.status, reply.text()), (200, "old"));
+        assert_eq!(status(&reply).fwd_status, Some(503));
+        assert_eq!(origin.count(), count);
     }
 }

@@ -201,3 +201,22 @@ fn head_on_a_miss_leaves_get_a_whole_body() {
     assert_eq!(body.body.len(), 1);
     assert!(is_hit(&mut client, "/", ""));
 }
+
+/// RFC 9111 section 4.3.5.
+#[test]
+fn a_head_that_passes_freshens_what_is_stale() {
+    let origin = in_turn(|number| {
+        match number {
+        1 => ok(STALE, "body"),
+        _ => "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nETag: \"one\"\r\nContent-Length: 4\r\n\r\n".to_owned(),
+    }
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    client.send("HEAD / HTTP/1.1\r\nHost: img.example.com\r\n\r\n");
+    assert_eq!(client.head().0, 200);
+    let reply = client.get("/", "");
+    assert!(status(&reply).hit, "{}", reply.head);
+    assert_eq!((reply.text(), origin.count()), ("body", 2));
+}

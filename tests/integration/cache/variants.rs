@@ -40,12 +40,18 @@ fn what_an_origin_that_ignores_accept_sends_is_stored_once() {
         "and so does the original"
     );
     assert_eq!(origin.count(), 1);
+    // One more kind of client costs one request, and takes nothing from the others.
+    assert!(!is_hit(&mut client, "/a.png", AVIF));
+    for accept in [AVIF, WEBP, ""] {
+        assert!(is_hit(&mut client, "/a.png", accept), "{accept}");
+    }
+    assert_eq!(origin.count(), 2);
     // An original says nothing about what the origin has for others.
     client.get("/b.png", "");
     assert!(!is_hit(&mut client, "/b.png", WEBP));
     assert!(is_hit(&mut client, "/b.png", WEBP));
     assert!(is_hit(&mut client, "/b.png", ""));
-    assert_eq!(origin.count(), 3);
+    assert_eq!(origin.count(), 4);
 }
 
 #[test]
