@@ -1,12 +1,13 @@
 //! Those who read a fill.
 
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::{Fill, Phase, State};
+use super::{Fill, Phase, State, Verdict};
 
 /// Reads a part of a fill, as it comes.
 #[derive(Debug)]
@@ -41,13 +42,36 @@ impl FillReader {
         Self { fill, range, place }
     }
 
+    /// Waits until there is something to say. Whoever waits has a place among
+    /// the readers: what comes meanwhile is kept for it as for them, and
+    /// nothing of it stays behind when it goes away.
+    pub async fn verdict(&mut self) -> Verdict {
+        poll_fn(|cx| {
+            let mut state = self.fill.lock();
+            let State { phase, readers } = &mut *state;
+            Poll::Ready(match phase {
+                Phase::Asked => {
+                    readers.wait(self.place, cx.waker());
+                    return Poll::Pending;
+                }
+                Phase::Closed(verdict) => verdict.clone(),
+                // What it would begin with is gone.
+                Phase::Open(_, growing) if growing.at(self.range.start).is_none() => Verdict::Alone,
+                Phase::Open(opened, _) | Phase::Done(opened, _) | Phase::Cut(opened, ..) => {
+                    Verdict::Open(Arc::clone(opened))
+                }
+            })
+        })
+        .await
+    }
+
     /// The next bytes; `None` at the end.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         if self.range.is_empty() {
             return Poll::Ready(None);
         }
         let mut state = self.fill.lock();
-        let State { phase, readers, .. } = &mut *state;
+        let State { phase, readers } = &mut *state;
         let found = match phase {
             Phase::Open(_, growing) => growing.at(self.range.start).map(|bytes| {
                 let over = growing.has_ended().then_some(Ok(()));

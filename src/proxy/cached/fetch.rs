@@ -79,23 +79,30 @@ pub(in crate::proxy) enum Fetched {
 
 /// A fill that nobody else will end. Whoever waits for it must never wait in
 /// vain: neither when the task that fetches it is dropped, nor in a panic.
-struct Unfinished<'a> {
-    cache: &'a Cache,
-    fill: &'a Arc<Fill>,
+struct Unfinished {
+    cache: Cache,
+    fill: Arc<Fill>,
+    counting: Rc<Counting>,
     over: bool,
 }
 
-impl Unfinished<'_> {
-    fn end(mut self, verdict: Verdict) {
+impl Unfinished {
+    fn end(self, verdict: Verdict) {
+        self.cache.abandon(&self.fill, verdict);
+        self.leave();
+    }
+
+    /// Somebody else ends it, or has.
+    fn leave(mut self) {
         self.over = true;
-        self.cache.abandon(self.fill, verdict);
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.over {
-            self.cache.abandon(self.fill, Verdict::Alone);
+            self.cache.abandon(&self.fill, Verdict::Alone);
+            self.counting.cache().fill_ended(FillEnd::Failed);
         }
     }
 }
@@ -103,16 +110,23 @@ impl Drop for Unfinished<'_> {
 impl Fetcher {
     /// Asks the origin, and stores what it answers if that may be. With it
     /// how long the origin took for its response head.
-    pub(in crate::proxy) async fn fetch(self, fetch: Fetch) -> (Fetched, Duration) {
+    pub(in crate::proxy) fn fetch(
+        self,
+        fetch: Fetch,
+    ) -> impl Future<Output = (Fetched, Duration)> {
         self.counting.cache().begun.add(1);
-        let asked = Instant::now();
-        let cache = self.cache.clone();
-        let fill = Arc::clone(&fetch.fill);
+        // Not within the future: a task may be dropped before it ever ran.
         let unfinished = Unfinished {
-            cache: &cache,
-            fill: &fill,
+            cache: self.cache.clone(),
+            fill: Arc::clone(&fetch.fill),
+            counting: Rc::clone(&self.counting),
             over: false,
         };
+        self.guarded(fetch, unfinished)
+    }
+
+    async fn guarded(self, fetch: Fetch, unfinished: Unfinished) -> (Fetched, Duration) {
+        let asked = Instant::now();
         let (reply, requested) = self.ask(&fetch).await;
         let took = asked.elapsed();
         let fetched = match reply {
@@ -186,7 +200,7 @@ impl Fetcher {
         fetch: Fetch,
         reply: Reply,
         requested: Moment,
-        unfinished: Unfinished<'_>,
+        unfinished: Unfinished,
     ) -> Fetched {
         let taken = match reply {
             Reply::Validated(old, head) => return self.validated(&old, *head, unfinished),
@@ -219,8 +233,7 @@ impl Fetcher {
             self.ended(FillEnd::NoRoom);
             return Fetched::Response(Box::new(taken), "memory");
         };
-        let mut unfinished = unfinished;
-        unfinished.over = true;
+        unfinished.leave();
         self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
         Pump::start(self, fetch.fill, taken.body);
@@ -228,13 +241,11 @@ impl Fetcher {
         Fetched::Open(opened, place, Box::new(own))
     }
 
-    fn validated(&self, old: &Arc<Entry>, head: Head, unfinished: Unfinished<'_>) -> Fetched {
-        let fill = unfinished.fill;
+    fn validated(&self, old: &Arc<Entry>, head: Head, unfinished: Unfinished) -> Fetched {
         self.ended(FillEnd::Validated);
-        match self.cache.validated(fill, old, head) {
+        match self.cache.validated(&unfinished.fill, old, head) {
             Some(entry) => {
-                let mut unfinished = unfinished;
-                unfinished.over = true;
+                unfinished.leave();
                 Fetched::Validated(entry)
             }
             // No room for its new head: what is known is good.

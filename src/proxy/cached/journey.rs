@@ -15,7 +15,7 @@ use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
 use crate::cache::conditional::{CONDITIONAL, is_conditional};
 use crate::cache::entry::{Entry, Key};
-use crate::cache::fill::{Fill, Opened, Verdict};
+use crate::cache::fill::{Fill, FillReader, Opened, Verdict};
 use crate::cache::policy::Policy;
 use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
@@ -99,7 +99,7 @@ impl<'a> Leading<'a> {
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        if !self.fill.is_awaited() {
+        if !self.fill.is_read() {
             self.task.abort();
         }
     }
@@ -283,7 +283,9 @@ impl Journey {
 
     async fn follow(mut self, fill: Arc<Fill>) -> Response<Body> {
         let asked = self.wanted.asker.asked();
-        match fill.verdict().await {
+        // Until the answer has its own.
+        let mut place = FillReader::new(Arc::clone(&fill), 0..u64::MAX);
+        match place.verdict().await {
             Verdict::Open(opened) if opened.fits(&asked) && self.may_use(&opened.head.policy) => {
                 self.record.cached(CacheResult::Joined);
                 let status = self.collapsed();
@@ -305,6 +307,7 @@ impl Journey {
                 self.on_error(&stale, None, None)
             }
             Verdict::Open(_) | Verdict::Validated(_) | Verdict::Alone | Verdict::Error => {
+                drop(place);
                 self.go_alone().await
             }
         }
