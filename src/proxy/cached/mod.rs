@@ -11,7 +11,7 @@ mod underway;
 pub(super) use fetch::{Fetch, Fetcher};
 pub(super) use journey::{Journey, Wanted};
 pub(super) use passed::{Change, Passed, Unsafe, Update};
-pub(super) use reading::Reading;
+pub(super) use reading::{Reading, Source};
 pub(super) use underway::Underway;
 
 use std::sync::Arc;
@@ -20,7 +20,6 @@ use hyper::{HeaderMap, Method, Response};
 
 use self::answer::{Answered, answer};
 use self::asker::Asker;
-use self::reading::Source;
 use super::body::Body;
 use super::record::{Known, Record};
 use super::respond::Edit;
