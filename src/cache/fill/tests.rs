@@ -82,7 +82,10 @@ fn whoever_waited_gets_the_body_from_its_start() {
         }
     }
     let verdict = told(&mut waiting, &waker);
-    assert!(matches!(verdict, Poll::Ready(Verdict::Open(_))), "{verdict:?}");
+    assert!(
+        matches!(verdict, Poll::Ready(Verdict::Open(_))),
+        "{verdict:?}"
+    );
     let mut late = reader(&fill);
     drop(waiting);
     assert!(matches!(late.poll(&cx), Poll::Ready(Some(Ok(_)))));
@@ -97,5 +100,27 @@ fn what_has_lost_its_start_is_not_for_those_who_waited() {
         let _ = fill.push(Bytes::from(vec![7; 256 << 10]));
     }
     let verdict = told(&mut waiting, Waker::noop());
-    assert!(matches!(verdict, Poll::Ready(Verdict::Alone)), "{verdict:?}");
+    assert!(
+        matches!(verdict, Poll::Ready(Verdict::Alone)),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn what_comes_byte_by_byte_is_read_in_larger_parts() {
+    let (fill, store) = (fill(), Store::new(16 << 20));
+    open(&fill, &store, 1 << 20);
+    let sent: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+    for byte in &sent {
+        assert_eq!(fill.push(Bytes::copy_from_slice(&[*byte])), Grown::Kept);
+    }
+    let mut reader = reader(&fill);
+    let cx = Context::from_waker(Waker::noop());
+    let (mut read, mut parts) = (Vec::new(), 0);
+    while let Poll::Ready(Some(Ok(part))) = reader.poll(&cx) {
+        read.extend_from_slice(&part);
+        parts += 1;
+    }
+    assert!(read == sent);
+    assert!(parts < 50, "{parts} parts");
 }
