@@ -277,6 +277,15 @@ impl Fill {
         }
     }
 
+    /// Whether it tells what the origin now has for `asked`, whoever it is for.
+    pub(super) fn may_bring(&self, asked: &Asked<'_>, likeness: u64) -> bool {
+        match &self.lock().phase {
+            Phase::Asked => self.wish.variant == asked.variant && self.wish.likeness == likeness,
+            Phase::Open(opened, _) => opened.fits(asked),
+            Phase::Closed(_) | Phase::Done(..) | Phase::Cut(..) => false,
+        }
+    }
+
     /// When it was begun.
     pub(super) fn begun(&self) -> Moment {
         self.wish.begun

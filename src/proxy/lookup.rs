@@ -99,6 +99,7 @@ impl Proxy {
             others: false,
             may_join: true,
             is_shared: true,
+            is_background: true,
             since: Moment::default(),
             now: query.now,
         };

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use hyper::body::Body as _;
@@ -110,10 +110,7 @@ impl Drop for Unfinished {
 impl Fetcher {
     /// Asks the origin, and stores what it answers if that may be. With it
     /// how long the origin took for its response head.
-    pub(in crate::proxy) fn fetch(
-        self,
-        fetch: Fetch,
-    ) -> impl Future<Output = (Fetched, Duration)> {
+    pub(in crate::proxy) fn fetch(self, fetch: Fetch) -> impl Future<Output = (Fetched, Duration)> {
         self.counting.cache().begun.add(1);
         // Not within the future: a task may be dropped before it ever ran.
         let unfinished = Unfinished {
@@ -236,7 +233,8 @@ impl Fetcher {
         unfinished.leave();
         self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
-        Pump::start(self, fetch.fill, taken.body);
+        let stale = fetch.stale.as_ref().map(Arc::downgrade);
+        Pump::start(self, fetch.fill, stale, taken.body);
         let own = withheld(taken.head.headers, &opened.head.headers);
         Fetched::Open(opened, place, Box::new(own))
     }
@@ -295,13 +293,16 @@ impl Fetcher {
                 ..Alone::new(why.as_str())
             }
         })?;
-        match taken.body.size_hint().lower() > fetch.settings.max_object {
-            true => Err(Alone {
-                end: FillEnd::TooLarge,
-                ..Alone::new("size")
-            }),
-            false => Ok(head),
+        if taken.body.size_hint().lower() <= fetch.settings.max_object {
+            return Ok(head);
         }
+        if let Some(stale) = &fetch.stale {
+            self.cache.forget(&fetch.fill, stale);
+        }
+        Err(Alone {
+            end: FillEnd::TooLarge,
+            ..Alone::new("size")
+        })
     }
 }
 
@@ -375,16 +376,19 @@ pub(super) fn copy_head(request: &Request<Upload>) -> Request<Upload> {
 struct Pump {
     fetcher: Fetcher,
     fill: Arc<Fill>,
+    /// What it is to take the place of.
+    stale: Option<Weak<Entry>>,
     body: Download,
     over: bool,
 }
 
 impl Pump {
-    fn start(fetcher: Fetcher, fill: Arc<Fill>, body: Download) {
+    fn start(fetcher: Fetcher, fill: Arc<Fill>, stale: Option<Weak<Entry>>, body: Download) {
         fetcher.underway.add(&fill);
         let pump = Self {
             fetcher,
             fill,
+            stale,
             body,
             over: false,
         };
@@ -410,8 +414,14 @@ impl Pump {
     }
 
     /// A body that is too long to be stored goes on as fast as it is read.
-    async fn go_on(&self) -> bool {
-        self.fetcher.cache.set_alone(&self.fill, true);
+    async fn go_on(&mut self) -> bool {
+        let cache = &self.fetcher.cache;
+        cache.set_alone(&self.fill, true);
+        // The origin has something else now, which is never stored: nobody is
+        // to ask for it behind what is stale again and again.
+        if let Some(stale) = self.stale.take().and_then(|stale| stale.upgrade()) {
+            cache.forget(&self.fill, &stale);
+        }
         self.fill.wanted().await
     }
 

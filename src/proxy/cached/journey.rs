@@ -165,6 +165,7 @@ impl Journey {
             others: self.wanted.reason == Reason::VaryMiss,
             may_join,
             is_shared: whose == Whose::Everyones,
+            is_background: false,
             since,
             now,
         })
