@@ -56,6 +56,9 @@ pub struct Begin<'a> {
     pub may_join: bool,
     /// Whether others may wait for what this request gets.
     pub is_shared: bool,
+    /// Whether nobody waits for it: then whatever brings news will do, also
+    /// what is not shared.
+    pub is_background: bool,
     /// What is under way must have begun then or later.
     pub since: Moment,
     /// The moment.
@@ -81,7 +84,8 @@ impl Fills {
                 && fill.key() == key
                 && !fill.is_marked()
                 && fill.begun() >= begin.since
-                && fill.may_help(&begin.asked, likeness, begin.others)
+                && (fill.may_help(&begin.asked, likeness, begin.others)
+                    || begin.is_background && fill.may_bring(&begin.asked, likeness))
         };
         if let Some(fill) = fills.iter().find(helps) {
             return Begun::Join(Arc::clone(fill));
@@ -189,6 +193,7 @@ mod tests {
             others: false,
             may_join: false,
             is_shared: true,
+            is_background: false,
             since: Moment::default(),
             now: Moment(1000),
         };

@@ -12,7 +12,7 @@ pub use reader::{Cut, FillReader};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -54,8 +54,7 @@ pub struct Wish {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Those who wait for the head.
-    waiting: Vec<Waker>,
+    /// Also those who still wait for the head.
     readers: Readers,
 }
 
@@ -127,7 +126,6 @@ impl Fill {
             purged: AtomicBool::new(false),
             state: Mutex::new(State {
                 phase: Phase::Asked,
-                waiting: Vec::new(),
                 readers: Readers::default(),
             }),
         }
@@ -150,7 +148,7 @@ impl Fill {
     pub fn close(&self, verdict: Verdict) {
         let mut state = self.lock();
         state.phase = Phase::Closed(verdict);
-        state.wake();
+        state.readers.wake();
     }
 
     /// The head has come: from now on the body can be read. It is kept up to
@@ -160,14 +158,14 @@ impl Fill {
         let opened = Arc::new(opened);
         let mut state = self.lock();
         state.phase = Phase::Open(Arc::clone(&opened), growing);
-        state.wake();
+        state.readers.wake();
         Some(opened)
     }
 
     /// More of the body has come.
     pub fn push(&self, bytes: Bytes) -> Grown {
         let mut state = self.lock();
-        let State { phase, readers, .. } = &mut *state;
+        let State { phase, readers } = &mut *state;
         let Phase::Open(_, growing) = phase else {
             return Grown::PassedOn;
         };
@@ -184,7 +182,7 @@ impl Fill {
     pub async fn wanted(&self) -> bool {
         poll_fn(|cx| {
             let mut state = self.lock();
-            let State { phase, readers, .. } = &mut *state;
+            let State { phase, readers } = &mut *state;
             let Phase::Open(_, growing) = phase else {
                 return Poll::Ready(false);
             };
@@ -206,20 +204,15 @@ impl Fill {
         matches!(self.lock().phase, Phase::Open(..))
     }
 
-    /// Whether anybody reads it.
+    /// Whether anybody reads it, or waits for its head.
     pub fn is_read(&self) -> bool {
         self.lock().readers.fastest().is_some()
-    }
-
-    /// Whether anybody waits for its head.
-    pub fn is_awaited(&self) -> bool {
-        !self.lock().waiting.is_empty()
     }
 
     /// The body is here. What there is to store, if it can be.
     pub(super) fn finish(&self) -> Option<(Arc<Opened>, Arc<StoredBody>)> {
         let mut state = self.lock();
-        let State { phase, readers, .. } = &mut *state;
+        let State { phase, readers } = &mut *state;
         let Phase::Open(opened, growing) = phase else {
             return None;
         };
@@ -243,24 +236,6 @@ impl Fill {
             other => other,
         };
         state.readers.wake();
-    }
-
-    /// Waits until there is something to say.
-    pub async fn verdict(&self) -> Verdict {
-        poll_fn(|cx| {
-            let mut state = self.lock();
-            match &state.phase {
-                Phase::Asked => {
-                    state.waiting.push(cx.waker().clone());
-                    Poll::Pending
-                }
-                Phase::Closed(verdict) => Poll::Ready(verdict.clone()),
-                Phase::Open(opened, _) | Phase::Done(opened, _) | Phase::Cut(opened, ..) => {
-                    Poll::Ready(Verdict::Open(Arc::clone(opened)))
-                }
-            }
-        })
-        .await
     }
 
     /// It must not be stored.
@@ -302,6 +277,15 @@ impl Fill {
         }
     }
 
+    /// Whether it tells what the origin now has for `asked`, whoever it is for.
+    pub(super) fn may_bring(&self, asked: &Asked<'_>, likeness: u64) -> bool {
+        match &self.lock().phase {
+            Phase::Asked => self.wish.variant == asked.variant && self.wish.likeness == likeness,
+            Phase::Open(opened, _) => opened.fits(asked),
+            Phase::Closed(_) | Phase::Done(..) | Phase::Cut(..) => false,
+        }
+    }
+
     /// When it was begun.
     pub(super) fn begun(&self) -> Moment {
         self.wish.begun
@@ -320,11 +304,5 @@ impl Opened {
     }
 }
 
-impl State {
-    fn wake(&mut self) {
-        for waker in self.waiting.drain(..) {
-            waker.wake();
-        }
-        self.readers.wake();
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-use super::cached::Reading;
+use super::cached::{Reading, Source};
 use super::record::Record;
 use crate::cache::fill::Cut;
 use crate::origin::{Download, DownloadError};
@@ -19,9 +19,12 @@ pub struct Body {
 }
 
 /// What is left of a response whose body has been handed over: its log line,
-/// written when this is dropped.
+/// written when this is dropped, and what the cache counts as held until then.
 #[derive(Debug, Default)]
-pub struct Tail(Option<Record>);
+pub struct Tail {
+    record: Option<Record>,
+    _held: Option<Source>,
+}
 
 #[derive(Debug)]
 enum Content {
@@ -85,14 +88,22 @@ impl Body {
         if !matches!(self.content, Content::Own(_)) && !self.is_end_stream() {
             self.record.failed(why);
         }
-        Tail(Some(self.record))
+        let held = match self.content {
+            Content::Own(_) | Content::Origin(_) => None,
+            // The client has not taken it yet.
+            Content::Cached(reading) => Some(reading.into_source()),
+        };
+        Tail {
+            record: Some(self.record),
+            _held: held,
+        }
     }
 }
 
 impl Tail {
     /// Not all of the response went out.
     pub fn cut(mut self, why: &'static str) {
-        if let Some(record) = &mut self.0 {
+        if let Some(record) = &mut self.record {
             record.failed(why);
         }
     }

@@ -14,6 +14,10 @@ use crate::cache::store::Store;
 /// A body that is only passed on is read so far ahead of its fastest reader.
 const AHEAD: u64 = PIECE as u64;
 
+/// What comes in smaller parts is joined: each costs a reader a step, and
+/// keeps all that was received with it.
+const SMALL: usize = 16 << 10;
+
 /// A body that is still coming. While it can be stored all of it is held, in
 /// pieces as they will be stored, behind them what came since the last one,
 /// as it came. Once it is too long for that, a part of it is: as much as was
@@ -65,6 +69,7 @@ impl Growing {
         self.length += bytes.len() as u64;
         self.fresh_bytes += bytes.len();
         self.fresh.push_back(bytes);
+        self.join_small();
         if self.window.is_none() && !self.has_room() {
             self.window = Some((self.length - self.fresh_bytes as u64).max(AHEAD));
         }
@@ -73,6 +78,23 @@ impl Growing {
             self.pieces.push_back(piece);
         }
         self.grown()
+    }
+
+    /// Joins what came last with what came before, as long as that is no
+    /// longer: a byte is copied as often as its part can double.
+    fn join_small(&mut self) {
+        while let Some(at) = self.fresh.len().checked_sub(2) {
+            let (before, last) = (&self.fresh[at], &self.fresh[at + 1]);
+            let length = before.len() + last.len();
+            if before.len() > last.len() || length > SMALL {
+                break;
+            }
+            let mut joined = BytesMut::with_capacity(length);
+            joined.extend_from_slice(before);
+            joined.extend_from_slice(last);
+            self.fresh.truncate(at);
+            self.fresh.push_back(joined.freeze());
+        }
     }
 
     fn grown(&self) -> Grown {

@@ -1,12 +1,13 @@
 //! Those who read a fill.
 
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::{Fill, Phase, State};
+use super::{Fill, Phase, State, Verdict};
 
 /// Reads a part of a fill, as it comes.
 #[derive(Debug)]
@@ -41,20 +42,27 @@ impl FillReader {
         Self { fill, range, place }
     }
 
-    /// A reader of all of it, which holds its start; `None`: that is forgotten
-    /// already, as of a body that is only passed on.
-    pub fn of_all(fill: &Arc<Fill>) -> Option<Self> {
-        let mut state = fill.lock();
-        let State { phase, readers, .. } = &mut *state;
-        match phase {
-            Phase::Open(_, growing) | Phase::Cut(_, growing, _) => growing.at(0).map(drop)?,
-            Phase::Asked | Phase::Closed(_) | Phase::Done(..) => {}
-        }
-        Some(Self {
-            fill: Arc::clone(fill),
-            range: 0..u64::MAX,
-            place: readers.add(0),
+    /// Waits until there is something to say. Whoever waits has a place among
+    /// the readers: what comes meanwhile is kept for it as for them, and
+    /// nothing of it stays behind when it goes away.
+    pub async fn verdict(&mut self) -> Verdict {
+        poll_fn(|cx| {
+            let mut state = self.fill.lock();
+            let State { phase, readers } = &mut *state;
+            Poll::Ready(match phase {
+                Phase::Asked => {
+                    readers.wait(self.place, cx.waker());
+                    return Poll::Pending;
+                }
+                Phase::Closed(verdict) => verdict.clone(),
+                // What it would begin with is gone.
+                Phase::Open(_, growing) if growing.at(self.range.start).is_none() => Verdict::Alone,
+                Phase::Open(opened, _) | Phase::Done(opened, _) | Phase::Cut(opened, ..) => {
+                    Verdict::Open(Arc::clone(opened))
+                }
+            })
         })
+        .await
     }
 
     /// The next bytes; `None` at the end.
@@ -63,7 +71,7 @@ impl FillReader {
             return Poll::Ready(None);
         }
         let mut state = self.fill.lock();
-        let State { phase, readers, .. } = &mut *state;
+        let State { phase, readers } = &mut *state;
         let found = match phase {
             Phase::Open(_, growing) => growing.at(self.range.start).map(|bytes| {
                 let over = growing.has_ended().then_some(Ok(()));
@@ -182,48 +190,5 @@ impl Readers {
     /// Where the slowest of them is.
     pub(super) fn slowest(&self) -> Option<u64> {
         self.places.iter().flatten().map(|place| place.at).min()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Grown, Opened, Wish};
-    use super::*;
-    use crate::cache::clock::Moment;
-    use crate::cache::entry::{Key, PIECE};
-    use crate::cache::fixture::stored;
-    use crate::cache::store::Store;
-    use crate::images::Variant;
-
-    fn begun() -> Arc<Fill> {
-        let wish = Wish {
-            variant: Variant::Original,
-            likeness: 0,
-            begun: Moment::default(),
-        };
-        let key = Key {
-            url: "http://a/",
-            origin: "http://b/",
-        };
-        Arc::new(Fill::new(0, key, wish, true))
-    }
-
-    /// Whoever comes when the start of a body is gone must learn so before
-    /// there is a response head.
-    #[test]
-    fn nobody_begins_to_read_what_is_forgotten() {
-        let fill = begun();
-        let head = stored(&[("cache-control", "max-age=9")]).unwrap();
-        let opened = Opened { head, length: None };
-        let store = Store::new(8 << 20);
-        fill.open(opened, &store, PIECE as u64).unwrap();
-        let held = FillReader::of_all(&fill).unwrap();
-        for expected in [Grown::Kept, Grown::PassedOn] {
-            assert_eq!(fill.push(Bytes::from(vec![0; PIECE])), expected);
-        }
-        assert!(FillReader::of_all(&fill).is_some(), "somebody reads it");
-        drop(held);
-        fill.push(Bytes::from(vec![0; PIECE]));
-        assert!(FillReader::of_all(&fill).is_none());
     }
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use hyper::body::Body as _;
@@ -79,23 +79,30 @@ pub(in crate::proxy) enum Fetched {
 
 /// A fill that nobody else will end. Whoever waits for it must never wait in
 /// vain: neither when the task that fetches it is dropped, nor in a panic.
-struct Unfinished<'a> {
-    cache: &'a Cache,
-    fill: &'a Arc<Fill>,
+struct Unfinished {
+    cache: Cache,
+    fill: Arc<Fill>,
+    counting: Rc<Counting>,
     over: bool,
 }
 
-impl Unfinished<'_> {
-    fn end(mut self, verdict: Verdict) {
+impl Unfinished {
+    fn end(self, verdict: Verdict) {
+        self.cache.abandon(&self.fill, verdict);
+        self.leave();
+    }
+
+    /// Somebody else ends it, or has.
+    fn leave(mut self) {
         self.over = true;
-        self.cache.abandon(self.fill, verdict);
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.over {
-            self.cache.abandon(self.fill, Verdict::Alone);
+            self.cache.abandon(&self.fill, Verdict::Alone);
+            self.counting.cache().fill_ended(FillEnd::Failed);
         }
     }
 }
@@ -103,16 +110,20 @@ impl Drop for Unfinished<'_> {
 impl Fetcher {
     /// Asks the origin, and stores what it answers if that may be. With it
     /// how long the origin took for its response head.
-    pub(in crate::proxy) async fn fetch(self, fetch: Fetch) -> (Fetched, Duration) {
+    pub(in crate::proxy) fn fetch(self, fetch: Fetch) -> impl Future<Output = (Fetched, Duration)> {
         self.counting.cache().begun.add(1);
-        let asked = Instant::now();
-        let cache = self.cache.clone();
-        let fill = Arc::clone(&fetch.fill);
+        // Not within the future: a task may be dropped before it ever ran.
         let unfinished = Unfinished {
-            cache: &cache,
-            fill: &fill,
+            cache: self.cache.clone(),
+            fill: Arc::clone(&fetch.fill),
+            counting: Rc::clone(&self.counting),
             over: false,
         };
+        self.guarded(fetch, unfinished)
+    }
+
+    async fn guarded(self, fetch: Fetch, unfinished: Unfinished) -> (Fetched, Duration) {
+        let asked = Instant::now();
         let (reply, requested) = self.ask(&fetch).await;
         let took = asked.elapsed();
         let fetched = match reply {
@@ -186,7 +197,7 @@ impl Fetcher {
         fetch: Fetch,
         reply: Reply,
         requested: Moment,
-        unfinished: Unfinished<'_>,
+        unfinished: Unfinished,
     ) -> Fetched {
         let taken = match reply {
             Reply::Validated(old, head) => return self.validated(&old, *head, unfinished),
@@ -219,22 +230,20 @@ impl Fetcher {
             self.ended(FillEnd::NoRoom);
             return Fetched::Response(Box::new(taken), "memory");
         };
-        let mut unfinished = unfinished;
-        unfinished.over = true;
+        unfinished.leave();
         self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
-        Pump::start(self, fetch.fill, taken.body);
+        let stale = fetch.stale.as_ref().map(Arc::downgrade);
+        Pump::start(self, fetch.fill, stale, taken.body);
         let own = withheld(taken.head.headers, &opened.head.headers);
         Fetched::Open(opened, place, Box::new(own))
     }
 
-    fn validated(&self, old: &Arc<Entry>, head: Head, unfinished: Unfinished<'_>) -> Fetched {
-        let fill = unfinished.fill;
+    fn validated(&self, old: &Arc<Entry>, head: Head, unfinished: Unfinished) -> Fetched {
         self.ended(FillEnd::Validated);
-        match self.cache.validated(fill, old, head) {
+        match self.cache.validated(&unfinished.fill, old, head) {
             Some(entry) => {
-                let mut unfinished = unfinished;
-                unfinished.over = true;
+                unfinished.leave();
                 Fetched::Validated(entry)
             }
             // No room for its new head: what is known is good.
@@ -285,13 +294,16 @@ impl Fetcher {
                 ..Alone::new(why.as_str())
             }
         })?;
-        match taken.body.size_hint().lower() > fetch.settings.max_object {
-            true => Err(Alone {
-                end: FillEnd::TooLarge,
-                ..Alone::new("size")
-            }),
-            false => Ok(head),
+        if taken.body.size_hint().lower() <= fetch.settings.max_object {
+            return Ok(head);
         }
+        if let Some(stale) = &fetch.stale {
+            self.cache.forget(&fetch.fill, stale);
+        }
+        Err(Alone {
+            end: FillEnd::TooLarge,
+            ..Alone::new("size")
+        })
     }
 }
 
@@ -371,16 +383,19 @@ pub(super) fn copy_head(request: &Request<Upload>) -> Request<Upload> {
 struct Pump {
     fetcher: Fetcher,
     fill: Arc<Fill>,
+    /// What it is to take the place of.
+    stale: Option<Weak<Entry>>,
     body: Download,
     over: bool,
 }
 
 impl Pump {
-    fn start(fetcher: Fetcher, fill: Arc<Fill>, body: Download) {
+    fn start(fetcher: Fetcher, fill: Arc<Fill>, stale: Option<Weak<Entry>>, body: Download) {
         fetcher.underway.add(&fill);
         let pump = Self {
             fetcher,
             fill,
+            stale,
             body,
             over: false,
         };
@@ -406,8 +421,14 @@ impl Pump {
     }
 
     /// A body that is too long to be stored goes on as fast as it is read.
-    async fn go_on(&self) -> bool {
-        self.fetcher.cache.set_alone(&self.fill, true);
+    async fn go_on(&mut self) -> bool {
+        let cache = &self.fetcher.cache;
+        cache.set_alone(&self.fill, true);
+        // The origin has something else now, which is never stored: nobody is
+        // to ask for it behind what is stale again and again.
+        if let Some(stale) = self.stale.take().and_then(|stale| stale.upgrade()) {
+            cache.forget(&self.fill, &stale);
+        }
         self.fill.wanted().await
     }
 
@@ -431,3 +452,6 @@ impl Drop for Pump {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

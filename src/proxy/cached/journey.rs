@@ -99,7 +99,7 @@ impl<'a> Leading<'a> {
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        if !self.fill.is_awaited() {
+        if !self.fill.is_read() {
             self.task.abort();
         }
     }
@@ -165,6 +165,7 @@ impl Journey {
             others: self.wanted.reason == Reason::VaryMiss,
             may_join,
             is_shared: whose == Whose::Everyones,
+            is_background: false,
             since,
             now,
         })
@@ -283,12 +284,10 @@ impl Journey {
 
     async fn follow(mut self, fill: Arc<Fill>) -> Response<Body> {
         let asked = self.wanted.asker.asked();
-        match fill.verdict().await {
-            Verdict::Open(opened)
-                if opened.fits(&asked)
-                    && self.may_use(&opened.head.policy)
-                    && let Some(_place) = FillReader::of_all(&fill) =>
-            {
+        // Until the answer has its own.
+        let mut place = FillReader::new(Arc::clone(&fill), 0..u64::MAX);
+        match place.verdict().await {
+            Verdict::Open(opened) if opened.fits(&asked) && self.may_use(&opened.head.policy) => {
                 self.record.cached(CacheResult::Joined);
                 let status = self.collapsed();
                 self.answer_open(&opened, fill, None, status)
@@ -309,6 +308,7 @@ impl Journey {
                 self.on_error(&stale, None, None)
             }
             Verdict::Open(_) | Verdict::Validated(_) | Verdict::Alone | Verdict::Error => {
+                drop(place);
                 self.go_alone().await
             }
         }

@@ -11,7 +11,7 @@ mod underway;
 pub(super) use fetch::{Fetch, Fetcher};
 pub(super) use journey::{Journey, Wanted};
 pub(super) use passed::{Change, Passed, Unsafe, Update};
-pub(super) use reading::Reading;
+pub(super) use reading::{Reading, Source};
 pub(super) use underway::Underway;
 
 use std::sync::Arc;
@@ -21,7 +21,6 @@ use hyper::{HeaderMap, Method, Response};
 
 use self::answer::{Answered, answer};
 use self::asker::Asker;
-use self::reading::Source;
 use super::body::Body;
 use super::record::{Known, Record};
 use super::respond::Edit;
@@ -225,6 +224,7 @@ impl<'a> Query<'a> {
             others: false,
             may_join: true,
             is_shared: true,
+            is_background: true,
             since: Moment::default(),
             now: self.now,
         })

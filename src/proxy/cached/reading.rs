@@ -87,6 +87,11 @@ impl Reading {
         }
     }
 
+    /// Where it was read from.
+    pub(in crate::proxy) fn into_source(self) -> Source {
+        self.source
+    }
+
     /// How much is still to come, if that is known.
     pub(in crate::proxy) fn left(&self) -> Option<u64> {
         self.left

@@ -1,7 +1,12 @@
 //! `cache.memory` bounds what is held, and nobody's response suffers from it.
 
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
+
 use super::support::{FRESH, ok, until_stored};
-use crate::support::{Client, Origin, Portcullis, Program};
+use crate::support::{Client, Origin, Portcullis, Program, eventually};
 
 const POLICY: &str = "[cache]\nmemory = \"1 MiB\"\n";
 const EACH: usize = 100 * 1024;
@@ -85,6 +90,49 @@ fn a_reader_keeps_what_it_reads() {
         );
     }
     assert!(slow.take(length) == body("/slow", length).as_bytes());
+}
+
+/// A body that was handed over and that its client does not take counts, also
+/// when it had to make room.
+#[test]
+fn what_clients_do_not_take_is_not_there_for_others() {
+    const LENGTH: usize = 200 * 1024;
+    let origin = bodies(LENGTH);
+    let proxy = Portcullis::start(&origin, POLICY);
+    let mut client = proxy.client();
+    let mut stuck = Vec::new();
+    for number in 0..4 {
+        let path = format!("/{number}");
+        client.get(&path, "");
+        until_stored(&proxy, &path);
+        stuck.push(without_room(proxy.address, &path));
+    }
+    for number in 4..10 {
+        let path = format!("/{number}");
+        assert!(client.get(&path, "").text() == body(&path, LENGTH));
+        assert!(!is_stored(&mut client, &path), "{path}: there is no room");
+    }
+    drop(stuck);
+    eventually("there is room again", || {
+        client.get("/10", "");
+        is_stored(&mut client, "/10")
+    });
+}
+
+/// Asks, and takes next to nothing of what comes.
+fn without_room(address: SocketAddr, path: &str) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: img.example.com\r\n\r\n"
+    )
+    .unwrap();
+    // With the first byte of it all was handed over.
+    stream.peek(&mut [0]).unwrap();
+    stream
 }
 
 /// The process as a whole keeps to the bound, whatever the sizes are: many

@@ -52,6 +52,62 @@ fn one_fetch_behind_while_stale_is_served() {
     assert!(count("stale") >= 5 && count("hit") >= 1, "{told:?}");
 }
 
+/// What the origin has instead is too long to be stored: it is fetched once,
+/// not behind every answer.
+#[test]
+fn what_became_too_long_is_fetched_once() {
+    let long = "x".repeat(64 * 1024);
+    for known in [true, false] {
+        let long = long.clone();
+        let origin = in_turn(move |number| match (number, known) {
+            (1, _) => ok(&stale("stale-while-revalidate"), "old"),
+            (_, true) => ok(FRESH, &long),
+            (_, false) => {
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n";
+                let chunk = format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len());
+                format!("{head}{FRESH}\r\n{chunk}")
+            }
+        });
+        let proxy = Portcullis::start(&origin, "[cache]\nmax_object = \"16 KiB\"\n");
+        let mut client = proxy.client();
+        client.get("/", "");
+        eventually("the old one is gone", || {
+            client.get("/", "Cache-Control: only-if-cached\r\n").status == 504
+        });
+        assert_eq!(origin.count(), 2, "{known}");
+    }
+}
+
+/// Also where nobody is to wait for responses of that key.
+#[test]
+fn one_fetch_behind_where_the_key_is_not_shared() {
+    let gate = Gate::default();
+    let wait = gate.clone();
+    let origin = in_turn(move |number| match number {
+        1 => ok(&stale("stale-while-revalidate"), "old"),
+        2 => ok("Cache-Control: no-store\r\n", "own"),
+        _ => {
+            wait.wait();
+            ok(FRESH, "new")
+        }
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut client = proxy.client();
+    client.get("/", "");
+    let own = client.get("/", "Origin: http://a.test\r\n");
+    assert_eq!(own.text(), "own");
+    for _ in 0..5 {
+        assert_eq!(client.get("/", "").text(), "old");
+    }
+    let behind = || proxy.server.counters().sum(|w| w.cache.background.get());
+    assert_eq!(behind(), 1);
+    gate.open();
+    eventually("the new one is served", || {
+        client.get("/", "").text() == "new"
+    });
+    assert_eq!(origin.count(), 3);
+}
+
 #[test]
 fn an_origin_that_fails_is_not_asked_behind_every_stale_answer() {
     let origin = in_turn(|number| match number {
