@@ -81,7 +81,7 @@ impl Fills {
                 && fill.key() == key
                 && !fill.is_marked()
                 && fill.begun() >= begin.since
-                && fill.may_help(&begin.asked, likeness, begin.others)
+                && fill.may_help(&begin.asked, likeness, begin.others, now)
         };
         if let Some(fill) = fills.iter().find(helps) {
             return Begun::Join(Arc::clone(fill));
