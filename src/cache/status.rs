@@ -33,6 +33,8 @@ pub enum Handled {
     Hit,
     /// The origin was asked, and why (RFC 9211 section 2.2).
     Forwarded(Reason),
+    /// Neither: the client wants only what is stored, and that is not there.
+    Refused,
 }
 
 /// Why the origin was asked (RFC 9211 section 2.2).
@@ -83,7 +85,16 @@ impl CacheStatus {
         }
     }
 
-    /// Whether the origin was not asked.
+    /// Not answered from what was stored, and the origin was not asked.
+    pub const fn refused(detail: &'static str) -> Self {
+        Self {
+            handled: Handled::Refused,
+            detail: Some(detail),
+            ..Self::forwarded(Reason::Miss)
+        }
+    }
+
+    /// Whether it was answered from what was stored.
     pub fn is_hit(&self) -> bool {
         self.handled == Handled::Hit
     }
@@ -91,11 +102,12 @@ impl CacheStatus {
     /// The member of the list that stands for this cache. Costs one allocation.
     pub fn value(&self) -> HeaderValue {
         let mut text = Text::new();
-        text.extend_from_slice(b"portcullis; ");
+        text.extend_from_slice(b"portcullis");
         match self.handled {
-            Handled::Hit => text.extend_from_slice(b"hit"),
+            Handled::Refused => {}
+            Handled::Hit => text.extend_from_slice(b"; hit"),
             Handled::Forwarded(reason) => {
-                text.extend_from_slice(b"fwd=");
+                text.extend_from_slice(b"; fwd=");
                 text.extend_from_slice(reason.as_str().as_bytes());
             }
         }

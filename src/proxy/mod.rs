@@ -40,6 +40,7 @@ use self::reference::References;
 use self::rest::Rest;
 use crate::access::Decision;
 use crate::cache::Cache;
+use crate::cache::status::CacheStatus;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
 use crate::log::counters::{CacheResult, WorkerCounters};
@@ -160,7 +161,9 @@ impl Proxy {
                 }
                 Look::Nothing => {
                     record.cached(CacheResult::Miss);
-                    return Next::Answer(rest.answer(Answer::not_stored(reference), record));
+                    let mut response = rest.answer(Answer::not_stored(reference), record);
+                    CacheStatus::refused("only-if-cached").append_to(response.headers_mut());
+                    return Next::Answer(response);
                 }
                 Look::Pass(reason, stale) => {
                     let update = query.updater(stale, plan.route.cache);

@@ -171,6 +171,10 @@ fn only_if_cached_asks_nobody() {
     let refused = client.get("/", only);
     assert_eq!((refused.status, origin.count()), (504, 0));
     assert!(refused.field("portcullis-ref").is_some());
+    assert_eq!(
+        refused.field("cache-status").as_deref(),
+        Some("portcullis; detail=only-if-cached")
+    );
     client.get("/", "");
     assert_eq!(client.get("/", only).text(), "1");
 }
