@@ -46,21 +46,27 @@ impl Proxy {
         plan: &Plan<'_>,
         known: Option<&Known<'_>>,
     ) -> Option<Passed> {
-        self.cache.as_ref()?;
-        let (Some(cache), Some(known)) = (self.cache_of(plan), known) else {
-            return Some(Passed::new(Reason::Bypass));
-        };
+        let cache = self.cache.as_ref()?;
         let method = &seen.received.method;
         if matches!(*method, Method::GET | Method::HEAD) {
-            // It has a body.
+            // It has a body, or its route has no cache.
             return Some(Passed::new(Reason::Bypass));
         }
+        let url = match known {
+            Some(known) => known.url().into(),
+            None => Known::of(plan).url().into(),
+        };
         Some(Passed {
-            reason: Reason::Method,
+            reason: match self.cache_of(plan) {
+                Some(_) => Reason::Method,
+                None => Reason::Bypass,
+            },
+            // Also where the route has no cache now: it may have had one, and
+            // get it back.
             change: Some(Change::Unsafe(Unsafe {
                 cache: cache.clone(),
                 method: method.clone(),
-                url: known.url().into(),
+                url,
                 origin: Arc::clone(&plan.route.origin),
                 rules: Arc::clone(&plan.route.key),
             })),
