@@ -75,15 +75,16 @@ const DETAILS: [&str; 6] = [
 
 fn handled() -> impl Strategy<Value = Handled> {
     let forwarded = proptest::sample::select(&REASONS[..]).prop_map(Handled::Forwarded);
-    prop_oneof![Just(Handled::Hit), forwarded]
+    prop_oneof![Just(Handled::Hit), Just(Handled::Refused), forwarded]
 }
 
 /// The parameters that it should be read as.
 fn expected(status: &CacheStatus) -> Vec<(&'static str, String)> {
-    let mut all = vec![match status.handled {
-        Handled::Hit => ("hit", "true".to_owned()),
-        Handled::Forwarded(reason) => ("fwd", reason.as_str().to_owned()),
-    }];
+    let mut all = match status.handled {
+        Handled::Hit => vec![("hit", "true".to_owned())],
+        Handled::Forwarded(reason) => vec![("fwd", reason.as_str().to_owned())],
+        Handled::Refused => Vec::new(),
+    };
     all.extend(
         status
             .fwd_status
