@@ -9,8 +9,10 @@ fn the_second_request_is_answered_from_storage() {
         "{FRESH}ETag: \"one\"\r\nContent-Type: text/css\r\n"
     ));
     let proxy = Portcullis::start(&origin, "");
-    let first = proxy.client().get("/a.css", "");
-    let second = proxy.client().get("/a.css", "");
+    // One connection, so that the lines of the log are in order.
+    let mut client = proxy.client();
+    let first = client.get("/a.css", "");
+    let second = client.get("/a.css", "");
     assert_eq!((first.text(), second.text()), ("1", "1"));
     assert_eq!(origin.count(), 1);
     for (name, value) in [
