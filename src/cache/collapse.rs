@@ -84,7 +84,7 @@ impl Fills {
                 && fill.key() == key
                 && !fill.is_marked()
                 && fill.begun() >= begin.since
-                && (fill.may_help(&begin.asked, likeness, begin.others)
+                && (fill.may_help(&begin.asked, likeness, begin.others, now)
                     || begin.is_background && fill.may_bring(&begin.asked, likeness))
         };
         if let Some(fill) = fills.iter().find(helps) {

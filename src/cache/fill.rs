@@ -21,8 +21,10 @@ use self::growing::Growing;
 use self::reader::Readers;
 use super::asked::Asked;
 use super::clock::Moment;
+use super::directives::RequestDirectives;
 use super::entry::{Entry, Head, Key, StoredBody};
 use super::purge::Purge;
+use super::reuse::{Reuse, reuse};
 use super::store::Store;
 use crate::images::Variant;
 
@@ -264,15 +266,22 @@ impl Fill {
     }
 
     /// Whether someone who asks for `asked` may wait for it, or read it;
-    /// `others` are known to be of other forms.
-    pub(super) fn may_help(&self, asked: &Asked<'_>, likeness: u64, others: bool) -> bool {
+    /// `others` are known to be of other forms. What takes longer to come than
+    /// it is fresh helps nobody who asks after that: they wait for a newer one.
+    pub(super) fn may_help(
+        &self,
+        asked: &Asked<'_>,
+        likeness: u64,
+        others: bool,
+        now: Moment,
+    ) -> bool {
         match &self.lock().phase {
             Phase::Asked => {
                 let alike = !others || self.wish.likeness == likeness;
                 self.is_shared && self.wish.variant == asked.variant && alike
             }
-            Phase::Open(opened, growing) => growing.is_kept() && opened.fits(asked),
-            Phase::Done(opened, _) => opened.fits(asked),
+            Phase::Open(opened, growing) => growing.is_kept() && opened.answers(asked, now),
+            Phase::Done(opened, _) => opened.answers(asked, now),
             Phase::Closed(_) | Phase::Cut(..) => false,
         }
     }
@@ -301,6 +310,12 @@ impl Opened {
     /// Whether it answers such a request.
     pub fn fits(&self, asked: &Asked<'_>) -> bool {
         self.head.fits(asked)
+    }
+
+    /// Whether it does so now, unless that request wants it fresher.
+    fn answers(&self, asked: &Asked<'_>, now: Moment) -> bool {
+        let usable = reuse(&self.head.policy, &RequestDirectives::default(), now);
+        self.fits(asked) && usable != Reuse::Validate
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn place(asked: &Asked<'_>, response: &HeaderMap) -> Option<Place> {
 }
 
 /// The variant that a response's type names; `None` if it has several types,
-/// of which every reader picks its own.
+/// in one line or more, of which every reader picks its own.
 fn named(response: &HeaderMap) -> Option<Variant> {
     let mut lines = response.get_all(CONTENT_TYPE).iter();
     let Some(line) = lines.next() else {
@@ -50,7 +50,10 @@ fn named(response: &HeaderMap) -> Option<Variant> {
         return None;
     }
     let line = line.as_bytes();
-    let end = line.iter().position(|byte| matches!(byte, b';' | b','));
+    if line.contains(&b',') {
+        return None;
+    }
+    let end = line.iter().position(|byte| *byte == b';');
     let essence = trim(&line[..end.unwrap_or(line.len())]);
     Some(if essence.eq_ignore_ascii_case(b"image/webp") {
         Variant::WebP
@@ -133,6 +136,10 @@ mod tests {
             ("content-type", "image/webp"),
         ];
         assert_eq!(place(&request.asked(), &headers(&two)), None);
+        for one in ["image/jpeg, image/webp", "image/webp,"] {
+            let one = headers(&[("content-type", one)]);
+            assert_eq!(place(&request.asked(), &one), None, "{one:?}");
+        }
     }
 
     #[test]

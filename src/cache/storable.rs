@@ -205,6 +205,12 @@ fn is_of_use(policy: &Policy, status: StatusCode, headers: &HeaderMap, now: Mome
     usable && !policy.no_cache || status.is_success() && has_validator(headers)
 }
 
+/// Removes what sets a cookie.
+pub fn remove_cookies(headers: &mut HeaderMap) {
+    headers.remove(header::SET_COOKIE);
+    headers.remove("set-cookie2");
+}
+
 /// Leaves what is stored (RFC 9111 section 3.1).
 fn reduce(headers: &mut HeaderMap, withheld: &[HeaderName], settings: &CacheSettings, now: Now) {
     // Section 5.2.2.4: fields of `no-cache="..."` are not used again
@@ -218,8 +224,7 @@ fn reduce(headers: &mut HeaderMap, withheld: &[HeaderName], settings: &CacheSett
     // Worked out anew for every answer (section 5.1).
     headers.remove(header::AGE);
     if settings.set_cookie != SetCookie::Keep {
-        headers.remove(header::SET_COOKIE);
-        headers.remove("set-cookie2");
+        remove_cookies(headers);
     }
     // RFC 9110 section 6.6.1: one that is missing or invalid.
     if date(headers, &header::DATE).is_none() {

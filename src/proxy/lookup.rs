@@ -9,7 +9,7 @@ use tokio::task::spawn_local;
 use super::body::Body;
 use super::cached::{Change, Fetch, Fetcher, Freshness, Look, Passed, Query, Unsafe, Wanted};
 use super::forward::background;
-use super::record::{Record, Seen};
+use super::record::{Known, Record, Seen};
 use super::respond::Edit;
 use super::{Planned, Proxy};
 use crate::cache::Cache;
@@ -108,22 +108,28 @@ impl Proxy {
     /// What the cache does about a request that it cannot answer; `None`:
     /// there is no cache.
     fn passed(&self, seen: &Seen<'_>, planned: &Planned<'_>) -> Option<Passed> {
-        self.cache.as_ref()?;
+        let cache = self.cache.as_ref()?;
         let Planned { plan, known } = planned;
-        let (Some(cache), Some(known)) = (self.cache_of(plan), known) else {
-            return Some(Passed::new(Reason::Bypass));
-        };
         let method = &seen.received.method;
         if matches!(*method, Method::GET | Method::HEAD) {
-            // It has a body.
+            // It has a body, or its route has no cache.
             return Some(Passed::new(Reason::Bypass));
         }
+        let url = match known {
+            Some(known) => known.url().into(),
+            None => Known::of(plan).url().into(),
+        };
         Some(Passed {
-            reason: Reason::Method,
+            reason: match self.cache_of(plan) {
+                Some(_) => Reason::Method,
+                None => Reason::Bypass,
+            },
+            // Also where the route has no cache now: it may have had one, and
+            // get it back.
             change: Some(Change::Unsafe(Unsafe {
                 cache: cache.clone(),
                 method: method.clone(),
-                url: known.url().into(),
+                url,
                 origin: Arc::clone(&plan.route.origin),
                 rules: Arc::clone(&plan.route.key),
             })),

@@ -12,6 +12,7 @@ use super::body::Body;
 use super::framing;
 use super::instance::Instance;
 use super::record::Record;
+use crate::cache::settings::SetCookie;
 use crate::cache::status::CacheStatus;
 use crate::config::{ResponseFields, Route};
 use crate::message::{cache_control, connection, vary};
@@ -34,6 +35,9 @@ pub(super) struct Edit {
     vary: Option<HeaderValue>,
     fields: Option<Arc<ResponseFields>>,
     private: bool,
+    /// What is stored may have a cookie. Without that a cookie does not leave
+    /// that was stored by an earlier policy.
+    pub(super) keeps_cookies: bool,
 }
 
 impl Edit {
@@ -43,6 +47,7 @@ impl Edit {
             vary,
             fields: route.response.clone(),
             private: route.private,
+            keeps_cookies: route.cache.set_cookie == SetCookie::Keep,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::cache::clock::Moment;
 use crate::cache::entry::Head;
 use crate::cache::reply::reply;
 use crate::cache::status::CacheStatus;
+use crate::cache::storable::remove_cookies;
 use crate::proxy::body::Body;
 use crate::proxy::record::Record;
 use crate::proxy::respond::Edit;
@@ -43,6 +44,9 @@ pub(in crate::proxy) fn answer(
     } = answered;
     let mut reply = reply(asked, head, length, now, status, secret);
     record.status(reply.status);
+    if !edit.keeps_cookies {
+        remove_cookies(&mut reply.headers);
+    }
     if let Some(own) = own {
         reply.headers.extend(*own);
     }

@@ -20,7 +20,7 @@ use crate::cache::entry::{Entry, Head};
 use crate::cache::fill::{Failure, Fill, FillReader, Grown, Opened, Verdict};
 use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
-use crate::cache::storable::assess;
+use crate::cache::storable::{Unstorable, assess};
 use crate::cache::validation::{add_conditions, freshen};
 use crate::log::counters::FillEnd;
 use crate::origin::{Asking, ClientGroup, Download, OriginError, OriginSettings, Origins, Upload};
@@ -258,6 +258,23 @@ impl Fetcher {
         self.counting.cache().fill_ended(end);
     }
 
+    /// What was to be validated goes with it, unless the response says nothing
+    /// about that: then the next one may be asked for the same way.
+    fn unstorable(&self, fetch: &Fetch, status: StatusCode, why: Unstorable) -> Alone {
+        let is_lasting = match &fetch.stale {
+            Some(_) if !tells_of_change(status) => false,
+            Some(stale) if !why.is_of_request() => {
+                self.cache.forget(&fetch.fill, stale);
+                true
+            }
+            _ => !why.is_of_request(),
+        };
+        Alone {
+            is_lasting,
+            ..Alone::new(why.as_str())
+        }
+    }
+
     /// The head as it is stored, or why it is not.
     fn judge(&self, fetch: &Fetch, taken: &Taken, requested: Moment) -> Result<Head, Alone> {
         let status = taken.head.status;
@@ -282,18 +299,7 @@ impl Fetcher {
         }
         let (asked, headers) = (fetch.asker.asked(), &taken.head.headers);
         let head = assess(&asked, status, headers, &fetch.settings, requested, now);
-        let head = head.map_err(|why| {
-            if !why.is_of_request()
-                && tells_of_change(status)
-                && let Some(stale) = &fetch.stale
-            {
-                self.cache.forget(&fetch.fill, stale);
-            }
-            Alone {
-                is_lasting: !why.is_of_request(),
-                ..Alone::new(why.as_str())
-            }
-        })?;
+        let head = head.map_err(|why| self.unstorable(fetch, status, why))?;
         if taken.body.size_hint().lower() <= fetch.settings.max_object {
             return Ok(head);
         }

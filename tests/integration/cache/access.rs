@@ -65,11 +65,7 @@ fn a_new_rule_holds_for_what_is_stored() {
     let mut client = proxy.client();
     client.get("/", "User-Agent: worse\r\n");
     assert!(is_hit(&mut client, "/", "User-Agent: worse\r\n"));
-    let file = proxy.folder().join("portcullis.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("\"bad\"", "\"worse\"")).unwrap();
-    let (snapshot, _) = portcullis::config::load(&file).unwrap();
-    proxy.policy.store(std::sync::Arc::new(snapshot));
+    proxy.change_policy("\"bad\"", "\"worse\"");
     assert_eq!(client.get("/", "User-Agent: worse\r\n").status, 403);
     assert!(
         is_hit(&mut client, "/", "User-Agent: bad\r\n"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::support::{FRESH, Gate, logged, status, until_stored};
+use super::support::{FRESH, Gate, logged, ok, status, until_stored};
 use crate::support::{Client, Origin, Portcullis, Reply, eventually};
 
 /// How a body of ten bytes is framed.
@@ -357,4 +357,48 @@ fn a_range_of_a_body_whose_length_is_not_known_yet() {
     let second = proxy.client().get("/", "Range: bytes=2-3\r\n");
     assert_eq!((second.status, second.text()), (206, "23"));
     assert_eq!(origin.count(), 1);
+}
+
+/// What takes longer to come than it is fresh is asked for once more by those
+/// who come later, and not by each of them.
+#[test]
+fn a_body_that_outlasts_its_freshness_is_not_fetched_by_everybody() {
+    const CROWD: usize = 10;
+    let gate = Gate::default();
+    let wait = gate.clone();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let origin = Origin::scripted(move |conversation| {
+        while conversation.request().is_some() {
+            if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+                let head =
+                    "HTTP/1.1 200 OK\r\nCache-Control: max-age=1\r\nContent-Length: 4\r\n\r\n";
+                conversation.say(format!("{head}01"));
+                wait.wait();
+                conversation.say("23");
+            } else {
+                wait.wait();
+                conversation.say(ok(FRESH, "new"));
+            }
+        }
+    });
+    let proxy = Portcullis::start(&origin, "");
+    let mut leader = proxy.client();
+    leader.ask("GET", "/", "").head();
+    eventually("it is stale", || {
+        proxy.client().ask("GET", "/", "");
+        origin.count() > 1
+    });
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| proxy.client()).collect();
+    for client in &mut crowd {
+        client.ask("GET", "/", "X-Forwarded-For: 1.1.1.1\r\n");
+    }
+    // A field that nobody believes is counted, which tells that it has come.
+    let come = || proxy.server.counters().sum(|w| w.requests.unbelieved.get());
+    eventually("all are there", || come() == CROWD as u64);
+    gate.open();
+    for client in &mut crowd {
+        assert_eq!(client.reply().text(), "new");
+    }
+    // Who only tried has gone away, and its fetch with it.
+    assert!(origin.count() < 5, "{}", origin.count());
 }

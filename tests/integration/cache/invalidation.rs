@@ -102,6 +102,23 @@ fn a_response_to_an_unsafe_method_is_not_stored() {
     assert_eq!(client.get("/", "").text(), "2");
 }
 
+/// A route that loses its cache and gets it back has nothing in it that was
+/// changed meanwhile.
+#[test]
+fn a_change_counts_while_the_route_has_no_cache() {
+    let proxy = Portcullis::start(
+        &changed_with("204 Done", ""),
+        "[[route]]\nname = \"a\"\n[route.cache]\nenabled = true\n",
+    );
+    let mut client = proxy.client();
+    client.get("/", "");
+    assert!(is_hit(&mut client, "/", ""));
+    proxy.change_policy("enabled = true", "enabled = false");
+    assert_eq!(change(&mut client, "POST", "/"), 204);
+    proxy.change_policy("enabled = false", "enabled = true");
+    assert!(!is_hit(&mut client, "/", ""));
+}
+
 /// A client that is refused changes nothing.
 #[test]
 fn a_denied_request_invalidates_nothing() {

@@ -196,6 +196,8 @@ fn a_fetch_behind_that_fails_harms_nobody_and_is_tried_again() {
     let origin = in_turn(|number| match number {
         1 => ok(&stale("stale-while-revalidate"), "old"),
         2 => response("500 No", "", "down"),
+        3 => response("503 No", "Cache-Control: no-store\r\n", "down"),
+        4 => response("429 No", "", "down"),
         _ => ok(FRESH, "new"),
     });
     let proxy = Portcullis::start(&origin, "");
@@ -205,7 +207,7 @@ fn a_fetch_behind_that_fails_harms_nobody_and_is_tried_again() {
         assert_eq!(reply.status, 200);
         reply.text() == "new"
     });
-    assert_eq!(origin.count(), 3);
+    assert_eq!(origin.count(), 5);
 }
 
 /// What a client gets for `/` after the origin answered `fields` once and

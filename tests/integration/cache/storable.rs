@@ -83,6 +83,25 @@ fn set_cookie_as_the_policy_says() {
     }
 }
 
+/// A policy that keeps cookies may have been a mistake: what it stored says
+/// nothing of them any more once it is gone.
+#[test]
+fn cookies_that_an_earlier_policy_kept_do_not_leave() {
+    for mode in ["strip", "bypass"] {
+        let origin = numbered(&format!("{FRESH}ETag: \"one\"\r\nSet-Cookie: id=1\r\n"));
+        let proxy = Portcullis::start(&origin, "[cache]\nset_cookie = \"keep\"\n");
+        let mut client = proxy.client();
+        client.get("/", "");
+        assert!(client.get("/", "").field("set-cookie").is_some());
+        proxy.change_policy("\"keep\"", &format!("\"{mode}\""));
+        for fields in ["", "If-None-Match: *\r\n", "Range: bytes=0-0\r\n"] {
+            let hit = client.get("/", fields);
+            assert!(status(&hit).hit, "{mode}");
+            assert_eq!(hit.field("set-cookie"), None, "{mode} {fields}");
+        }
+    }
+}
+
 #[test]
 fn fields_that_end_here_or_are_for_one_client_are_not_kept() {
     let origin = numbered(

@@ -58,6 +58,16 @@ impl Portcullis {
         self.policy.store(Arc::new(snapshot));
     }
 
+    /// Puts into force what its file says with `new` in place of `old`.
+    pub(crate) fn change_policy(&self, old: &str, new: &str) {
+        let file = self.folder().join("portcullis.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(old), "{text}");
+        std::fs::write(&file, text.replace(old, new)).unwrap();
+        let (snapshot, _) = portcullis::config::load(&file).unwrap();
+        self.policy.store(Arc::new(snapshot));
+    }
+
     /// Stops it in order and returns the lines of its access log.
     pub(crate) fn stop(self) -> Vec<serde_json::Value> {
         self.stop_text()
