@@ -179,6 +179,23 @@ impl Fill {
         grown
     }
 
+    /// Ends when more can come without anybody losing what it has not read, of
+    /// a body that is only passed on.
+    pub async fn caught_up(&self) {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            let State { phase, readers } = &mut *state;
+            match (phase, readers.slowest()) {
+                (Phase::Open(_, growing), Some(at)) if growing.may_lose(at) => {
+                    readers.tell_writer(cx.waker());
+                    Poll::Pending
+                }
+                _ => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
     /// A body that is only passed on waits for its fastest reader. `false`:
     /// there is none left.
     pub async fn wanted(&self) -> bool {

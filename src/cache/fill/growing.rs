@@ -156,6 +156,12 @@ impl Growing {
         }
     }
 
+    /// Whether what a reader at `at` reads next may be forgotten soon.
+    pub(super) fn may_lose(&self, at: u64) -> bool {
+        let behind = self.length.saturating_sub(at);
+        self.window.is_some_and(|window| behind > window / 2)
+    }
+
     /// Whether a reader at `at` wants more soon.
     pub(super) fn is_near(&self, at: u64) -> bool {
         self.length.saturating_sub(at) < AHEAD

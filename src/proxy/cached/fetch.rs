@@ -392,8 +392,16 @@ struct Pump {
     /// What it is to take the place of.
     stale: Option<Weak<Entry>>,
     body: Download,
+    /// How long slow readers of what is not stored may still hold up the
+    /// others.
+    patience: Duration,
     over: bool,
 }
+
+/// What several clients read and is not stored is held for the slow ones among
+/// them only as far as there is room. So long, in all, the others wait for
+/// them; then who falls behind is cut.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Pump {
     fn start(fetcher: Fetcher, fill: Arc<Fill>, stale: Option<Weak<Entry>>, body: Download) {
@@ -403,6 +411,7 @@ impl Pump {
             fill,
             stale,
             body,
+            patience: PATIENCE,
             over: false,
         };
         spawn_local(pump.run());
@@ -435,7 +444,20 @@ impl Pump {
         if let Some(stale) = self.stale.take().and_then(|stale| stale.upgrade()) {
             cache.forget(&self.fill, &stale);
         }
-        self.fill.wanted().await
+        if !self.fill.wanted().await {
+            return false;
+        }
+        self.wait_for_slow_readers().await;
+        true
+    }
+
+    async fn wait_for_slow_readers(&mut self) {
+        if !self.patience.is_zero() {
+            let start = Instant::now();
+            // Either way it goes on.
+            let _ = tokio::time::timeout(self.patience, self.fill.caught_up()).await;
+            self.patience = self.patience.saturating_sub(start.elapsed());
+        }
     }
 
     fn finish(&mut self) {

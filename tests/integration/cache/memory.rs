@@ -96,7 +96,7 @@ fn a_reader_keeps_what_it_reads() {
 /// when it had to make room.
 #[test]
 fn what_clients_do_not_take_is_not_there_for_others() {
-    const LENGTH: usize = 200 * 1024;
+    const LENGTH: usize = 170 * 1024;
     let origin = bodies(LENGTH);
     let proxy = Portcullis::start(&origin, POLICY);
     let mut client = proxy.client();
