@@ -370,15 +370,7 @@ impl Journey {
             secret: self.wanted.hash,
             own: None,
         };
-        let now = self.wanted.fetcher.cache.moment();
-        answer(
-            &self.wanted.asker.asked(),
-            answered,
-            now,
-            status,
-            &self.edit,
-            self.record,
-        )
+        self.answer(answered, status)
     }
 
     fn answer_open(
@@ -395,6 +387,10 @@ impl Journey {
             secret: self.wanted.hash,
             own,
         };
+        self.answer(answered, status)
+    }
+
+    fn answer(self, answered: Answered<'_>, status: CacheStatus) -> Response<Body> {
         let now = self.wanted.fetcher.cache.moment();
         answer(
             &self.wanted.asker.asked(),
