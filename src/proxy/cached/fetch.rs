@@ -206,11 +206,13 @@ impl Fetcher {
         let head = match self.judge(&fetch, &taken, requested) {
             Ok(head) => head,
             Err(alone) => {
-                unfinished.end(alone.verdict);
-                self.ended(alone.end);
+                // Before the others are told: nobody is to begin another fill
+                // that they would wait for.
                 if alone.is_lasting {
                     self.cache.set_alone(&fetch.fill, true);
                 }
+                unfinished.end(alone.verdict);
+                self.ended(alone.end);
                 return Fetched::Response(Box::new(taken), alone.why);
             }
         };
@@ -225,13 +227,13 @@ impl Fetcher {
         let length = taken.body.size_hint().exact();
         let opened = Opened { head, length };
         let max = fetch.settings.max_object;
+        self.cache.set_alone(&fetch.fill, !is_shared);
         let Some(opened) = fetch.fill.open(opened, self.cache.store(), max) else {
             unfinished.end(Verdict::Alone);
             self.ended(FillEnd::NoRoom);
             return Fetched::Response(Box::new(taken), "memory");
         };
         unfinished.leave();
-        self.cache.set_alone(&fetch.fill, !is_shared);
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
         let stale = fetch.stale.as_ref().map(Arc::downgrade);
         Pump::start(self, fetch.fill, stale, taken.body);
