@@ -189,13 +189,15 @@ fn is_idempotent(method: &Method) -> bool {
     )
 }
 
-/// The same request; only for one without a body.
-fn copy_head(request: &Request<Upload>) -> Request<Upload> {
+/// The same request, which is listened to in the same way; only for one
+/// without a body.
+pub fn copy_head(request: &Request<Upload>) -> Request<Upload> {
     debug_assert!(request.body().is_end_stream(), "a body cannot be copied");
     let mut copy = Request::new(Upload::default());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
     copy
 }
 

@@ -21,7 +21,7 @@ mod wire;
 
 pub use download::{Download, DownloadError};
 pub use error::OriginError;
-pub use exchange::Asking;
+pub use exchange::{Asking, copy_head};
 pub use flow::SLOWEST;
 pub use limit::Limits;
 pub use pool::Origins;

@@ -23,7 +23,9 @@ use crate::cache::settings::CacheSettings;
 use crate::cache::storable::{Unstorable, assess};
 use crate::cache::validation::{add_conditions, freshen};
 use crate::log::counters::FillEnd;
-use crate::origin::{Asking, ClientGroup, Download, OriginError, OriginSettings, Origins, Upload};
+use crate::origin::{
+    Asking, ClientGroup, Download, OriginError, OriginSettings, Origins, Upload, copy_head,
+};
 use crate::proxy::count::Counting;
 use crate::proxy::instance::Instance;
 use crate::proxy::respond::Taken;
@@ -122,9 +124,9 @@ impl Fetcher {
         self.guarded(fetch, unfinished)
     }
 
-    async fn guarded(self, fetch: Fetch, unfinished: Unfinished) -> (Fetched, Duration) {
+    async fn guarded(self, mut fetch: Fetch, unfinished: Unfinished) -> (Fetched, Duration) {
         let asked = Instant::now();
-        let (reply, requested) = self.ask(&fetch).await;
+        let (reply, requested) = self.ask(&mut fetch).await;
         let took = asked.elapsed();
         let fetched = match reply {
             Err(error) => {
@@ -138,11 +140,15 @@ impl Fetcher {
     }
 
     /// Validates, or fetches anew where that came to nothing.
-    async fn ask(&self, fetch: &Fetch) -> (Result<Reply, OriginError>, Moment) {
-        let mut stale = fetch.stale.as_ref();
+    async fn ask(&self, fetch: &mut Fetch) -> (Result<Reply, OriginError>, Moment) {
+        let mut stale = fetch.stale.clone();
         loop {
-            let mut request = copy_head(&fetch.request);
+            let mut request = match &stale {
+                Some(_) => copy_head(&fetch.request),
+                None => std::mem::take(&mut fetch.request),
+            };
             let conditional = stale
+                .as_ref()
                 .is_some_and(|stale| add_conditions(&stale.head.headers, request.headers_mut()));
             let requested = self.cache.moment();
             let taken = match self.send(fetch.asking(), request).await {
@@ -152,11 +158,8 @@ impl Fetcher {
             let Some(stale) = stale.take().filter(|_| conditional && is_304(&taken)) else {
                 return (Ok(Reply::Response(taken)), requested);
             };
-            if let Some(head) = self.freshened(fetch, stale, &taken, requested) {
-                return (
-                    Ok(Reply::Validated(Arc::clone(stale), Box::new(head))),
-                    requested,
-                );
+            if let Some(head) = self.freshened(fetch, &stale, &taken, requested) {
+                return (Ok(Reply::Validated(stale, Box::new(head))), requested);
             }
             // It is about something else than what is stored.
         }
@@ -376,15 +379,6 @@ fn failure(error: &OriginError) -> Verdict {
             error: error.as_str(),
         }),
     }
-}
-
-pub(super) fn copy_head(request: &Request<Upload>) -> Request<Upload> {
-    let mut copy = Request::new(Upload::default());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    copy
 }
 
 /// Brings a body into its fill.

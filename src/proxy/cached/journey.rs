@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::answer::{Answered, answer};
 use super::asker::Asker;
-use super::fetch::{Fetch, Fetched, Fetcher, copy_head, is_failure};
+use super::fetch::{Fetch, Fetched, Fetcher, is_failure};
 use super::reading::Source;
 use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
@@ -21,7 +21,7 @@ use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
 use crate::cache::status::{CacheStatus, Reason};
 use crate::log::counters::CacheResult;
-use crate::origin::{Asking, ClientGroup, OriginSettings, Upload};
+use crate::origin::{Asking, ClientGroup, OriginSettings, Upload, copy_head};
 use crate::proxy::answer::Answer;
 use crate::proxy::body::Body;
 use crate::proxy::forward::Prepared;
