@@ -16,6 +16,9 @@ use super::validation::has_validator;
 use super::vary::Form;
 use crate::message::connection;
 
+static SET_COOKIE: HeaderName = header::SET_COOKIE;
+static SET_COOKIE2: HeaderName = HeaderName::from_static("set-cookie2");
+
 /// Why a response is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unstorable {
@@ -207,8 +210,8 @@ fn is_of_use(policy: &Policy, status: StatusCode, headers: &HeaderMap, now: Mome
 
 /// Removes what sets a cookie.
 pub fn remove_cookies(headers: &mut HeaderMap) {
-    headers.remove(header::SET_COOKIE);
-    headers.remove("set-cookie2");
+    headers.remove(&SET_COOKIE);
+    headers.remove(&SET_COOKIE2);
 }
 
 /// Leaves what is stored (RFC 9111 section 3.1).

@@ -1,5 +1,6 @@
 //! What is counted and logged of one request (section 13).
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,10 +8,12 @@ use std::time::{Duration, Instant};
 use hyper::header::{self, HeaderName};
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Method, StatusCode, Version};
+use smallvec::SmallVec;
 
 use super::count::Counting;
 use super::reference::Reference;
 use super::respond::Shape;
+use crate::access::country::CountryCode;
 use crate::access::{Decision, RuleIds};
 use crate::client::{Client, PeerAddr};
 use crate::config::Snapshot;
@@ -148,7 +151,7 @@ impl Record {
         nulls(&mut draft, &["method", "url", "protocol"]);
         draft.status_here();
         let peer = shown(peer.ip(), snapshot.log.client_address);
-        draft.string("peer", peer.as_deref().map(str::as_bytes));
+        draft.string("peer", peer.as_deref());
         nulls(
             &mut draft,
             &["client", "client_from", "forwarded", "country", "route"],
@@ -309,20 +312,20 @@ impl Seen<'_> {
     fn write_client(&self, draft: &mut Draft, client: Option<&Client>) {
         let mode = self.snapshot.log.client_address;
         let peer = shown(self.arrival.peer.ip(), mode);
-        draft.string("peer", peer.as_deref().map(str::as_bytes));
+        draft.string("peer", peer.as_deref());
         let address = client.and_then(|client| shown(client.address.ip(), mode));
-        draft.string("client", address.as_deref().map(str::as_bytes));
+        draft.string("client", address.as_deref());
         let from = client.map(|client| client_from(self.snapshot, client.from));
         draft.string("client_from", from.map(str::as_bytes));
         let lines = self
             .received
             .headers
             .get_all(self.snapshot.client.field.name());
-        let lines: Vec<Vec<u8>> = lines
+        let lines: SmallVec<[_; 1]> = lines
             .iter()
             .filter_map(|line| shown_in_field(line.as_bytes(), mode))
             .collect();
-        draft.lines("forwarded", lines.iter().map(Vec::as_slice));
+        draft.lines("forwarded", lines.iter().map(|line| &**line));
     }
 
     fn write_fields(&self, draft: &mut Draft) {
@@ -343,10 +346,9 @@ impl Seen<'_> {
 
 fn write_plan(draft: &mut Draft, plan: &Plan<'_>, verdict: Verdict, known: &Known<'_>) {
     let geo = plan.route.rules.geo();
-    let country = geo
-        .and_then(|geo| geo.country(plan.client.address))
-        .map(|code| code.to_string());
-    draft.string("country", country.as_deref().map(str::as_bytes));
+    let country = geo.and_then(|geo| geo.country(plan.client.address));
+    let country = country.as_ref().map(CountryCode::as_str);
+    draft.string("country", country.map(str::as_bytes));
     draft.string("route", Some(plan.route.name.as_bytes()));
     draft.string("verdict", Some(verdict.as_str().as_bytes()));
     let rule = match plan.judgement.decision {
@@ -389,9 +391,16 @@ fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     headers.get_all(name).iter().map(|line| line.as_bytes())
 }
 
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
-    let lines: Vec<&[u8]> = lines(headers, name).collect();
-    (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+    let mut lines = lines(headers, name);
+    let first = lines.next()?;
+    let mut joined = Cow::Borrowed(first);
+    for line in lines {
+        let text = joined.to_mut();
+        text.extend_from_slice(b", ");
+        text.extend_from_slice(line);
+    }
+    Some(joined)
 }
 
 /// `site/mode/dest`; null without any of them.

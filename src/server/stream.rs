@@ -9,12 +9,18 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use smallvec::SmallVec;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::lingering;
 use super::link::{Link, is_blank};
+
+/// Up to so many bytes, pieces are copied together and sent by `send`, which
+/// costs less than `writev` of them (measured: 0.5 us of 7.6 at 1 KiB, 0.3 of
+/// 8.5 at 4 KiB, nothing at 10 KiB).
+const JOINED: usize = 4096;
 
 /// hyper owns one handle and drops it when it is done, whatever happened;
 /// the connection is then closed in order by the other.
@@ -219,7 +225,14 @@ impl AsyncWrite for Stream {
             return Poll::Ready(Ok(length));
         }
         ready!(self.poll_first(cx))?;
-        let written = self.with(|stream| stream.poll_write_vectored(cx, bufs));
+        let written = match length {
+            ..=JOINED => {
+                let mut joined = SmallVec::<[u8; JOINED]>::new();
+                bufs.iter().for_each(|buf| joined.extend_from_slice(buf));
+                self.with(|stream| stream.poll_write(cx, &joined))
+            }
+            _ => self.with(|stream| stream.poll_write_vectored(cx, bufs)),
+        };
         self.note(written, length)
     }
 

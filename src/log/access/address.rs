@@ -1,26 +1,32 @@
 //! How much of an address is told (`log.client_address`).
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddrV4};
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::log::ClientAddressMode;
+use crate::network::AddressText;
+
+/// An address or its network, in text.
+pub(super) type Shown = SmallVec<[u8; 48]>;
 
 /// The address as `mode` shows it; `None`: not at all.
-pub fn shown(address: IpAddr, mode: ClientAddressMode) -> Option<String> {
+pub fn shown(address: IpAddr, mode: ClientAddressMode) -> Option<Shown> {
     match mode {
-        ClientAddressMode::Full => Some(address.to_string()),
-        ClientAddressMode::Prefix => Some(prefix(address)),
+        ClientAddressMode::Full => Some(Shown::from_slice(&AddressText::of(address))),
+        ClientAddressMode::Prefix => Some(Shown::from_slice(prefix(address).as_bytes())),
         ClientAddressMode::None => None,
     }
 }
 
 /// A line of a forwarding field as `mode` shows it: every address in it, in
 /// whatever syntax, becomes its network.
-pub fn shown_in_field(line: &[u8], mode: ClientAddressMode) -> Option<Vec<u8>> {
+pub fn shown_in_field(line: &[u8], mode: ClientAddressMode) -> Option<Cow<'_, [u8]>> {
     match mode {
-        ClientAddressMode::Full => Some(line.to_vec()),
-        ClientAddressMode::Prefix => Some(with_prefixes(line)),
+        ClientAddressMode::Full => Some(line.into()),
+        ClientAddressMode::Prefix => Some(with_prefixes(line).into()),
         ClientAddressMode::None => None,
     }
 }
@@ -59,7 +65,7 @@ mod tests {
     fn prefixes() {
         let shown = |line: &str| {
             let out = shown_in_field(line.as_bytes(), ClientAddressMode::Prefix).unwrap();
-            String::from_utf8(out).unwrap()
+            String::from_utf8(out.into_owned()).unwrap()
         };
         assert_eq!(
             shown("203.0.113.9, 198.51.100.77:4711"),

@@ -114,9 +114,11 @@ impl Draft {
     }
 
     fn key(&mut self, key: &str) {
-        self.text
-            .push(if self.text.is_empty() { b'{' } else { b',' });
-        self.text.push(b'"');
+        let opening = match self.text.is_empty() {
+            true => b"{\"",
+            false => b",\"",
+        };
+        self.text.extend_from_slice(opening);
         self.text.extend_from_slice(key.as_bytes());
         self.text.extend_from_slice(b"\":");
     }

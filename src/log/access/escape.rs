@@ -21,8 +21,7 @@ pub(super) fn push_string(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
-    let plain = |byte: &u8| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\');
-    if value.iter().all(plain) {
+    if is_plain(value) {
         out.extend_from_slice(value);
         return;
     }
@@ -35,6 +34,15 @@ fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
             out.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
     }
+}
+
+/// Whether `value` is its own escape. Looks at every byte, so that the
+/// compiler can look at many at once.
+fn is_plain(value: &[u8]) -> bool {
+    let is_other = |byte: &u8| !matches!(byte, 0x20..=0x7e) | (*byte == b'"') | (*byte == b'\\');
+    !value
+        .iter()
+        .fold(false, |found, byte| found | is_other(byte))
 }
 
 fn push_char(out: &mut Vec<u8>, character: char) {
