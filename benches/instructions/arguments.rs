@@ -10,6 +10,8 @@ usage: benches/instructions/run [OPTIONS]
   --only NAME      count this kind alone (may be given more than once)
   --profile NAME   show where the instructions and allocations of a kind are
   --rows N         of each table of --profile (40)
+  --callers NAME   with --profile: who calls this function, by what it costs there;
+                   * stands for anything
   --update         keep the figures in last.json and last.md
   --check          end with 1 if a kind takes over 5 % more instructions than last
   --binary PATH    count this build
@@ -38,6 +40,8 @@ pub(crate) struct Arguments {
     pub(crate) check: bool,
     pub(crate) verbose: bool,
     pub(crate) rows: usize,
+    /// The function whose callers are asked for.
+    pub(crate) callers: Option<String>,
     /// Names of kinds; empty: all.
     only: Vec<String>,
 }
@@ -51,6 +55,7 @@ impl Arguments {
             check: false,
             verbose: false,
             rows: 40,
+            callers: None,
             only: Vec::new(),
         };
         let mut is_short = false;
@@ -64,6 +69,7 @@ impl Arguments {
                 "--test" => is_short = true,
                 "--help" | "-h" => arguments.wish = Wish::Help,
                 "--profile" => arguments.wish = Wish::Profile(value()?),
+                "--callers" => arguments.callers = Some(value()?),
                 "--only" => arguments.only.push(value()?),
                 "--binary" => arguments.binary = value()?.into(),
                 "--rows" => {

@@ -23,13 +23,11 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use tempfile::TempDir;
-
 use arguments::{Arguments, Wish};
 use client::Client;
 use kinds::{KINDS, Kind, ROUND};
 use profile::Profile;
-use program::Program;
+use program::{Place, Program};
 use record::{Figures, Record};
 use system_calls::Strace;
 
@@ -70,7 +68,7 @@ fn main() -> ExitCode {
 fn answers(arguments: &Arguments) -> io::Result<()> {
     for logged in [false, true] {
         let place = Place::new(logged)?;
-        let program = Program::start(&arguments.binary, &place.policy)?;
+        let program = Program::start(&arguments.binary, &place)?;
         let mut client = Client::connect(program.address)?;
         for kind in &KINDS {
             client.send(kind, ROUND, false)?;
@@ -142,7 +140,7 @@ fn count_instructions(
     figures: &mut BTreeMap<String, Figures>,
 ) -> io::Result<()> {
     let place = Place::new(logged)?;
-    let mut program = Program::start_counted(&arguments.binary, &place.policy)?;
+    let mut program = Program::start_counted(&arguments.binary, &place, None)?;
     let mut client = Client::connect(program.address)?;
     for kind in kinds {
         let batches = batches(kind, &mut program, &mut client)?;
@@ -183,7 +181,7 @@ fn count_system_calls(
     figures: &mut BTreeMap<String, Figures>,
 ) -> io::Result<()> {
     let place = Place::new(logged)?;
-    let program = Program::start(&arguments.binary, &place.policy)?;
+    let program = Program::start(&arguments.binary, &place)?;
     let mut client = Client::connect(program.address)?;
     for kind in kinds {
         client.send(kind, 3 * ROUND, false)?;
@@ -208,40 +206,34 @@ fn profile(arguments: &Arguments, wanted: &str) -> io::Result<()> {
         return Ok(());
     }
     let place = Place::new(logged)?;
-    let mut program = Program::start_counted(&arguments.binary, &place.policy)?;
+    let mut program =
+        Program::start_counted(&arguments.binary, &place, arguments.callers.as_deref())?;
     let mut client = Client::connect(program.address)?;
     let batches = batches(kind, &mut program, &mut client)?;
-    let middle = &batches[BATCHES / 2];
+    report(arguments, kind, &batches[BATCHES / 2]);
+    Ok(())
+}
+
+fn report(arguments: &Arguments, kind: &Kind, profile: &Profile) {
     println!(
-        "{wanted}: {} instructions a request",
-        middle.total / kind.batch as u64
+        "{} instructions a request",
+        profile.total / kind.batch as u64
     );
-    for (title, table) in [
-        ("instructions with what is called", &middle.inclusive),
-        ("instructions without what is called", &middle.exclusive),
-        ("allocations, by caller < its caller", &middle.allocations),
-    ] {
+    let mut tables = vec![
+        ("instructions with what is called", &profile.inclusive),
+        ("instructions without what is called", &profile.exclusive),
+        ("allocations, by caller < its caller", &profile.allocations),
+    ];
+    if arguments.callers.is_some() {
+        tables = vec![("instructions, by caller < its caller", &profile.apart)];
+    }
+    for (title, table) in tables {
         println!("\n{title}");
         let mut rows: Vec<(&String, &u64)> = table.iter().collect();
         rows.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
         for (name, count) in rows.into_iter().take(arguments.rows) {
             println!("{:>12.2}  {name}", *count as f64 / kind.batch as f64);
         }
-    }
-    Ok(())
-}
-
-/// A folder with the policy, in front of an origin.
-struct Place {
-    folder: TempDir,
-    policy: std::path::PathBuf,
-}
-
-impl Place {
-    fn new(logged: bool) -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let policy = policy::write(folder.path(), origin::start()?, logged)?;
-        Ok(Self { folder, policy })
     }
 }
 

@@ -47,10 +47,13 @@ pub(crate) fn country_database() -> (PathBuf, &'static str) {
     }
 }
 
-/// Writes the policy into `folder`; its path. One worker, so that a sequence
-/// of requests is one sequence of steps.
+/// Writes the policy into a folder of its own in `folder`, since the folder of a
+/// policy is watched, and whatever is written there costs; its path. One
+/// worker, so that a sequence of requests is one sequence of steps.
 pub(crate) fn write(folder: &Path, origin: SocketAddr, logged: bool) -> io::Result<PathBuf> {
-    let path = folder.join("portcullis.toml");
+    let watched = folder.join("policy");
+    std::fs::create_dir(&watched)?;
+    let path = watched.join("portcullis.toml");
     std::fs::write(&path, text(folder, origin, logged))?;
     Ok(path)
 }

@@ -16,6 +16,9 @@ pub(crate) struct Profile {
     pub(crate) exclusive: HashMap<String, u64>,
     /// By function: with what it called.
     pub(crate) inclusive: HashMap<String, u64>,
+    /// What a function that was kept apart by its callers cost, with what it
+    /// called, by chain of callers.
+    pub(crate) apart: HashMap<String, u64>,
     /// Calls of the allocator by chain of callers, the nearest first.
     pub(crate) allocations: HashMap<String, u64>,
 }
@@ -92,32 +95,76 @@ impl Reader {
             .and_then(|cost| cost.parse().ok())
             .unwrap_or(0);
         let function = plain(&self.function);
-        let Some(calls) = self.calls.take() else {
-            *self.profile.exclusive.entry(function.clone()).or_default() += cost;
-            *self.profile.inclusive.entry(function).or_default() += cost;
-            return;
+        let is_self = match self.calls.take() {
+            None => {
+                *self.profile.exclusive.entry(function.clone()).or_default() += cost;
+                false
+            }
+            Some(calls) => {
+                if let Some(chain) = allocations::chain(&self.called) {
+                    *self.profile.allocations.entry(chain).or_default() += calls;
+                }
+                plain(&self.called) == function
+            }
         };
-        let called = plain(&self.called);
-        if called != function {
-            *self.profile.inclusive.entry(function).or_default() += cost;
+        if is_self {
+            return;
         }
-        if let Some(chain) = allocations::chain(&self.called) {
-            *self.profile.allocations.entry(chain).or_default() += calls;
+        *self.profile.inclusive.entry(function).or_default() += cost;
+        if is_apart(&self.function) {
+            *self
+                .profile
+                .apart
+                .entry(callers(&self.function))
+                .or_default() += cost;
         }
     }
 }
 
-/// The name without the callers that stand behind that of an entry of the allocator,
-/// without the compiler's hash and the mark of recursion.
-pub(crate) fn plain(name: &str) -> String {
-    let name = match allocations::is_entry(name) {
-        true => name.split('\'').next().unwrap_or(name),
-        false => name,
-    };
-    let bytes = name.as_bytes();
-    match name.rfind("::h") {
-        Some(at) if bytes.len() == at + 19 && bytes[at + 3..].iter().all(u8::is_ascii_hexdigit) => {
-            name[..at].to_owned()
+/// What stands between a function and its caller where callgrind keeps it
+/// apart by its callers. Lifetimes do not occur in the names of functions.
+pub(crate) const CALLER: char = '\'';
+
+/// Whether callers stand behind the function, and not how deep it calls itself.
+fn is_apart(name: &str) -> bool {
+    let caller = name.split(CALLER).nth(1);
+    caller.is_some_and(|caller| caller.parse::<u32>().is_err()) && !allocations::is_entry(name)
+}
+
+/// Frames that say nothing about who wanted something.
+const PASSING_ON: [&str; 8] = [
+    "alloc::raw_vec",
+    "alloc::alloc",
+    "alloc::boxed",
+    "__rust",
+    "__rg_",
+    "alloc::sync",
+    "alloc::rc",
+    "core::ops",
+];
+
+/// The function without its callers.
+pub(crate) fn nearest(name: &str) -> &str {
+    name.split(CALLER).next().unwrap_or(name)
+}
+
+/// `function: caller < its caller < ...`, without those that only pass on.
+pub(crate) fn callers(name: &str) -> String {
+    let frames = name.split(CALLER).skip(1).map(plain);
+    let telling = frames.filter(|frame| {
+        let frame = frame.trim_start_matches('<');
+        !PASSING_ON.iter().any(|start| frame.starts_with(start))
+    });
+    let telling: Vec<String> = telling.take(4).collect();
+    format!("{}: {}", plain(name), telling.join(" < "))
+}
+
+/// The function without its callers and without the compiler's hash.
+fn plain(name: &str) -> String {
+    let name = nearest(name);
+    match name.rsplit_once("::h") {
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            name.to_owned()
         }
         _ => name.to_owned(),
     }

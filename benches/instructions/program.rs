@@ -8,14 +8,30 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
-use super::allocations;
+use super::{allocations, origin, policy};
 
 /// How long it may take to start, under valgrind too.
 const START: Duration = Duration::from_secs(120);
 
 /// How long it may take to end before it is killed.
 const END: Duration = Duration::from_secs(20);
+
+/// A policy in front of an origin, and room for what is written beside it.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    policy: PathBuf,
+}
+
+impl Place {
+    /// With the access log off, or written to a file.
+    pub(crate) fn new(logged: bool) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let policy = policy::write(folder.path(), origin::start()?, logged)?;
+        Ok(Self { folder, policy })
+    }
+}
 
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
@@ -26,28 +42,37 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Runs `binary` with the policy at `policy`.
-    pub(crate) fn start(binary: &Path, policy: &Path) -> io::Result<Self> {
-        Self::spawn(Command::new(binary), policy)
+    /// Runs `binary` with the policy of `place`.
+    pub(crate) fn start(binary: &Path, place: &Place) -> io::Result<Self> {
+        Self::spawn(Command::new(binary), place)
     }
 
-    /// The same under callgrind.
-    pub(crate) fn start_counted(binary: &Path, policy: &Path) -> io::Result<Self> {
-        let folder = folder(policy);
+    /// The same under callgrind, the functions `apart` kept apart by their
+    /// callers, as those of the allocator are.
+    pub(crate) fn start_counted(
+        binary: &Path,
+        place: &Place,
+        apart: Option<&str>,
+    ) -> io::Result<Self> {
+        let folder = place.folder.path();
         let mut command = Command::new("valgrind");
         command
             .args(["--tool=callgrind", "-q"])
             .arg(option("--vgdb-prefix", &folder.join("vgdb")))
             .arg(option("--callgrind-out-file", &folder.join("callgrind")))
-            .args(allocations::ENTRIES.map(|name| format!("--separate-callers12={name}")))
+            .args(
+                (allocations::ENTRIES.into_iter())
+                    .chain(apart)
+                    .map(|name| format!("--separate-callers12={name}")),
+            )
             .arg(binary);
-        Self::spawn(command, policy)
+        Self::spawn(command, place)
     }
 
-    fn spawn(mut command: Command, policy: &Path) -> io::Result<Self> {
+    fn spawn(mut command: Command, place: &Place) -> io::Result<Self> {
         let mut child = command
             .args(["run", "--config"])
-            .arg(policy)
+            .arg(&place.policy)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -64,7 +89,7 @@ impl Program {
             address,
             child,
             dumps: 0,
-            folder: folder(policy),
+            folder: place.folder.path().to_owned(),
         })
     }
 
@@ -111,10 +136,6 @@ impl Drop for Program {
         // It may have ended already.
         let _ = self.end();
     }
-}
-
-fn folder(policy: &Path) -> PathBuf {
-    policy.parent().map(Path::to_owned).unwrap_or_default()
 }
 
 fn option(name: &str, path: &Path) -> String {
