@@ -2,27 +2,7 @@
 
 use std::path::PathBuf;
 
-pub(crate) const HELP: &str = "\
-Counts instructions, allocations and system calls of one request of each kind.
-
-usage: benches/instructions/run [OPTIONS]
-
-  --only NAME      count this kind alone (may be given more than once)
-  --profile NAME   show where the instructions and allocations of a kind are
-  --rows N         of each table of --profile (40)
-  --callers NAME   with --profile: who calls this function, by what it costs there;
-                   * stands for anything
-  --update         keep the figures in last.json and last.md
-  --check          end with 1 if a kind takes over 5 % more instructions than last
-  --binary PATH    count this build
-  --verbose        show every batch
-  --help           this
-
-Kinds: 403, 304, hit-1k, hit-10k, hit-100k, hit-1m, forward-1k, forward-10k,
-forward-100k, forward-1m, store-1k (a miss that is stored); each also with +log
-behind it: with the access log written to a file. Needs valgrind, and strace for
-system calls. PORTCULLIS_COUNTRY_MMDB names a real country database.
-";
+pub(crate) const HELP: &str = include_str!("help.txt");
 
 /// What to do.
 pub(crate) enum Wish {
@@ -43,7 +23,7 @@ pub(crate) struct Arguments {
     /// The function whose callers are asked for.
     pub(crate) callers: Option<String>,
     /// Names of kinds; empty: all.
-    only: Vec<String>,
+    pub(crate) only: Vec<String>,
 }
 
 impl Arguments {

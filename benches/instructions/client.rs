@@ -40,7 +40,7 @@ impl Client {
             self.connection.get_mut().write_all(request.as_bytes())?;
             let answer = self.read()?;
             check(kind, &body, &answer, checked)
-                .map_err(|what| wrong(&format!("{}: {what}\n{request}", kind.name)))?;
+                .map_err(|what| wrong(&format!("{what}\n{request}")))?;
         }
         Ok(())
     }

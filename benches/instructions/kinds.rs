@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// One kind: the requests of one figure.
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
-    pub(crate) name: &'static str,
+    name: &'static str,
     pub(crate) work: Work,
     /// Of the body that the origin has, in bytes.
     pub(crate) size: usize,
@@ -49,11 +49,11 @@ pub(crate) const KINDS: [Kind; 11] = [
     kind("hit-1k", Work::Hit, KIB, 200),
     kind("hit-10k", Work::Hit, 10 * KIB, 200),
     kind("hit-100k", Work::Hit, 100 * KIB, 100),
-    kind("hit-1m", Work::Hit, 1024 * KIB, 20),
+    kind("hit-1m", Work::Hit, 1024 * KIB, 100),
     kind("forward-1k", Work::Forward, KIB, 200),
     kind("forward-10k", Work::Forward, 10 * KIB, 200),
     kind("forward-100k", Work::Forward, 100 * KIB, 100),
-    kind("forward-1m", Work::Forward, 1024 * KIB, 20),
+    kind("forward-1m", Work::Forward, 1024 * KIB, 60),
     kind("store-1k", Work::Store, KIB, 200),
 ];
 
@@ -113,7 +113,22 @@ const CLIENTS: [&str; 5] = [
     "12.1.2.3",
 ];
 
+/// With these behind its name, a kind has the access log written, to a file.
+const LOGGED: &str = "+log";
+
+/// The kind of this name, and whether its requests are logged.
+pub(crate) fn find(name: &str) -> Option<(&'static Kind, bool)> {
+    let logged = name.ends_with(LOGGED);
+    let kind = KINDS.iter().find(|kind| kind.name(logged) == name)?;
+    Some((kind, logged))
+}
+
 impl Kind {
+    pub(crate) fn name(&self, logged: bool) -> String {
+        let end = if logged { LOGGED } else { "" };
+        format!("{}{end}", self.name)
+    }
+
     /// Appends request `n` of the sequence to `to`. The sequence repeats after
     /// [`ROUND`] requests, but for the keys of what is to be stored, which do not.
     pub(crate) fn write(&self, n: usize, to: &mut String) {

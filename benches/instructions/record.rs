@@ -6,6 +6,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::kinds::KINDS;
+
+/// Calls rarer than this, of one request, are those of threads beside it.
+const RARE: f64 = 0.02;
+
 /// By how much a kind may have grown, for `--check`.
 const MOST_GROWTH: f64 = 0.05;
 
@@ -39,13 +44,19 @@ impl Record {
         }
     }
 
-    /// Makes this the last one; kinds and figures that it lacks stay as they were.
+    /// Whether instructions of every kind were counted.
+    pub(crate) fn is_whole(&self) -> bool {
+        let counted = |figures: &&Figures| figures.instructions.is_some();
+        self.kinds.values().filter(counted).count() == 2 * KINDS.len()
+    }
+
+    /// Makes this the last one. What could not be counted, for want of strace,
+    /// stays as it was.
     pub(crate) fn keep(mut self, last: Self) -> io::Result<()> {
         for (name, old) in last.kinds {
-            let new = self.kinds.entry(name).or_default();
-            new.instructions = new.instructions.or(old.instructions);
-            new.allocations = new.allocations.or(old.allocations);
-            new.system_calls = new.system_calls.take().or(old.system_calls);
+            if let Some(new) = self.kinds.get_mut(&name) {
+                new.system_calls = new.system_calls.take().or(old.system_calls);
+            }
         }
         let text = serde_json::to_string_pretty(&self)?;
         std::fs::write(file("last.json"), text + "\n")?;
@@ -59,9 +70,13 @@ impl Record {
              | kind | instructions | allocations | system calls | which |\n| --- | --- | --- | --- | --- |\n",
             self.commit, self.valgrind, self.country_database
         );
-        for (name, figures) in &self.kinds {
-            let before = last.kinds.get(name);
-            table += &format!("| {name} | {} |\n", figures.row(before));
+        for logged in [false, true] {
+            for name in KINDS.iter().map(|kind| kind.name(logged)) {
+                if let Some(figures) = self.kinds.get(&name) {
+                    let row = figures.row(last.kinds.get(&name));
+                    table += &format!("| {name} | {row} |\n");
+                }
+            }
         }
         table
     }
@@ -94,8 +109,9 @@ impl Figures {
         let calls = self.system_calls.clone();
         let sum: Option<f64> = calls.as_ref().map(|calls| calls.values().sum());
         let names = calls.map(|calls| {
-            let call = |(name, count): (&String, &f64)| format!("{name} {count}");
-            calls.iter().map(call).collect::<Vec<_>>().join(", ")
+            let often = calls.iter().filter(|(_, count)| **count > RARE);
+            let shown = often.map(|(name, count)| format!("{name} {count:.2}"));
+            shown.collect::<Vec<_>>().join(", ")
         });
         format!(
             "{}{} | {} | {} | {}",
