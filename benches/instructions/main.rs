@@ -4,8 +4,8 @@
 //!
 //! The real program with one worker is asked the same requests in the same
 //! order over one connection. Under valgrind's callgrind its counters are
-//! taken off after a warm-up and after each of a few batches; the figure is the
-//! middle one. strace counts the system calls in another run.
+//! taken off after a warm-up and after each of a few batches; the least of them
+//! is the figure. strace counts the system calls in another run.
 
 mod allocations;
 mod arguments;
