@@ -1,0 +1,449 @@
+//! One workload at a time: everybody who takes part is started, then they
+//! take turns, and each answer is held against what it should be.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::check;
+use crate::client::Client;
+use crate::idle::Idle;
+use crate::load::objects::Objects;
+use crate::load::request::{self, Clients, Request};
+use crate::load::script;
+use crate::load::wrk::{self, Counted, Load};
+use crate::origin::{self, Origin};
+use crate::peers::{Instance, Name, Peer, Purpose};
+use crate::policy::Policy;
+use crate::process::{self, Core};
+use crate::report::{Latency, Run};
+use crate::usage::{Cpu, Memory};
+use crate::workload::{IDLE, Work, Workload};
+use crate::{Outcome, interrupt};
+
+/// Bytes that may be stored where all of it fits.
+const AMPLE: u64 = 128 << 20;
+
+/// Connections of the load at and below saturation.
+const CONNECTIONS: usize = 32;
+const MANY_CONNECTIONS: usize = 256;
+
+/// Of its saturation, where latency is compared.
+const SHARE: f64 = 0.7;
+
+/// How much of each there is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub(crate) rounds: usize,
+    pub(crate) seconds: u64,
+    pub(crate) idle: usize,
+    /// Whether caches are filled before a mix, and latency is measured.
+    pub(crate) is_full: bool,
+}
+
+impl Extent {
+    /// The least there can be.
+    pub(crate) const SHORT: Self = Self {
+        rounds: 1,
+        seconds: 1,
+        idle: IDLE / 50,
+        is_full: false,
+    };
+}
+
+/// What all workloads share.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) policy: Policy,
+    pub(crate) origin: Origin,
+    pub(crate) extent: Extent,
+    objects: Objects,
+    admitted: Request,
+    denied: Request,
+    scripts: Scripts,
+    scratch: TempDir,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    admitted: PathBuf,
+    denied: PathBuf,
+    mix: PathBuf,
+    /// One request as it is sent.
+    single: PathBuf,
+}
+
+/// Somebody who takes part in a workload.
+#[derive(Debug)]
+struct Contestant {
+    name: Name,
+    instance: Instance,
+}
+
+impl Bench {
+    pub(crate) fn new(extent: Extent) -> Outcome<Self> {
+        let scratch = tempfile::Builder::new().prefix("compare-").tempdir()?;
+        let folder = scratch.path();
+        let policy = Policy::new()?;
+        let objects = Objects::new();
+        let mut clients = Clients::new(&policy);
+        let admitted = request::admitted(&mut clients);
+        let denied = request::denied(&mut clients);
+        let mixed = request::mixed(&admitted, &denied);
+        let single = folder.join("single");
+        std::fs::write(&single, admitted[0].get(&origin::path(1024)))?;
+        Ok(Self {
+            scripts: Scripts {
+                admitted: script::one_path(folder, "admitted.lua", &admitted)?,
+                denied: script::one_path(folder, "denied.lua", &denied)?,
+                mix: script::objects(folder, "mix.lua", &mixed, &objects)?,
+                single,
+            },
+            origin: Origin::start(folder)?,
+            admitted: admitted[0].clone(),
+            denied: denied[0].clone(),
+            policy,
+            extent,
+            objects,
+            scratch,
+        })
+    }
+
+    /// Starts a peer as `workload` needs it.
+    pub(crate) fn start(&self, peer: &Peer, cache: Option<u64>, log: bool) -> Outcome<Instance> {
+        let purpose = Purpose { cache, log };
+        let scratch = self.scratch.path();
+        peer.start(&self.policy, self.origin.address(), purpose, scratch)
+    }
+
+    /// Bytes that may be stored in the ample case.
+    pub(crate) fn ample() -> u64 {
+        AMPLE
+    }
+
+    /// All rounds of one workload.
+    pub(crate) fn run(
+        &self,
+        workload: &Workload,
+        peers: &[Peer],
+    ) -> Outcome<(Vec<Run>, Vec<Latency>)> {
+        let contestants = self.contestants(workload, peers)?;
+        for contestant in &contestants {
+            self.prepare(workload, contestant)?;
+        }
+        let mut runs = Vec::new();
+        for round in 0..self.extent.rounds {
+            for turn in 0..contestants.len() {
+                let contestant = &contestants[(round + turn) % contestants.len()];
+                let run = self.cell(workload, contestant, round)?;
+                eprintln!("  {run}");
+                runs.push(run);
+            }
+        }
+        let latency = if workload.is_small && self.extent.is_full {
+            self.latency(workload, &contestants, &runs)?
+        } else {
+            Vec::new()
+        };
+        Ok((runs, latency))
+    }
+
+    fn contestants(&self, workload: &Workload, peers: &[Peer]) -> Outcome<Vec<Contestant>> {
+        let cache = match workload.work {
+            Work::Mix => Some(self.objects.bytes() / 2),
+            _ => workload.has_cache().then_some(AMPLE),
+        };
+        let mut contestants = Vec::new();
+        for peer in peers {
+            let name = peer.name;
+            let instance = self.start(peer, cache, false)?;
+            contestants.push(Contestant { name, instance });
+            if workload.is_small && name == Name::Portcullis {
+                let name = Name::PortcullisLog;
+                let instance = self.start(peer, cache, true)?;
+                contestants.push(Contestant { name, instance });
+            }
+        }
+        if workload.has_floor() {
+            contestants.push(self.floor(workload)?);
+        }
+        Ok(contestants)
+    }
+
+    fn floor(&self, workload: &Workload) -> Outcome<Contestant> {
+        let size = match workload.work {
+            Work::Hit(size) => size,
+            _ => 0,
+        };
+        let address = process::free_address()?;
+        let mut command = process::command(Core::Proxy, std::env::current_exe()?)?;
+        command.args(["floor", "--address", &address.to_string()]);
+        command.args(["--size", &size.to_string()]);
+        let folder = tempfile::tempdir_in(self.scratch.path())?;
+        Ok(Contestant {
+            name: Name::Floor,
+            instance: Instance::start(&mut command, address, folder)?,
+        })
+    }
+
+    /// Fills what has a cache.
+    fn prepare(&self, workload: &Workload, contestant: &Contestant) -> Outcome<()> {
+        if workload.work != Work::Mix || !self.extent.is_full {
+            return self.warm(workload, contestant);
+        }
+        for (what, seconds) in [("each", 5), ("draws", 3)] {
+            let load = Load {
+                what,
+                seconds,
+                ..self.load(workload, 0)
+            };
+            wrk::run(contestant.instance.address, &load)?;
+        }
+        Ok(())
+    }
+
+    /// A second of what comes, not measured.
+    fn warm(&self, workload: &Workload, contestant: &Contestant) -> Outcome<()> {
+        if self.extent.is_full {
+            let load = self.load(workload, 0);
+            wrk::run(contestant.instance.address, &Load { seconds: 1, ..load })?;
+        }
+        Ok(())
+    }
+
+    fn load(&self, workload: &Workload, round: usize) -> Load<'_> {
+        let (script, what): (&Path, &str) = match workload.work {
+            Work::Denied => (&self.scripts.denied, path(1 << 10)),
+            Work::Hit(size) | Work::Forward(size) | Work::Idle(size) => {
+                (&self.scripts.admitted, path(size))
+            }
+            Work::Mix => (&self.scripts.mix, "draws"),
+        };
+        Load {
+            script,
+            what,
+            start: (round + 3) * 37_810,
+            connections: CONNECTIONS,
+            seconds: self.extent.seconds,
+            think: 0.0,
+        }
+    }
+
+    fn cell(&self, workload: &Workload, contestant: &Contestant, round: usize) -> Outcome<Run> {
+        interrupt::check()?;
+        let instance = &contestant.instance;
+        let length = self.sample(workload, instance)?;
+        let (idle, idle_bytes) = self.idle(workload, instance)?;
+        let load = self.load(workload, round);
+        let asked = self.origin.requests()?;
+        let before = Cpu::now(instance.process());
+        let counted = wrk::run(instance.address, &load)?;
+        let cpu = Cpu::now(instance.process()).since(&before);
+        let memory = Memory::now(instance.process());
+        let asked = self.origin.requests()?.saturating_sub(asked + 1);
+        drop(idle);
+        self.sample(workload, instance)?;
+        Ok(Run {
+            workload: workload.name,
+            peer: contestant.name,
+            round,
+            requests: counted.requests,
+            rate: counted.rate(),
+            p50: counted.p50,
+            p99: counted.p99,
+            cpu: microseconds(cpu) / counted.requests.max(1) as f64,
+            busy: microseconds(cpu) / counted.microseconds.max(1) as f64,
+            origin_share: asked as f64 / counted.requests.max(1) as f64,
+            memory,
+            // later rounds find memory that an allocator kept from earlier ones
+            idle_bytes: idle_bytes.filter(|_| round == 0),
+            wrong: wrong(workload, contestant.name, &counted, asked, length),
+        })
+    }
+
+    /// Opens what the row has beside it, and tells what a connection takes.
+    fn idle(
+        &self,
+        workload: &Workload,
+        instance: &Instance,
+    ) -> Outcome<(Option<Idle>, Option<f64>)> {
+        let Work::Idle(_) = workload.work else {
+            return Ok((None, None));
+        };
+        let before = Memory::now(instance.process()).shown();
+        let count = self.extent.idle;
+        let idle = Idle::open(instance.address, count, &self.scripts.single)?;
+        let grown = Memory::now(instance.process())
+            .shown()
+            .saturating_sub(before);
+        Ok((Some(idle), Some(grown as f64 / count as f64)))
+    }
+
+    /// Looks at one answer byte by byte; tells its length on the wire.
+    fn sample(&self, workload: &Workload, instance: &Instance) -> Outcome<Option<usize>> {
+        let mut client = Client::connect(instance.address)?;
+        match workload.work {
+            Work::Denied => {
+                let reply = client.ask(&self.denied.get(path(1 << 10)))?;
+                if reply.status != 403 {
+                    return Err(format!("status {} instead of 403", reply.status).into());
+                }
+                Ok(Some(reply.len()))
+            }
+            Work::Hit(size) | Work::Forward(size) | Work::Idle(size) => {
+                Ok(Some(check::body(&mut client, &self.admitted, size)?.len()))
+            }
+            Work::Mix => {
+                for object in (0..20).map(|n| n * 997) {
+                    let reply = client.ask(&self.admitted.get(&self.objects.path(object)))?;
+                    if reply.body != origin::body(self.objects.size(object)) {
+                        return Err(format!("object {object} is not as the origin has it").into());
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// p99 at 70 % of what each can do, and of what the best of the peers can.
+    fn latency(
+        &self,
+        workload: &Workload,
+        contestants: &[Contestant],
+        runs: &[Run],
+    ) -> Outcome<Vec<Latency>> {
+        let measured = |contestant: &&Contestant| {
+            !matches!(contestant.name, Name::Floor | Name::PortcullisLog)
+        };
+        let contestants: Vec<&Contestant> = contestants.iter().filter(measured).collect();
+        let rate = |name| {
+            crate::report::median(
+                runs.iter()
+                    .filter(|run| run.peer == name)
+                    .map(|run| run.rate),
+            )
+        };
+        let best = contestants
+            .iter()
+            .filter(|contestant| contestant.name != Name::Portcullis)
+            .map(|contestant| rate(contestant.name))
+            .fold(0.0, f64::max);
+        let mut plan = Vec::new();
+        for contestant in contestants {
+            for (is_own, saturation) in [(true, rate(contestant.name)), (false, best)] {
+                if saturation > 0.0 {
+                    let think = self.calibrate(workload, contestant, SHARE * saturation)?;
+                    plan.push((contestant, is_own, SHARE * saturation, think));
+                }
+            }
+        }
+        let mut latencies = Vec::new();
+        for round in 0..self.extent.rounds {
+            for (contestant, is_own, wanted, think) in &plan {
+                interrupt::check()?;
+                let load = self.below_saturation(workload, *think, self.extent.seconds);
+                let counted = wrk::run(contestant.instance.address, &load)?;
+                latencies.push(Latency {
+                    workload: workload.name,
+                    peer: contestant.name,
+                    is_own: *is_own,
+                    round,
+                    wanted: *wanted,
+                    rate: counted.rate(),
+                    p50: counted.p50,
+                    p99: counted.p99,
+                });
+            }
+        }
+        Ok(latencies)
+    }
+
+    /// The think time, in milliseconds, at which `rate` requests a second
+    /// come: a guess, put right by what it gives.
+    fn calibrate(&self, workload: &Workload, contestant: &Contestant, rate: f64) -> Outcome<f64> {
+        let connections = MANY_CONNECTIONS as f64 * 1000.0;
+        let mut think = (connections / rate - 1.0).max(0.0);
+        for _ in 0..2 {
+            let load = self.below_saturation(workload, think, 1);
+            let counted = wrk::run(contestant.instance.address, &load)?;
+            think = (think + connections / rate - connections / counted.rate().max(1.0)).max(0.0);
+        }
+        Ok(think)
+    }
+
+    fn below_saturation(&self, workload: &Workload, think: f64, seconds: u64) -> Load<'_> {
+        Load {
+            connections: MANY_CONNECTIONS,
+            think,
+            seconds,
+            ..self.load(workload, 0)
+        }
+    }
+}
+
+fn path(size: usize) -> &'static str {
+    match size {
+        0x400 => "/1024.jpg",
+        0x2800 => "/10240.jpg",
+        0x19000 => "/102400.jpg",
+        _ => "/1048576.jpg",
+    }
+}
+
+fn microseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+/// What is wrong with what was counted.
+fn wrong(
+    workload: &Workload,
+    name: Name,
+    counted: &Counted,
+    asked: u64,
+    length: Option<usize>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let requests = counted.requests;
+    let denied = match workload.work {
+        Work::Denied => requests,
+        Work::Mix => requests / 10,
+        _ => 0,
+    };
+    if counted.denied.abs_diff(denied) > slack(workload) {
+        wrong.push(format!(
+            "{} of {requests} were denied, not {denied}",
+            counted.denied
+        ));
+    }
+    if counted.broken > 0 || requests == 0 {
+        wrong.push(format!("{} of {requests} broke off", counted.broken));
+    }
+    if let Some(length) = length {
+        // heads differ by some digits, and wrk is cut off amid its last ones
+        let expected = requests * length as u64;
+        let spare = expected / 50 + (CONNECTIONS * length) as u64;
+        if counted.bytes.abs_diff(expected) > spare {
+            wrong.push(format!("{} bytes came, not {expected}", counted.bytes));
+        }
+    }
+    let (at_least, at_most) = match workload.work {
+        _ if name == Name::Floor => (0, 0),
+        Work::Denied => (0, 0),
+        Work::Hit(_) => (0, requests / 100),
+        Work::Forward(_) | Work::Idle(_) => (requests, u64::MAX),
+        Work::Mix => (0, requests),
+    };
+    if !(at_least..=at_most).contains(&asked) {
+        wrong.push(format!("the origin was asked {asked} times for {requests}"));
+    }
+    wrong
+}
+
+/// How far the denials of a mix may be off: by what is under way.
+fn slack(workload: &Workload) -> u64 {
+    match workload.work {
+        Work::Mix => CONNECTIONS as u64,
+        _ => 0,
+    }
+}

@@ -1,0 +1,82 @@
+//! The policy as Portcullis has it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{APP_ACCEPT, APPS, BLOCKED_AGENTS, COUNTRIES, Policy, Setting};
+use crate::Outcome;
+
+/// Writes the file. What it does not name is at its default; the admin
+/// listener is on, at a port that is free.
+pub(crate) fn write(policy: &Policy, setting: &Setting, admin: SocketAddr) -> Outcome<PathBuf> {
+    let path = setting.folder.join("portcullis.toml");
+    fs::write(&path, text(policy, setting, admin))?;
+    Ok(path)
+}
+
+fn text(policy: &Policy, setting: &Setting, admin: SocketAddr) -> String {
+    let networks: Vec<String> = policy.networks.iter().map(ToString::to_string).collect();
+    let referrers: Vec<String> = policy
+        .referrers
+        .iter()
+        .map(|host| format!("https://{host}"))
+        .collect();
+    let log = if setting.log {
+        setting.folder.join("access.ndjson").display().to_string()
+    } else {
+        "off".to_owned()
+    };
+    format!(
+        r#"[server]
+listen = ["{listen}"]
+workers = 1
+
+[client]
+trusted_proxies = ["127.0.0.1"]
+
+[origin]
+url = "http://{origin}"
+
+[access.ip]
+block = {networks:?}
+
+[access.user_agent]
+block = {BLOCKED_AGENTS:?}
+
+[access.geo]
+mode = "block"
+countries = {COUNTRIES:?}
+database = {database:?}
+
+[access.origins.delivery]
+patterns = {globs:?}
+missing = "allow"
+
+[access.referrer]
+mode = "allow"
+urls = {referrers:?}
+missing = "allow"
+
+[[images.clients]]
+user_agents = {APPS:?}
+accept = "{APP_ACCEPT}"
+
+[cache]
+memory = "{memory}"
+
+[admin]
+listen = "{admin}"
+
+[log]
+access = {log:?}
+"#,
+        listen = setting.listen,
+        origin = setting.origin,
+        database = policy.countries.database,
+        globs = policy.globs,
+        memory = setting
+            .cache
+            .map_or_else(|| "0".to_owned(), |bytes| format!("{} MiB", bytes >> 20)),
+    )
+}

@@ -1,0 +1,280 @@
+//! The tables.
+
+use std::fmt::Write as _;
+
+use super::{Report, median};
+use crate::peers::Name;
+use crate::workload::{self, LOG_TARGET, Workload};
+
+const PEERS: [Name; 3] = [Name::Nginx, Name::Haproxy, Name::Varnish];
+const ABSENT: &str = "-";
+
+pub(crate) fn all(report: &Report) -> String {
+    [
+        head(report),
+        cpu(report),
+        log(report),
+        rate(report),
+        saturated(report),
+        latency(report),
+        memory(report),
+    ]
+    .join("\n")
+}
+
+fn head(report: &Report) -> String {
+    let machine = &report.machine;
+    let versions: Vec<&str> = report
+        .peers
+        .iter()
+        .map(|peer| peer.version.as_str())
+        .collect();
+    let mut text = format!(
+        "{} cores of {}, Linux {}, commit {}, {}; {} rounds of {} s, medians. {}.\n",
+        machine.cores,
+        machine.processor,
+        machine.kernel,
+        machine.commit,
+        machine.date,
+        report.rounds,
+        report.seconds,
+        versions.join("; "),
+    );
+    for missing in &report.missing {
+        writeln!(text, "Not compared: {missing}.").expect("a String takes all");
+    }
+    writeln!(
+        text,
+        "Country database: {}{}.",
+        report.countries,
+        if report.is_small_database {
+            ", THE SMALL ONE OF THE TESTS"
+        } else {
+            ""
+        }
+    )
+    .expect("a String takes all");
+    text
+}
+
+/// A table of the first column and one for each peer, Portcullis first.
+fn table(title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut text = format!(
+        "{title}\n\n| {} |\n|{}\n",
+        columns.join(" | "),
+        " --- |".repeat(columns.len())
+    );
+    for row in rows {
+        writeln!(text, "| {} |", row.join(" | ")).expect("a String takes all");
+    }
+    text
+}
+
+fn measured(report: &Report) -> impl Iterator<Item = Workload> {
+    let all = workload::all().into_iter();
+    all.filter(|workload| report.runs.iter().any(|run| run.workload == workload.name))
+}
+
+fn cpu(report: &Report) -> String {
+    let columns = [
+        "workload",
+        "Portcullis",
+        "nginx",
+        "HAProxy",
+        "Varnish",
+        "floor",
+        "to the best peer",
+        "reach",
+        "stretch",
+        "to the floor",
+        "stretch",
+    ];
+    let rows = measured(report).map(|workload| cpu_row(report, &workload));
+    table("CPU microseconds a request:", &columns, rows)
+}
+
+fn cpu_row(report: &Report, workload: &Workload) -> Vec<String> {
+    let cpu = |name| report.median(workload.name, name, |run| run.cpu);
+    let ours = cpu(Name::Portcullis);
+    let counted = |name: &Name| workload.target.only.is_none_or(|only| only == *name);
+    let best = PEERS.into_iter().filter(counted);
+    let best = best.filter_map(|name| Some((cpu(name)?, name)));
+    let best = best.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    let to_best = ours.zip(best).map(|(ours, (best, _))| ours / best);
+    let to_floor = ours.zip(cpu(Name::Floor)).map(|(ours, floor)| ours / floor);
+    let best = to_best
+        .zip(best)
+        .map(|(ratio, (_, name))| format!("{ratio:.2} of {name}"));
+    let mut row = vec![workload.name.to_owned()];
+    row.extend(
+        [
+            Name::Portcullis,
+            Name::Nginx,
+            Name::Haproxy,
+            Name::Varnish,
+            Name::Floor,
+        ]
+        .map(|name| number(cpu(name), 1)),
+    );
+    row.push(best.unwrap_or_else(|| ABSENT.to_owned()));
+    row.push(verdict(to_best, workload.target.reach));
+    row.push(verdict(to_best, workload.target.stretch));
+    row.push(number(to_floor, 2));
+    row.push(verdict(to_floor, workload.target.floor));
+    row
+}
+
+fn number(figure: Option<f64>, digits: usize) -> String {
+    figure.map_or_else(|| ABSENT.to_owned(), |figure| format!("{figure:.digits$}"))
+}
+
+fn verdict(ratio: Option<f64>, target: Option<f64>) -> String {
+    let Some(target) = target else {
+        return ABSENT.to_owned();
+    };
+    match ratio {
+        Some(ratio) if ratio <= target => format!("{target:.2}: held"),
+        Some(_) => format!("{target:.2}: **missed**"),
+        None => format!("{target:.2}: not known"),
+    }
+}
+
+fn log(report: &Report) -> String {
+    let columns = [
+        "workload",
+        "log off",
+        "log on",
+        "on to off",
+        "reach",
+        "stretch",
+    ];
+    let rows = measured(report)
+        .filter(|workload| workload.is_small)
+        .map(|workload| {
+            let cpu = |name| report.median(workload.name, name, |run| run.cpu);
+            let (off, on) = (cpu(Name::Portcullis), cpu(Name::PortcullisLog));
+            let ratio = on.zip(off).map(|(on, off)| on / off);
+            let (reach, stretch) = LOG_TARGET;
+            vec![
+                workload.name.to_owned(),
+                number(off, 1),
+                number(on, 1),
+                number(ratio, 2),
+                verdict(ratio, Some(reach)),
+                verdict(ratio, Some(stretch)),
+            ]
+        });
+    table(
+        "What Portcullis' access log costs, written to a file, in CPU microseconds a request:",
+        &columns,
+        rows,
+    )
+}
+
+const ALL: [&str; 5] = ["workload", "Portcullis", "nginx", "HAProxy", "Varnish"];
+const NAMES: [Name; 4] = [Name::Portcullis, Name::Nginx, Name::Haproxy, Name::Varnish];
+
+fn rate(report: &Report) -> String {
+    let rows = measured(report).map(|workload| {
+        let rate = |name| number(report.median(workload.name, name, |run| run.rate), 0);
+        std::iter::once(workload.name.to_owned())
+            .chain(NAMES.map(rate))
+            .collect()
+    });
+    table(
+        "Requests a second, of 32 connections that never wait (wrk and the origin share the other core):",
+        &ALL,
+        rows,
+    )
+}
+
+fn saturated(report: &Report) -> String {
+    let rows = measured(report).map(|workload| {
+        let both = |name| {
+            let p50 = report.median(workload.name, name, |run| run.p50 as f64);
+            let p99 = report.median(workload.name, name, |run| run.p99 as f64);
+            format!("{} / {}", number(p50, 0), number(p99, 0))
+        };
+        std::iter::once(workload.name.to_owned())
+            .chain(NAMES.map(both))
+            .collect()
+    });
+    table("p50 and p99 of the same, in microseconds:", &ALL, rows)
+}
+
+fn latency(report: &Report) -> String {
+    let columns = [
+        "workload, rate",
+        "Portcullis",
+        "nginx",
+        "HAProxy",
+        "Varnish",
+    ];
+    let rows = measured(report)
+        .filter(|workload| workload.is_small)
+        .flat_map(|workload| {
+            [
+                (true, "70 % of its own"),
+                (false, "70 % of the best peer's"),
+            ]
+            .map(|(is_own, words)| {
+                let p99 = |name| latency_cell(report, workload.name, name, is_own);
+                let first = format!("{}, {words}", workload.name);
+                std::iter::once(first).chain(NAMES.map(p99)).collect()
+            })
+        });
+    table(
+        "p99 in microseconds at 70 % of saturation, of 256 connections (and the thousands of requests a second that there were):",
+        &columns,
+        rows,
+    )
+}
+
+fn latency_cell(report: &Report, workload: &str, name: Name, is_own: bool) -> String {
+    let runs: Vec<_> = report
+        .latencies
+        .iter()
+        .filter(|run| run.workload == workload && run.peer == name && run.is_own == is_own)
+        .collect();
+    if runs.is_empty() {
+        return ABSENT.to_owned();
+    }
+    let p99 = median(runs.iter().map(|run| run.p99 as f64));
+    let rate = median(runs.iter().map(|run| run.rate));
+    format!("{p99:.0} ({:.1})", rate / 1000.0)
+}
+
+fn memory(report: &Report) -> String {
+    let mut rows: Vec<Vec<String>> = measured(report)
+        .map(|workload| {
+            let memory = |name| {
+                report.median(workload.name, name, |run| {
+                    run.memory.shown() as f64 / f64::from(1 << 20)
+                })
+            };
+            let cells = NAMES.map(|name| number(memory(name), 1));
+            std::iter::once(format!("{}, MiB", workload.name))
+                .chain(cells)
+                .collect()
+        })
+        .collect();
+    let idle = |name: Name| {
+        let runs = report.runs.iter().filter(|run| run.peer == name);
+        number(
+            runs.filter_map(|run| run.idle_bytes)
+                .next()
+                .map(|bytes| bytes / 1024.0),
+            1,
+        )
+    };
+    rows.push(
+        std::iter::once("an idle connection, KiB".to_owned())
+            .chain(NAMES.map(idle))
+            .collect(),
+    );
+    table(
+        "Resident memory at the end of a run (of several processes, with what they share counted once):",
+        &ALL,
+        rows.into_iter(),
+    )
+}

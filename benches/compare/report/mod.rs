@@ -1,0 +1,126 @@
+//! What came out, as figures, as JSON and as tables.
+
+mod machine;
+mod markdown;
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::peers::{Name, Peer};
+use crate::usage::Memory;
+pub(crate) use machine::Machine;
+
+/// One run of one peer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    pub(crate) workload: &'static str,
+    pub(crate) peer: Name,
+    pub(crate) round: usize,
+    pub(crate) requests: u64,
+    /// Requests a second.
+    pub(crate) rate: f64,
+    /// Microseconds, at saturation.
+    pub(crate) p50: u64,
+    /// Microseconds, at saturation.
+    pub(crate) p99: u64,
+    /// Microseconds of the peer's processes a request.
+    pub(crate) cpu: f64,
+    /// How much of its core it used.
+    pub(crate) busy: f64,
+    /// Of the requests, those that the origin saw.
+    pub(crate) origin_share: f64,
+    pub(crate) memory: Memory,
+    /// What a connection that does nothing takes.
+    pub(crate) idle_bytes: Option<f64>,
+    /// What was not as it has to be; such a run counts for nothing.
+    pub(crate) wrong: Vec<String>,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{:<26} {:<18} {:>8.2} us {:>9.0}/s  p99 {:>6} us  {:>3.0} % busy  {:>6.1} MiB  {}",
+            self.workload,
+            self.peer.to_string(),
+            self.cpu,
+            self.rate,
+            self.p99,
+            self.busy * 100.0,
+            self.memory.shown() as f64 / f64::from(1 << 20),
+            self.wrong.join("; "),
+        )
+    }
+}
+
+/// One run below saturation.
+#[derive(Debug, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) workload: &'static str,
+    pub(crate) peer: Name,
+    /// Whether the rate is a share of its own saturation, or of the best's.
+    pub(crate) is_own: bool,
+    pub(crate) round: usize,
+    /// Requests a second that there should have been.
+    pub(crate) wanted: f64,
+    /// Those that there were.
+    pub(crate) rate: f64,
+    /// Microseconds.
+    pub(crate) p50: u64,
+    /// Microseconds.
+    pub(crate) p99: u64,
+}
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    pub(crate) rounds: usize,
+    pub(crate) seconds: u64,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) missing: Vec<String>,
+    /// The country database, and whether it is only the tests' small one.
+    pub(crate) countries: String,
+    pub(crate) is_small_database: bool,
+    /// Requests that showed the policies to mean the same, a peer.
+    pub(crate) checked: usize,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) latencies: Vec<Latency>,
+}
+
+impl Report {
+    /// Writes `latest.json` and `latest.md`; gives the latter.
+    pub(crate) fn write(&self, folder: &Path) -> Outcome<String> {
+        fs::create_dir_all(folder)?;
+        let json = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(folder.join("latest.json"), json)?;
+        let markdown = markdown::all(self);
+        fs::write(folder.join("latest.md"), &markdown)?;
+        Ok(markdown)
+    }
+
+    /// The median over the right runs, none where there is none.
+    fn median(&self, workload: &str, peer: Name, figure: impl Fn(&Run) -> f64) -> Option<f64> {
+        let runs = self
+            .runs
+            .iter()
+            .filter(|run| run.workload == workload && run.peer == peer && run.wrong.is_empty());
+        let figures: Vec<f64> = runs.map(figure).collect();
+        (!figures.is_empty()).then(|| median(figures.into_iter()))
+    }
+}
+
+/// 0 of nothing.
+pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    match figures.len() {
+        0 => 0.0,
+        odd if odd % 2 == 1 => figures[odd / 2],
+        even => f64::midpoint(figures[even / 2 - 1], figures[even / 2]),
+    }
+}
