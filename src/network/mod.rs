@@ -10,11 +10,13 @@ pub mod list;
 mod search_v4;
 mod search_v6;
 mod set;
+mod text;
 mod written;
 
 pub use self::address::{canonical, is_local, parse_address};
 pub use self::error::NetworkError;
 pub use self::set::NetworkSet;
+pub use self::text::AddressText;
 pub use self::written::{WrittenNetwork, parse_network};
 
 pub(crate) use self::address::{LOCAL_V4, LOCAL_V6};
