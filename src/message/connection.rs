@@ -2,6 +2,7 @@
 
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName};
+use smallvec::SmallVec;
 
 use super::field::entries;
 
@@ -32,18 +33,8 @@ const NEVER_NAMED_AWAY_IN_RESPONSES: [HeaderName; 11] = [
     header::WWW_AUTHENTICATE,
 ];
 
-/// Fields that end here whether or not a Connection field names them.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+static CONNECTION: HeaderName = header::CONNECTION;
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Removes the fields that a request's own Connection field names. Done
 /// once, on the message as received, before anything reads or adds a field.
@@ -57,7 +48,7 @@ pub fn remove_named_in_response(headers: &mut HeaderMap) {
 }
 
 fn remove_named_but(kept: &[HeaderName], headers: &mut HeaderMap) {
-    if !headers.contains_key(header::CONNECTION) || names_nothing(headers) {
+    if names_nothing(headers) {
         return;
     }
     let named: Vec<HeaderName> = headers
@@ -74,16 +65,40 @@ fn remove_named_but(kept: &[HeaderName], headers: &mut HeaderMap) {
 
 /// Removes every hop-by-hop field; what Connection names must be gone already.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    for name in &HOP_BY_HOP {
+    // Few are there: looking through the names costs less than asking for
+    // each of nine.
+    let names: SmallVec<[HeaderName; 4]> = headers
+        .keys()
+        .filter(|name| is_hop_by_hop(name))
+        .cloned()
+        .collect();
+    for name in names {
         headers.remove(name);
     }
 }
 
-/// The common case: `keep-alive` or `close`, which are no fields.
+/// Whether a field ends here also where no Connection field names it.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// The common cases: no such field, or `keep-alive` or `close`, which are no
+/// fields.
 fn names_nothing(headers: &HeaderMap) -> bool {
-    headers.get_all(header::CONNECTION).iter().all(|line| {
+    headers.get_all(&CONNECTION).iter().all(|line| {
         let line = line.as_bytes();
-        line.eq_ignore_ascii_case(b"keep-alive") && !headers.contains_key("keep-alive")
+        line.eq_ignore_ascii_case(b"keep-alive") && !headers.contains_key(&KEEP_ALIVE)
             || line.eq_ignore_ascii_case(b"close") && !headers.contains_key("close")
     })
 }

@@ -8,6 +8,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 
 use super::flow::{Flow, UploadState};
 use super::pool::Connection;
+use super::timer::Timer;
 use super::{ClientGroup, Download, OriginError, OriginSettings, Origins, Upload, tls};
 use crate::message::field;
 
@@ -25,7 +26,7 @@ pub struct Asking<'a> {
 /// Why there is no response.
 enum Failure {
     /// Nothing of the request was sent: the connection was closed while idle.
-    Unsent(Box<Request<Upload>>),
+    Unsent,
     /// The request was sent on a connection that had carried another before,
     /// and was closed at that time.
     Stale(OriginError),
@@ -43,7 +44,7 @@ impl Origins {
         asking: Asking<'_>,
         request: Request<Upload>,
     ) -> Result<Response<Download>, OriginError> {
-        let done = self.attempts(asking, request).await;
+        let done = self.attempts(asking, Some(request)).await;
         done.inspect_err(|error| {
             let limit = &self.endpoint(asking.settings).limit;
             limit
@@ -55,9 +56,9 @@ impl Origins {
     async fn attempts(
         &self,
         asking: Asking<'_>,
-        mut request: Request<Upload>,
+        mut next: Option<Request<Upload>>,
     ) -> Result<Response<Download>, OriginError> {
-        let repeatable = request.body().is_empty() && is_idempotent(request.method());
+        let repeatable = next.as_ref().is_some_and(is_repeatable);
         let mut retries = if repeatable {
             asking.settings.retries
         } else {
@@ -67,46 +68,53 @@ impl Origins {
         // failure of the origin's, so it is not one of the retries.
         let mut stale = repeatable;
         loop {
-            let again = (retries > 0 || stale).then(|| copy_head(&request));
-            match (self.attempt(asking, request).await, again) {
+            let again = next.as_ref().filter(|_| retries > 0 || stale);
+            let again = again.map(copy_head);
+            match (self.attempt(asking, &mut next).await, again) {
                 (Ok(response), _) => return Ok(response),
-                (Err(Failure::Unsent(unsent)), _) => {
-                    self.counters.origin.stale.add(1);
-                    request = *unsent;
-                }
+                (Err(Failure::Unsent), _) => self.counters.origin.stale.add(1),
                 (Err(Failure::Stale(_)), Some(copy)) if stale => {
                     self.counters.origin.stale.add(1);
                     stale = false;
                     // The others that closed with it are found by then.
                     tokio::task::yield_now().await;
-                    request = copy;
+                    next = Some(copy);
                 }
                 (Err(Failure::Stale(error) | Failure::Failed(error)), Some(copy))
                     if error.may_retry() && retries > 0 =>
                 {
                     self.counters.origin.retried.add(1);
                     retries -= 1;
-                    request = copy;
+                    next = Some(copy);
                 }
                 (Err(Failure::Stale(error) | Failure::Failed(error)), _) => return Err(error),
             }
         }
     }
 
+    /// Takes the request, and puts it back where nothing of it was sent.
     async fn attempt(
         &self,
         asking: Asking<'_>,
-        request: Request<Upload>,
+        request: &mut Option<Request<Upload>>,
     ) -> Result<Response<Download>, Failure> {
         let endpoint = self.endpoint(asking.settings);
-        let lease = endpoint.lease(asking).await;
-        let mut lease = lease.map_err(Failure::Failed)?;
+        let mut now = Instant::now();
+        let mut lease = match endpoint.lease_idle(asking, now) {
+            Some(lease) => lease,
+            None => {
+                // Boxed: it is seldom needed, and needs much room.
+                let lease = Box::pin(endpoint.lease(asking)).await;
+                now = Instant::now();
+                lease.map_err(Failure::Failed)?
+            }
+        };
         match lease.connection.used {
             true => self.counters.origin.reused.add(1),
             false => self.counters.origin.opened.add(1),
         }
         let limit = asking.settings.response_timeout;
-        let response = exchange(&mut lease.connection, request, limit).await?;
+        let response = exchange(&mut lease.connection, request, now, limit).await?;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Failure::Failed(OriginError::Upgraded));
@@ -121,21 +129,28 @@ impl Origins {
 
 async fn exchange(
     connection: &mut Connection,
-    mut request: Request<Upload>,
+    request: &mut Option<Request<Upload>>,
+    now: Instant,
     limit: Duration,
 ) -> Result<Response<Incoming>, Failure> {
     connection.heard.set(false);
     let used = std::mem::replace(&mut connection.used, true);
-    let uploads = request.body_mut().watch(&connection.flow);
+    let mut taken = request.take().expect("it is there before each attempt");
+    let uploads = taken.body_mut().watch(&connection.flow);
     let upload = uploads.then_some((&*connection.flow, connection.stall_timeout));
-    let answer = connection.sender.try_send_request(request);
+    let answer = connection.sender.try_send_request(taken);
     let result = tokio::select! {
         biased;
         result = answer => result,
-        error = silence(upload, limit) => return Err(Failure::Failed(error)),
+        error = silence(upload, &mut connection.timer, now, limit) => {
+            return Err(Failure::Failed(error));
+        }
     };
     result.map_err(|mut error| match error.take_message() {
-        Some(request) if used => Failure::Unsent(Box::new(request)),
+        Some(unsent) if used => {
+            *request = Some(unsent);
+            Failure::Unsent
+        }
         _ => match failed(error.into_error(), connection) {
             error @ OriginError::Terminated(_) if used => Failure::Stale(error),
             error => Failure::Failed(error),
@@ -144,14 +159,21 @@ async fn exchange(
 }
 
 /// Ends when the upload is stalled, or when the origin has been silent for
-/// `response_timeout` after the request was sent.
-async fn silence(upload: Option<(&Flow, Duration)>, response_timeout: Duration) -> OriginError {
-    if let Some((flow, stall_timeout)) = upload
-        && let Err(stalled) = flow.ended(stall_timeout).await
-    {
-        return stalled;
+/// `response_timeout` after the request was sent, which one without a body
+/// is at once.
+async fn silence(
+    upload: Option<(&Flow, Duration)>,
+    timer: &mut Timer,
+    mut sent: Instant,
+    response_timeout: Duration,
+) -> OriginError {
+    if let Some((flow, stall_timeout)) = upload {
+        if let Err(stalled) = flow.ended(stall_timeout).await {
+            return stalled;
+        }
+        sent = Instant::now();
     }
-    tokio::time::sleep(response_timeout).await;
+    timer.passed(sent + response_timeout).await;
     OriginError::ResponseTimeout
 }
 
@@ -179,6 +201,11 @@ fn is_last(version: Version, headers: &HeaderMap) -> bool {
         words.any(|word| word.eq_ignore_ascii_case(wanted))
     };
     says(b"close") || version == Version::HTTP_10 && !says(b"keep-alive")
+}
+
+/// Whether it can be sent twice.
+fn is_repeatable(request: &Request<Upload>) -> bool {
+    request.body().is_empty() && is_idempotent(request.method())
 }
 
 /// RFC 9110 section 9.2.2.

@@ -13,6 +13,7 @@ mod pool;
 mod settings;
 mod share;
 mod stream;
+mod timer;
 mod tls;
 mod trouble;
 mod turn;

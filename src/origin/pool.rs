@@ -18,6 +18,7 @@ use super::limit::{Class, Limit, Permit};
 use super::lookup::Lookup;
 use super::share::Busy;
 use super::stream::Heard;
+use super::timer::Timer;
 use super::wire::Wire;
 use super::{Asking, Limits, OriginError, OriginSettings, Upload};
 use crate::log::counters::WorkerCounters;
@@ -74,6 +75,8 @@ pub(super) struct Connection {
     max: usize,
     /// `server.stall_timeout` of the request that it carries.
     pub(super) stall_timeout: Duration,
+    /// How long the response is waited for.
+    pub(super) timer: Timer,
     driver: AbortHandle,
 }
 
@@ -133,25 +136,32 @@ impl Origins {
 }
 
 impl Endpoint {
-    /// A connection that nobody else uses: an idle one, a new one, or
+    /// An idle connection, if there is one.
+    pub(super) fn lease_idle(self: &Rc<Self>, asking: Asking<'_>, now: Instant) -> Option<Lease> {
+        let connection = self.pop(now)?;
+        Some(self.hand_over(connection, asking))
+    }
+
+    /// A connection that nobody else uses where none is idle: a new one, or
     /// whichever is free first.
     pub(super) async fn lease(self: &Rc<Self>, asking: Asking<'_>) -> Result<Lease, OriginError> {
         let Asking {
             settings, client, ..
         } = asking;
         let max = settings.max_connections;
-        let mut connection = match self.pop() {
-            Some(connection) => connection,
-            None => match self.limit.enter(self.worker, max, Class::Front) {
-                Ok(permit) => self.open(settings, permit).await?,
-                Err(place) => self.wait(settings, client, place).await?,
-            },
+        let connection = match self.limit.enter(self.worker, max, Class::Front) {
+            Ok(permit) => self.open(settings, permit).await?,
+            Err(place) => self.wait(settings, client, place).await?,
         };
+        Ok(self.hand_over(connection, asking))
+    }
+
+    fn hand_over(self: &Rc<Self>, mut connection: Box<Connection>, asking: Asking<'_>) -> Lease {
         connection.busy = true;
         connection.closing = false;
-        connection.max = max;
+        connection.max = asking.settings.max_connections;
         connection.stall_timeout = asking.stall_timeout;
-        Ok(Lease::new(connection, self, client))
+        Lease::new(connection, self, asking.client)
     }
 
     pub(super) async fn open(
@@ -190,14 +200,16 @@ impl Endpoint {
             closing: false,
             max: settings.max_connections,
             stall_timeout: Duration::ZERO,
+            timer: Timer::default(),
             driver: driver.abort_handle(),
         }))
     }
 
-    fn pop(&self) -> Option<Box<Connection>> {
+    fn pop(&self, now: Instant) -> Option<Box<Connection>> {
         self.change_idle(|idle| {
             while let Some((since, connection)) = idle.pop() {
-                if connection.sender.is_ready() && since.elapsed() < MAX_IDLE {
+                let idle_for = now.saturating_duration_since(since);
+                if connection.sender.is_ready() && idle_for < MAX_IDLE {
                     return Some(connection);
                 }
             }

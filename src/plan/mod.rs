@@ -14,6 +14,7 @@ pub use reject::Reject;
 
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Uri};
+use smallvec::SmallVec;
 
 use crate::access::{Judgement, RequestHead};
 use crate::client::{Client, ClientAddr, ClientFrom, PeerAddr};
@@ -21,6 +22,7 @@ use crate::config::{Route, Snapshot};
 use crate::images::Choice;
 use crate::message::authority::Authority;
 use crate::message::{Scheme, connection};
+use crate::network::AddressText;
 use crate::origin::HostMode;
 use crate::route::Target;
 
@@ -165,33 +167,46 @@ impl<'a> Plan<'a> {
 
     /// What the origin is asked for: its own prefix, the path, the query.
     pub fn origin_target(&self) -> String {
-        format!(
-            "{}{}",
-            self.route.origin.url.prefix,
-            self.route.key.target(&self.target)
-        )
+        let target = self.route.key.target(&self.target);
+        match self.route.origin.url.prefix.as_str() {
+            "" => target,
+            prefix => [prefix, &target].concat(),
+        }
     }
 
-    /// The Host field for the origin.
-    pub fn origin_host(&self) -> HeaderValue {
-        let text = match &self.route.origin.host {
-            HostMode::Preserve => self.target.authority.to_string(),
-            HostMode::Origin => self.route.origin.url.authority(),
-            HostMode::Literal(value) => return value.clone(),
+    /// The host of the request, and the Host field for the origin.
+    pub fn hosts(&self) -> (HeaderValue, HeaderValue) {
+        let value = |text: &str| {
+            let value = HeaderValue::from_str(text);
+            value.expect("a normalised host is ASCII without controls")
         };
-        HeaderValue::from_str(&text).expect("a normalised host is ASCII without controls")
+        let authority = &self.target.authority;
+        let own = match authority.port {
+            None => value(&authority.host),
+            Some(port) => {
+                let port = HeaderValue::from(port);
+                let parts = [authority.host.as_bytes(), b":", port.as_bytes()];
+                HeaderValue::from_bytes(&parts.concat())
+                    .expect("a normalised host is ASCII without controls")
+            }
+        };
+        let origins = match &self.route.origin.host {
+            HostMode::Preserve => own.clone(),
+            HostMode::Origin => value(&self.route.origin.url.authority()),
+            HostMode::Literal(value) => value.clone(),
+        };
+        (own, origins)
     }
 
     /// `X-Forwarded-For` for the origin: the client, the hops to its right,
     /// and the peer. What stood left of the client was written by strangers.
     pub fn forwarded_for(&self, peer: PeerAddr) -> HeaderValue {
-        let mut text = self.client.address.to_string();
-        for hop in &self.client.hops {
-            text.push_str(&format!(", {hop}"));
+        let mut text = SmallVec::<[u8; 96]>::from_slice(&AddressText::of(self.client.address.ip()));
+        let peer = (self.client.from != ClientFrom::Peer).then(|| peer.ip());
+        for hop in self.client.hops.iter().copied().chain(peer) {
+            text.extend_from_slice(b", ");
+            text.extend_from_slice(&AddressText::of(hop));
         }
-        if self.client.from != ClientFrom::Peer {
-            text.push_str(&format!(", {}", peer.ip()));
-        }
-        HeaderValue::from_str(&text).expect("addresses are ASCII")
+        HeaderValue::from_bytes(&text).expect("addresses are ASCII")
     }
 }

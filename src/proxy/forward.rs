@@ -22,6 +22,7 @@ use crate::cache::encoding::Encodings;
 use crate::cache::vary::Form;
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
+use crate::images::Choice;
 use crate::message::connection;
 use crate::origin::{Asking, ClientGroup, OriginError, OriginSettings, Origins, Upload};
 use crate::plan::{Plan, Received};
@@ -69,15 +70,11 @@ impl Prepared {
         instance: &Instance,
     ) -> Option<Self> {
         let Planned { plan, known } = planned;
-        let worked_out;
-        let known = match known {
-            Some(known) => known,
-            None => {
-                worked_out = Known::of(plan);
-                &worked_out
-            }
+        let choice = match known {
+            Some(known) => known.choice.clone(),
+            None => plan.choice(),
         };
-        let mut set = fields(plan, known, encodings);
+        let mut set = fields(plan, &choice, known.as_ref(), encodings);
         set.push((
             X_FORWARDED_FOR.clone(),
             plan.forwarded_for(seen.arrival.peer),
@@ -89,7 +86,7 @@ impl Prepared {
             set,
             client_field: (!plan.client.peer_trusted).then(|| client_field.clone()),
             via: instance.via(seen.version).clone(),
-            edit: Edit::new(plan.route, known.choice.vary.cloned(), seen.shape()),
+            edit: Edit::new(plan.route, choice.vary.cloned(), seen.shape()),
             client: group(seen.snapshot, plan),
             stall_timeout: seen.snapshot.server.stall_timeout,
             max_body: seen.snapshot.server.max_body,
@@ -103,12 +100,11 @@ impl Prepared {
             mut headers,
             ..
         } = received;
-        connection::remove_hop_by_hop(&mut headers);
-        remove_private(&mut headers);
+        remove_what_ends_here(&mut headers);
         if let Some(name) = &self.client_field {
             headers.remove(name);
         }
-        for (name, value) in self.set.drain(..) {
+        for (name, value) in std::mem::take(&mut self.set) {
             headers.insert(name, value);
         }
         max_forwards::count(&method, &mut headers);
@@ -209,20 +205,29 @@ fn fail(
 }
 
 /// What the origin gets of the plan, whoever asks.
-fn fields(plan: &Plan<'_>, known: &Known<'_>, encodings: Option<Encodings>) -> Fields {
-    let authority = plan.target.authority.to_string();
-    let authority = HeaderValue::try_from(authority).expect("a normalised host is a field value");
+fn fields(
+    plan: &Plan<'_>,
+    choice: &Choice<'_>,
+    known: Option<&Known<'_>>,
+    encodings: Option<Encodings>,
+) -> Fields {
+    let (own, origins) = plan.hosts();
     let scheme = HeaderValue::from_static(plan.target.scheme.as_str());
-    let mut set = Fields::from_iter([
-        (header::HOST, plan.origin_host()),
-        (X_FORWARDED_PROTO.clone(), scheme),
-        (X_FORWARDED_HOST.clone(), authority),
-    ]);
-    let accept = known.choice.accept;
-    set.extend(accept.map(|accept| (header::ACCEPT, accept.clone())));
-    set.extend(encodings.map(|encodings| (header::ACCEPT_ENCODING, encodings.field())));
+    let mut set = Fields::new();
+    set.push((header::HOST, origins));
+    set.push((X_FORWARDED_PROTO.clone(), scheme));
+    set.push((X_FORWARDED_HOST.clone(), own));
+    if let Some(accept) = choice.accept {
+        set.push((header::ACCEPT, accept.clone()));
+    }
+    if let Some(encodings) = encodings {
+        set.push((header::ACCEPT_ENCODING, encodings.field()));
+    }
     if let Some(field) = &plan.route.key.field {
-        let key = HeaderValue::try_from(known.key.as_str());
+        let key = match known {
+            Some(known) => HeaderValue::try_from(known.key.as_str()),
+            None => HeaderValue::try_from(plan.cache_key(choice)),
+        };
         set.push((
             field.clone(),
             key.expect("a normalised key is a field value"),
@@ -246,7 +251,7 @@ pub(super) fn background(
     *request.uri_mut() = Uri::try_from(plan.origin_target()).ok()?;
     let headers = request.headers_mut();
     form.apply(headers);
-    for (name, value) in fields(plan, known, Some(encodings)) {
+    for (name, value) in fields(plan, &known.choice, Some(known), Some(encodings)) {
         headers.insert(name, value);
     }
     headers.append(header::VIA, instance.via(Version::HTTP_11).clone());
@@ -262,10 +267,16 @@ fn group(snapshot: &Snapshot, plan: &Plan<'_>) -> Option<ClientGroup> {
     (!is_proxy).then(|| ClientGroup::of(client))
 }
 
-/// Removes what a client could pose with, and what we set anew.
-fn remove_private(headers: &mut HeaderMap) {
-    let private = |name: &&HeaderName| is_private(name.as_str());
-    let names: SmallVec<[HeaderName; 8]> = headers.keys().filter(private).cloned().collect();
+/// Removes the hop-by-hop fields, what a client could pose with, and what we
+/// set anew: few, so that the names are looked through rather than each asked
+/// for.
+fn remove_what_ends_here(headers: &mut HeaderMap) {
+    let mut names = SmallVec::<[HeaderName; 8]>::new();
+    for name in headers.keys() {
+        if is_private(name.as_str()) || connection::is_hop_by_hop(name) {
+            names.push(name.clone());
+        }
+    }
     for name in names {
         headers.remove(name);
     }
@@ -274,10 +285,8 @@ fn remove_private(headers: &mut HeaderMap) {
 /// Whether a field is never passed on. A name with other characters than
 /// letters, digits and `-` may be read as another one by the origin.
 fn is_private(name: &str) -> bool {
-    if !name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    {
+    const PLAIN: [bool; 256] = plain();
+    if !name.bytes().all(|byte| PLAIN[usize::from(byte)]) {
         return true;
     }
     match name.as_bytes() {
@@ -297,6 +306,17 @@ fn is_private(name: &str) -> bool {
         // `Expect` was met here: the body is read as soon as the origin takes it.
         _ => matches!(name, "forwarded" | "proxy" | "expect"),
     }
+}
+
+/// Which bytes a field name may have.
+const fn plain() -> [bool; 256] {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-';
+        byte += 1;
+    }
+    plain
 }
 
 #[cfg(test)]

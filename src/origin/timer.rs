@@ -1,0 +1,36 @@
+//! A timer that one request after another uses.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use tokio::time::{Sleep, sleep_until};
+
+/// A timer whose time is moved on nearly always before it comes. Moving it
+/// costs nothing: it is set anew when it rings too early, once in its time
+/// and not once a request. Until then whoever waited last may be woken for
+/// nothing.
+#[derive(Debug, Default)]
+pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Ends at `due`.
+    pub(super) async fn passed(&mut self, due: Instant) {
+        poll_fn(|cx| self.poll_passed(cx, due)).await;
+    }
+
+    fn poll_passed(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
+        let due = due.into();
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if sleep.deadline() > due {
+            sleep.as_mut().reset(due);
+        }
+        ready!(sleep.as_mut().poll(cx));
+        if sleep.deadline() >= due {
+            return Poll::Ready(());
+        }
+        sleep.as_mut().reset(due);
+        sleep.as_mut().poll(cx)
+    }
+}
