@@ -125,10 +125,10 @@ impl Record {
         seen.write_request(&mut draft, seen.arrival.scheme);
         seen.write_client(&mut draft, client.as_ref());
         for key in ["country", "route"] {
-            draft.string(key, None);
+            draft.word(key, None);
         }
-        draft.string("verdict", Some(self.verdict.as_str().as_bytes()));
-        draft.string("rule", None);
+        draft.word("verdict", Some(self.verdict.as_str()));
+        draft.word("rule", None);
         draft.list("would_deny", std::iter::empty());
         write_unplanned(&mut draft);
         seen.write_fields(&mut draft);
@@ -156,7 +156,7 @@ impl Record {
             &mut draft,
             &["client", "client_from", "forwarded", "country", "route"],
         );
-        draft.string("verdict", Some(b"reject"));
+        draft.word("verdict", Some("reject"));
         nulls(&mut draft, &["rule"]);
         draft.list("would_deny", std::iter::empty());
         write_unplanned(&mut draft);
@@ -284,7 +284,7 @@ impl Seen<'_> {
         draft.number("generation", self.snapshot.generation);
         draft.string("method", Some(self.received.method.as_str().as_bytes()));
         draft.string("url", Some(&self.url(scheme)));
-        draft.string("protocol", Some(protocol(self.version)));
+        draft.word("protocol", Some(protocol(self.version)));
         draft.status_here();
     }
 
@@ -350,19 +350,19 @@ fn write_plan(draft: &mut Draft, plan: &Plan<'_>, verdict: Verdict, known: &Know
     let country = country.as_ref().map(CountryCode::as_str);
     draft.string("country", country.map(str::as_bytes));
     draft.string("route", Some(plan.route.name.as_bytes()));
-    draft.string("verdict", Some(verdict.as_str().as_bytes()));
+    draft.word("verdict", Some(verdict.as_str()));
     let rule = match plan.judgement.decision {
         Decision::Forward => None,
-        Decision::Deny(rule) => Some(rule.as_str().as_bytes()),
+        Decision::Deny(rule) => Some(rule.as_str()),
     };
-    draft.string("rule", rule);
+    draft.word("rule", rule);
     let would_deny = plan.judgement.would_deny.iter();
     draft.list(
         "would_deny",
         would_deny.map(|rule| rule.as_str().as_bytes()),
     );
     let Known { choice, key } = known;
-    draft.string("variant", Some(choice.variant.as_str().as_bytes()));
+    draft.word("variant", Some(choice.variant.as_str()));
     match choice.accept {
         Some(accept) => draft.string("accept", Some(accept.as_bytes())),
         None => draft.string(
@@ -383,7 +383,7 @@ fn write_unplanned(draft: &mut Draft) {
 
 fn nulls(draft: &mut Draft, keys: &[&str]) {
     for key in keys {
-        draft.string(key, None);
+        draft.word(key, None);
     }
 }
 
@@ -410,10 +410,10 @@ fn sec_fetch(headers: &HeaderMap) -> Option<Vec<u8>> {
     any.then(|| parts.map(Option::unwrap_or_default).join(&b'/'))
 }
 
-fn protocol(version: Version) -> &'static [u8] {
+fn protocol(version: Version) -> &'static str {
     if version == Version::HTTP_10 {
-        b"HTTP/1.0"
+        "HTTP/1.0"
     } else {
-        b"HTTP/1.1"
+        "HTTP/1.1"
     }
 }

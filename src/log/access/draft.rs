@@ -48,6 +48,19 @@ impl Draft {
         push_string_or_null(&mut self.text, value);
     }
 
+    /// A text of ours, which needs no escape, or null.
+    pub fn word(&mut self, key: &str, value: Option<&'static str>) {
+        self.key(key);
+        match value {
+            None => self.text.extend_from_slice(b"null"),
+            Some(word) => {
+                self.text.push(b'"');
+                self.text.extend_from_slice(word.as_bytes());
+                self.text.push(b'"');
+            }
+        }
+    }
+
     /// A whole number.
     pub fn number(&mut self, key: &str, value: u64) {
         self.key(key);

@@ -11,8 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::log::AccessTarget;
 
-/// Chunks in the queue; with some 36 KiB each it holds 9 MiB at most.
-const QUEUE: usize = 256;
+/// Chunks in the queue; with some 130 KiB each it holds 8 MiB at most.
+const QUEUE: usize = 64;
+
+/// Written chunks whose memory is kept for the next ones: memory that one
+/// thread takes and another gives back is the dearest there is.
+const SPARE: usize = 4;
 
 /// How often lost lines are told, and a new target is noticed without lines.
 const TICK: Duration = Duration::from_secs(1);
@@ -69,6 +73,8 @@ struct Shared {
     /// Lines lost since the start.
     lost_ever: AtomicU64,
     next: Mutex<Option<Output>>,
+    /// Memory of chunks that are written.
+    spare: Mutex<Vec<Vec<u8>>>,
     closing: AtomicBool,
 }
 
@@ -141,6 +147,16 @@ impl Spool {
         let _ = self.queue.try_send(Chunk::LookAgain);
     }
 
+    /// An empty buffer, with memory if some is spare.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        // Whoever has it only just got the processor: not worth waiting for.
+        let spare = self.shared.spare.try_lock();
+        spare
+            .ok()
+            .and_then(|mut spare| spare.pop())
+            .unwrap_or_default()
+    }
+
     /// Queues lines, or counts them as lost: a slow disk stops no request.
     pub(super) fn send(&self, text: Vec<u8>, count: u64) {
         let full = self.queue.try_send(Chunk::Lines(text, count));
@@ -154,6 +170,14 @@ impl Shared {
     fn lose(&self, count: u64) {
         self.lost.fetch_add(count, Ordering::Relaxed);
         self.lost_ever.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn keep(&self, mut text: Vec<u8>) {
+        text.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE {
+            spare.push(text);
+        }
     }
 }
 
@@ -181,6 +205,7 @@ impl Writer {
             match chunk {
                 Ok(Chunk::Lines(text, count)) => {
                     self.write(&text, count);
+                    self.shared.keep(text);
                     open = true;
                 }
                 Ok(Chunk::LookAgain) => open = true,
