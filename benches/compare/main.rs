@@ -230,8 +230,9 @@ fn estimate(cast: &Cast, extent: &Extent) -> u64 {
     let turn = extent.seconds + 1;
     let workload = |workload: &Workload| {
         let contestants = peers + u64::from(workload.is_small) + u64::from(workload.has_floor());
-        let turns = contestants * extent.rounds as u64 * turn + contestants * 2 + 4;
-        let latency = u64::from(workload.is_small) * peers * 2 * (extent.rounds as u64 * turn + 2);
+        let turns = contestants * (extent.rounds as u64 * turn + 3);
+        let latency =
+            u64::from(workload.is_small) * peers * 2 * (extent.rounds.min(3) as u64 * turn + 2);
         turns + latency + u64::from(workload.work == Work::Mix) * peers * 8
     };
     cast.workloads.iter().map(workload).sum::<u64>() + 20

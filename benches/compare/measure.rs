@@ -32,6 +32,9 @@ const MANY_CONNECTIONS: usize = 256;
 /// Of its saturation, where latency is compared.
 const SHARE: f64 = 0.7;
 
+/// Each of them takes two turns of every peer.
+const LATENCY_ROUNDS: usize = 3;
+
 /// How much of each there is to be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
@@ -136,7 +139,11 @@ impl Bench {
         for round in 0..self.extent.rounds {
             for turn in 0..contestants.len() {
                 let contestant = &contestants[(round + turn) % contestants.len()];
-                let run = self.cell(workload, contestant, round)?;
+                let run = self.cell(workload, contestant, round);
+                interrupt::check()?;
+                let run = run.unwrap_or_else(|error| {
+                    Run::failed(workload.name, contestant.name, round, error.to_string())
+                });
                 eprintln!("  {run}");
                 runs.push(run);
             }
@@ -339,7 +346,7 @@ impl Bench {
             }
         }
         let mut latencies = Vec::new();
-        for round in 0..self.extent.rounds {
+        for round in 0..self.extent.rounds.min(LATENCY_ROUNDS) {
             for (contestant, is_own, wanted, think) in &plan {
                 interrupt::check()?;
                 let load = self.below_saturation(workload, *think, self.extent.seconds);

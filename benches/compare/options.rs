@@ -61,7 +61,7 @@ pub(crate) struct Measure {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,
     /// Where latest.json and latest.md go
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/compare/results"))]
+    #[arg(long, default_value = "benches/compare/results")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) choice: Choice,

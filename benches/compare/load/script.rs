@@ -46,12 +46,13 @@ function each()
 end
 "#;
 
-/// What both need: a think time, in whole milliseconds that are right on
-/// average, and the result as JSON.
+/// What both need: a think time, and the result as JSON. The times are
+/// exponential, in whole milliseconds that are right on average: were they all
+/// the same, the connections would come in bursts.
 const BOTH: &str = r#"
 function think(milliseconds)
   if milliseconds > 0 then
-    function delay() return math.floor(milliseconds + math.random()) end
+    function delay() return math.floor(math.random() - milliseconds * math.log(1 - math.random())) end
   end
 end
 function done(summary, latency, requests)
