@@ -11,6 +11,7 @@
 mod check;
 mod client;
 mod floor;
+mod growth;
 mod idle;
 mod interrupt;
 mod load;
@@ -25,6 +26,7 @@ mod usage;
 mod workload;
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
             request,
         }) => idle::hold(*address, *count, request),
         Some(Command::Measure(chosen)) => measure(chosen),
+        Some(Command::Growth { output, choice }) => grow(output, choice),
         Some(Command::Short(choice)) => short(choice),
         None => {
             println!(
@@ -146,6 +149,17 @@ fn measure(chosen: &Measure) -> Outcome<()> {
     }
     println!("\n{}", report.write(&chosen.output)?);
     wrong_answers(&report.runs)
+}
+
+fn grow(output: &Path, choice: &Choice) -> Outcome<()> {
+    prepare();
+    let cast = Cast::choose(choice)?;
+    println!("this takes about 5 minutes");
+    let bench = Bench::new(Extent {
+        seconds: 2,
+        ..Extent::SHORT
+    })?;
+    growth::measure(&bench, &cast.peers[0], output)
 }
 
 fn short(choice: &Choice) -> Outcome<()> {

@@ -73,6 +73,7 @@ struct Scripts {
     admitted: PathBuf,
     denied: PathBuf,
     mix: PathBuf,
+    new: PathBuf,
     /// One request as it is sent.
     single: PathBuf,
 }
@@ -101,6 +102,7 @@ impl Bench {
                 admitted: script::one_path(folder, "admitted.lua", &admitted)?,
                 denied: script::one_path(folder, "denied.lua", &denied)?,
                 mix: script::objects(folder, "mix.lua", &mixed, &objects)?,
+                new: script::new_ones(folder, "new.lua", &admitted)?,
                 single,
             },
             origin: Origin::start(folder)?,
@@ -123,6 +125,41 @@ impl Bench {
     /// Bytes that may be stored in the ample case.
     pub(crate) fn ample() -> u64 {
         AMPLE
+    }
+
+    /// CPU microseconds a request for 1 KiB, of so many connections.
+    pub(crate) fn cpu_with(&self, instance: &Instance, connections: usize) -> Outcome<f64> {
+        let load = Load {
+            script: &self.scripts.admitted,
+            what: path(1 << 10),
+            start: 0,
+            connections,
+            seconds: self.extent.seconds,
+            think: 0.0,
+        };
+        let before = Cpu::now(instance.process());
+        let counted = wrk::run(instance.address, &load)?;
+        let cpu = Cpu::now(instance.process()).since(&before);
+        if counted.denied > 0 || counted.requests == 0 {
+            return Err(format!("{connections} connections are not all served").into());
+        }
+        Ok(microseconds(cpu) / counted.requests as f64)
+    }
+
+    /// Asks for what was not asked for before; tells how much it was.
+    pub(crate) fn store_new(&self, instance: &Instance, seconds: u64, known: u64) -> Outcome<u64> {
+        let load = Load {
+            script: &self.scripts.new,
+            what: "/mix/36/",
+            // beyond all that was asked for, also what the end of a run cut off
+            start: usize::try_from(2 * known)?,
+            connections: CONNECTIONS,
+            seconds,
+            think: 0.0,
+        };
+        let asked = self.origin.requests()?;
+        wrk::run(instance.address, &load)?;
+        Ok(self.origin.requests()?.saturating_sub(asked + 1))
     }
 
     /// All rounds of one workload.

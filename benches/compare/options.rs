@@ -24,6 +24,14 @@ pub(crate) enum Command {
     Measure(Measure),
     /// Whether the policies mean the same, and one tiny run of each workload.
     Short(Choice),
+    /// How Portcullis' cost grows.
+    Growth {
+        /// Where growth.json, growth.md and the plots go
+        #[arg(long, default_value = "benches/compare/results")]
+        output: PathBuf,
+        #[command(flatten)]
+        choice: Choice,
+    },
     /// Starts a program on a processor.
     #[command(hide = true)]
     Launch {
