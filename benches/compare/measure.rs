@@ -146,6 +146,13 @@ impl Bench {
         Ok(microseconds(cpu) / counted.requests as f64)
     }
 
+    /// Asks for one body of 1 KiB.
+    pub(crate) fn store_one(&self, instance: &Instance) -> Outcome<()> {
+        let mut client = Client::connect(instance.address)?;
+        check::body(&mut client, &self.admitted, 1 << 10)?;
+        Ok(())
+    }
+
     /// Asks for what was not asked for before; tells how much it was.
     pub(crate) fn store_new(&self, instance: &Instance, seconds: u64, known: u64) -> Outcome<u64> {
         let load = Load {
