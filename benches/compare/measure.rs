@@ -63,6 +63,8 @@ pub(crate) struct Bench {
     pub(crate) extent: Extent,
     objects: Objects,
     admitted: Request,
+    /// Gets the other variant.
+    without_webp: Request,
     denied: Request,
     scripts: Scripts,
     scratch: TempDir,
@@ -107,6 +109,7 @@ impl Bench {
             },
             origin: Origin::start(folder)?,
             admitted: admitted[0].clone(),
+            without_webp: admitted[3].clone(),
             denied: denied[0].clone(),
             policy,
             extent,
@@ -343,6 +346,7 @@ impl Bench {
                 Ok(Some(reply.len()))
             }
             Work::Hit(size) | Work::Forward(size) | Work::Idle(size) => {
+                check::body(&mut client, &self.without_webp, size)?;
                 Ok(Some(check::body(&mut client, &self.admitted, size)?.len()))
             }
             Work::Mix => {
@@ -481,7 +485,7 @@ fn wrong(
     let (at_least, at_most) = match workload.work {
         _ if name == Name::Floor => (0, 0),
         Work::Denied => (0, 0),
-        Work::Hit(_) => (0, requests / 100),
+        Work::Hit(_) => (0, requests.div_ceil(100)),
         Work::Forward(_) | Work::Idle(_) => (requests, u64::MAX),
         Work::Mix => (0, requests),
     };

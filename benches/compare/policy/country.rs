@@ -48,7 +48,7 @@ impl Countries {
     }
 
     fn read(path: &Path, is_small: bool) -> Outcome<Self> {
-        let reader = Reader::open_readfile(path)?;
+        let reader = open(path)?;
         let mut found: [Vec<IpNet>; FIELDS.len()] = Default::default();
         for record in reader.networks(WithinOptions::default())? {
             let record = record?;
@@ -85,7 +85,8 @@ impl Countries {
 }
 
 fn named() -> Option<PathBuf> {
-    std::env::var_os("PORTCULLIS_COUNTRY_MMDB").map(PathBuf::from)
+    let path = std::env::var_os("PORTCULLIS_COUNTRY_MMDB")?;
+    (!path.is_empty()).then(|| path.into())
 }
 
 /// The file that is used.
@@ -94,9 +95,14 @@ pub(crate) fn database() -> PathBuf {
     named().unwrap_or(small)
 }
 
+fn open(path: &Path) -> Outcome<Reader<Vec<u8>>> {
+    let opened = Reader::open_readfile(path);
+    Ok(opened.map_err(|error| format!("the country database {}: {error}", path.display()))?)
+}
+
 /// The codes of all countries that the database has.
 pub(crate) fn codes() -> Outcome<Vec<String>> {
-    let reader = Reader::open_readfile(database())?;
+    let reader = open(&database())?;
     let mut codes = BTreeSet::new();
     for record in reader.networks(WithinOptions::default())? {
         let record = record?;
