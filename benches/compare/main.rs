@@ -11,6 +11,7 @@
 mod check;
 mod client;
 mod floor;
+mod growth;
 mod idle;
 mod interrupt;
 mod load;
@@ -25,6 +26,7 @@ mod usage;
 mod workload;
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
             request,
         }) => idle::hold(*address, *count, request),
         Some(Command::Measure(chosen)) => measure(chosen),
+        Some(Command::Growth { output, choice }) => grow(output, choice),
         Some(Command::Short(choice)) => short(choice),
         None => {
             println!(
@@ -148,6 +151,17 @@ fn measure(chosen: &Measure) -> Outcome<()> {
     wrong_answers(&report.runs)
 }
 
+fn grow(output: &Path, choice: &Choice) -> Outcome<()> {
+    prepare();
+    let cast = Cast::choose(choice)?;
+    println!("this takes about 5 minutes");
+    let bench = Bench::new(Extent {
+        seconds: 2,
+        ..Extent::SHORT
+    })?;
+    growth::measure(&bench, &cast.peers[0], output)
+}
+
 fn short(choice: &Choice) -> Outcome<()> {
     prepare();
     if peers::program("nginx").is_none() {
@@ -230,8 +244,9 @@ fn estimate(cast: &Cast, extent: &Extent) -> u64 {
     let turn = extent.seconds + 1;
     let workload = |workload: &Workload| {
         let contestants = peers + u64::from(workload.is_small) + u64::from(workload.has_floor());
-        let turns = contestants * extent.rounds as u64 * turn + contestants * 2 + 4;
-        let latency = u64::from(workload.is_small) * peers * 2 * (extent.rounds as u64 * turn + 2);
+        let turns = contestants * (extent.rounds as u64 * turn + 3);
+        let latency =
+            u64::from(workload.is_small) * peers * 2 * (extent.rounds.min(3) as u64 * turn + 2);
         turns + latency + u64::from(workload.work == Work::Mix) * peers * 8
     };
     cast.workloads.iter().map(workload).sum::<u64>() + 20

@@ -1,6 +1,10 @@
 //! One workload at a time: everybody who takes part is started, then they
 //! take turns, and each answer is held against what it should be.
 
+mod answers;
+mod growing;
+mod latency;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +16,7 @@ use crate::idle::Idle;
 use crate::load::objects::Objects;
 use crate::load::request::{self, Clients, Request};
 use crate::load::script;
-use crate::load::wrk::{self, Counted, Load};
+use crate::load::wrk::{self, Load};
 use crate::origin::{self, Origin};
 use crate::peers::{Instance, Name, Peer, Purpose};
 use crate::policy::Policy;
@@ -25,12 +29,8 @@ use crate::{Outcome, interrupt};
 /// Bytes that may be stored where all of it fits.
 const AMPLE: u64 = 128 << 20;
 
-/// Connections of the load at and below saturation.
+/// Connections of the load at saturation.
 const CONNECTIONS: usize = 32;
-const MANY_CONNECTIONS: usize = 256;
-
-/// Of its saturation, where latency is compared.
-const SHARE: f64 = 0.7;
 
 /// How much of each there is to be.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,8 @@ pub(crate) struct Bench {
     pub(crate) extent: Extent,
     objects: Objects,
     admitted: Request,
+    /// Gets the other variant.
+    without_webp: Request,
     denied: Request,
     scripts: Scripts,
     scratch: TempDir,
@@ -70,6 +72,7 @@ struct Scripts {
     admitted: PathBuf,
     denied: PathBuf,
     mix: PathBuf,
+    new: PathBuf,
     /// One request as it is sent.
     single: PathBuf,
 }
@@ -98,10 +101,12 @@ impl Bench {
                 admitted: script::one_path(folder, "admitted.lua", &admitted)?,
                 denied: script::one_path(folder, "denied.lua", &denied)?,
                 mix: script::objects(folder, "mix.lua", &mixed, &objects)?,
+                new: script::new_ones(folder, "new.lua", &admitted)?,
                 single,
             },
             origin: Origin::start(folder)?,
             admitted: admitted[0].clone(),
+            without_webp: admitted[3].clone(),
             denied: denied[0].clone(),
             policy,
             extent,
@@ -136,7 +141,11 @@ impl Bench {
         for round in 0..self.extent.rounds {
             for turn in 0..contestants.len() {
                 let contestant = &contestants[(round + turn) % contestants.len()];
-                let run = self.cell(workload, contestant, round)?;
+                let run = self.cell(workload, contestant, round);
+                interrupt::check()?;
+                let run = run.unwrap_or_else(|error| {
+                    Run::failed(workload.name, contestant.name, round, error.to_string())
+                });
                 eprintln!("  {run}");
                 runs.push(run);
             }
@@ -258,7 +267,7 @@ impl Bench {
             memory,
             // later rounds find memory that an allocator kept from earlier ones
             idle_bytes: idle_bytes.filter(|_| round == 0),
-            wrong: wrong(workload, contestant.name, &counted, asked, length),
+            wrong: answers::wrong(workload, contestant.name, &counted, asked, length),
         })
     }
 
@@ -292,6 +301,7 @@ impl Bench {
                 Ok(Some(reply.len()))
             }
             Work::Hit(size) | Work::Forward(size) | Work::Idle(size) => {
+                check::body(&mut client, &self.without_webp, size)?;
                 Ok(Some(check::body(&mut client, &self.admitted, size)?.len()))
             }
             Work::Mix => {
@@ -303,81 +313,6 @@ impl Bench {
                 }
                 Ok(None)
             }
-        }
-    }
-
-    /// p99 at 70 % of what each can do, and of what the best of the peers can.
-    fn latency(
-        &self,
-        workload: &Workload,
-        contestants: &[Contestant],
-        runs: &[Run],
-    ) -> Outcome<Vec<Latency>> {
-        let measured = |contestant: &&Contestant| {
-            !matches!(contestant.name, Name::Floor | Name::PortcullisLog)
-        };
-        let contestants: Vec<&Contestant> = contestants.iter().filter(measured).collect();
-        let rate = |name| {
-            crate::report::median(
-                runs.iter()
-                    .filter(|run| run.peer == name)
-                    .map(|run| run.rate),
-            )
-        };
-        let best = contestants
-            .iter()
-            .filter(|contestant| contestant.name != Name::Portcullis)
-            .map(|contestant| rate(contestant.name))
-            .fold(0.0, f64::max);
-        let mut plan = Vec::new();
-        for contestant in contestants {
-            for (is_own, saturation) in [(true, rate(contestant.name)), (false, best)] {
-                if saturation > 0.0 {
-                    let think = self.calibrate(workload, contestant, SHARE * saturation)?;
-                    plan.push((contestant, is_own, SHARE * saturation, think));
-                }
-            }
-        }
-        let mut latencies = Vec::new();
-        for round in 0..self.extent.rounds {
-            for (contestant, is_own, wanted, think) in &plan {
-                interrupt::check()?;
-                let load = self.below_saturation(workload, *think, self.extent.seconds);
-                let counted = wrk::run(contestant.instance.address, &load)?;
-                latencies.push(Latency {
-                    workload: workload.name,
-                    peer: contestant.name,
-                    is_own: *is_own,
-                    round,
-                    wanted: *wanted,
-                    rate: counted.rate(),
-                    p50: counted.p50,
-                    p99: counted.p99,
-                });
-            }
-        }
-        Ok(latencies)
-    }
-
-    /// The think time, in milliseconds, at which `rate` requests a second
-    /// come: a guess, put right by what it gives.
-    fn calibrate(&self, workload: &Workload, contestant: &Contestant, rate: f64) -> Outcome<f64> {
-        let connections = MANY_CONNECTIONS as f64 * 1000.0;
-        let mut think = (connections / rate - 1.0).max(0.0);
-        for _ in 0..2 {
-            let load = self.below_saturation(workload, think, 1);
-            let counted = wrk::run(contestant.instance.address, &load)?;
-            think = (think + connections / rate - connections / counted.rate().max(1.0)).max(0.0);
-        }
-        Ok(think)
-    }
-
-    fn below_saturation(&self, workload: &Workload, think: f64, seconds: u64) -> Load<'_> {
-        Load {
-            connections: MANY_CONNECTIONS,
-            think,
-            seconds,
-            ..self.load(workload, 0)
         }
     }
 }
@@ -393,57 +328,4 @@ fn path(size: usize) -> &'static str {
 
 fn microseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
-}
-
-/// What is wrong with what was counted.
-fn wrong(
-    workload: &Workload,
-    name: Name,
-    counted: &Counted,
-    asked: u64,
-    length: Option<usize>,
-) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let requests = counted.requests;
-    let denied = match workload.work {
-        Work::Denied => requests,
-        Work::Mix => requests / 10,
-        _ => 0,
-    };
-    if counted.denied.abs_diff(denied) > slack(workload) {
-        wrong.push(format!(
-            "{} of {requests} were denied, not {denied}",
-            counted.denied
-        ));
-    }
-    if counted.broken > 0 || requests == 0 {
-        wrong.push(format!("{} of {requests} broke off", counted.broken));
-    }
-    if let Some(length) = length {
-        // heads differ by some digits, and wrk is cut off amid its last ones
-        let expected = requests * length as u64;
-        let spare = expected / 50 + (CONNECTIONS * length) as u64;
-        if counted.bytes.abs_diff(expected) > spare {
-            wrong.push(format!("{} bytes came, not {expected}", counted.bytes));
-        }
-    }
-    let (at_least, at_most) = match workload.work {
-        _ if name == Name::Floor => (0, 0),
-        Work::Denied => (0, 0),
-        Work::Hit(_) => (0, requests / 100),
-        Work::Forward(_) | Work::Idle(_) => (requests, u64::MAX),
-        Work::Mix => (0, requests),
-    };
-    if !(at_least..=at_most).contains(&asked) {
-        wrong.push(format!("the origin was asked {asked} times for {requests}"));
-    }
-    wrong
-}
-
-/// How far the denials of a mix may be off: by what is under way.
-fn slack(workload: &Workload) -> u64 {
-    match workload.work {
-        Work::Mix => CONNECTIONS as u64,
-        _ => 0,
-    }
 }

@@ -24,6 +24,14 @@ pub(crate) enum Command {
     Measure(Measure),
     /// Whether the policies mean the same, and one tiny run of each workload.
     Short(Choice),
+    /// How Portcullis' cost grows.
+    Growth {
+        /// Where growth.json, growth.md and the plots go
+        #[arg(long, default_value = "benches/compare/results")]
+        output: PathBuf,
+        #[command(flatten)]
+        choice: Choice,
+    },
     /// Starts a program on a processor.
     #[command(hide = true)]
     Launch {
@@ -61,7 +69,7 @@ pub(crate) struct Measure {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,
     /// Where latest.json and latest.md go
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/compare/results"))]
+    #[arg(long, default_value = "benches/compare/results")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) choice: Choice,

@@ -46,12 +46,26 @@ function each()
 end
 "#;
 
-/// What both need: a think time, in whole milliseconds that are right on
-/// average, and the result as JSON.
-const BOTH: &str = r#"
+/// Asks for one object after the other, none twice. Arguments: the path in
+/// front of its number, the milliseconds, and the number to begin with.
+const NEW: &str = r#"
+local path, n
+function init(args)
+  path, n = args[1], tonumber(args[3])
+end
+function request()
+  n = n + 1
+  return "GET " .. path .. n .. ".jpg" .. heads[1]
+end
+"#;
+
+/// What all need: a think time, and the result as JSON. The times are
+/// exponential, in whole milliseconds that are right on average: were they all
+/// the same, the connections would come in bursts.
+const ALL: &str = r#"
 function think(milliseconds)
   if milliseconds > 0 then
-    function delay() return math.floor(milliseconds + math.random()) end
+    function delay() return math.floor(math.random() - milliseconds * math.log(1 - math.random())) end
   end
 end
 function done(summary, latency, requests)
@@ -66,7 +80,12 @@ end
 
 /// Writes one that asks for a path.
 pub(crate) fn one_path(folder: &Path, name: &str, requests: &[Request]) -> Outcome<PathBuf> {
-    write(folder, name, &(heads(requests) + BOTH + ONE_PATH))
+    write(folder, name, &(heads(requests) + ALL + ONE_PATH))
+}
+
+/// Writes one that asks for something new each time.
+pub(crate) fn new_ones(folder: &Path, name: &str, requests: &[Request]) -> Outcome<PathBuf> {
+    write(folder, name, &(heads(&requests[..1]) + ALL + NEW))
 }
 
 /// Writes one that asks for the objects.
@@ -85,7 +104,7 @@ pub(crate) fn objects(
         write!(text, "{draw} ")?;
     }
     text.push_str("\"\n");
-    write(folder, name, &(text + BOTH + OBJECTS))
+    write(folder, name, &(text + ALL + OBJECTS))
 }
 
 fn heads(requests: &[Request]) -> String {

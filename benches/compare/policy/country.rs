@@ -1,10 +1,12 @@
 //! The networks of the blocked countries, out of the database.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use maxminddb::{LookupResult, PathElement, Reader, WithinOptions};
+use portcullis::access::country::CountryCode;
 
 use super::{COUNTRIES, is_global};
 use crate::Outcome;
@@ -36,19 +38,17 @@ impl Countries {
     /// Reads the database that `PORTCULLIS_COUNTRY_MMDB` names, or the small
     /// one of the tests, and says so.
     pub(crate) fn find() -> Outcome<Self> {
-        if let Ok(path) = std::env::var("PORTCULLIS_COUNTRY_MMDB") {
-            return Self::read(Path::new(&path), false);
+        let is_small = named().is_none();
+        if is_small {
+            eprintln!(
+                "NO REAL COUNTRY DATABASE: PORTCULLIS_COUNTRY_MMDB is not set, so the small one of the tests is used"
+            );
         }
-        eprintln!(
-            "NO REAL COUNTRY DATABASE: PORTCULLIS_COUNTRY_MMDB is not set, so the small one of the tests is used"
-        );
-        let small =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/country/country.mmdb");
-        Self::read(&small, true)
+        Self::read(&database(), is_small)
     }
 
     fn read(path: &Path, is_small: bool) -> Outcome<Self> {
-        let reader = Reader::open_readfile(path)?;
+        let reader = open(path)?;
         let mut found: [Vec<IpNet>; FIELDS.len()] = Default::default();
         for record in reader.networks(WithinOptions::default())? {
             let record = record?;
@@ -82,6 +82,39 @@ impl Countries {
         });
         after > 0 && self.networks[after - 1].contains(&address)
     }
+}
+
+fn named() -> Option<PathBuf> {
+    let path = std::env::var_os("PORTCULLIS_COUNTRY_MMDB")?;
+    (!path.is_empty()).then(|| path.into())
+}
+
+/// The file that is used.
+pub(crate) fn database() -> PathBuf {
+    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/country/country.mmdb");
+    named().unwrap_or(small)
+}
+
+fn open(path: &Path) -> Outcome<Reader<Vec<u8>>> {
+    let opened = Reader::open_readfile(path);
+    Ok(opened.map_err(|error| format!("the country database {}: {error}", path.display()))?)
+}
+
+/// The codes of all countries that the database has.
+pub(crate) fn codes() -> Outcome<Vec<String>> {
+    let reader = open(&database())?;
+    let mut codes = BTreeSet::new();
+    for record in reader.networks(WithinOptions::default())? {
+        let record = record?;
+        for (field, _) in FIELDS {
+            let code: Option<&str> = record.decode_path(field)?;
+            codes.extend(
+                code.filter(|code| CountryCode::parse(code).is_ok())
+                    .map(str::to_owned),
+            );
+        }
+    }
+    Ok(codes.into_iter().collect())
 }
 
 fn is_blocked(record: &LookupResult<'_, Vec<u8>>, field: &[PathElement<'_>]) -> Outcome<bool> {

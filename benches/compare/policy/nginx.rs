@@ -47,7 +47,7 @@ pub(crate) fn http(folder: &Path) -> String {
         .map(|name| format!("{name}_temp_path {}/{name};\n", folder.display()))
         .concat();
     format!(
-        "{temporary}access_log off;\nsendfile on;\ntcp_nopush on;\nkeepalive_timeout 75s;\n\
+        "{temporary}access_log off;\nsendfile on;\nmsie_padding off;\nkeepalive_timeout 75s;\n\
          keepalive_requests 1000000000;\ntypes {{ }}\ndefault_type application/octet-stream;\n"
     )
 }

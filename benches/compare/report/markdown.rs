@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Report, median};
 use crate::peers::Name;
-use crate::workload::{self, LOG_TARGET, Workload};
+use crate::workload::{self, LOG_TARGET, Work, Workload};
 
 const PEERS: [Name; 3] = [Name::Nginx, Name::Haproxy, Name::Varnish];
 const ABSENT: &str = "-";
@@ -244,7 +244,11 @@ fn latency_cell(report: &Report, workload: &str, name: Name, is_own: bool) -> St
     format!("{p99:.0} ({:.1})", rate / 1000.0)
 }
 
+/// MiB without cache contents, and KiB of an idle connection.
+const MEMORY_TARGETS: (f64, f64) = (30.0, 12.0);
+
 fn memory(report: &Report) -> String {
+    let (process, connection) = MEMORY_TARGETS;
     let mut rows: Vec<Vec<String>> = measured(report)
         .map(|workload| {
             let memory = |name| {
@@ -252,29 +256,36 @@ fn memory(report: &Report) -> String {
                     run.memory.shown() as f64 / f64::from(1 << 20)
                 })
             };
-            let cells = NAMES.map(|name| number(memory(name), 1));
-            std::iter::once(format!("{}, MiB", workload.name))
-                .chain(cells)
-                .collect()
+            let target =
+                matches!(workload.work, Work::Forward(_) | Work::Denied).then_some(process);
+            let first = format!("{}, MiB", workload.name);
+            memory_row(first, memory, target)
         })
         .collect();
     let idle = |name: Name| {
-        let runs = report.runs.iter().filter(|run| run.peer == name);
-        number(
-            runs.filter_map(|run| run.idle_bytes)
-                .next()
-                .map(|bytes| bytes / 1024.0),
-            1,
-        )
+        let mut runs = report.runs.iter().filter(|run| run.peer == name);
+        runs.find_map(|run| run.idle_bytes)
+            .map(|bytes| bytes / 1024.0)
     };
-    rows.push(
-        std::iter::once("an idle connection, KiB".to_owned())
-            .chain(NAMES.map(idle))
-            .collect(),
-    );
+    if idle(Name::Portcullis).is_some() {
+        let first = "an idle connection, KiB".to_owned();
+        rows.push(memory_row(first, idle, Some(connection)));
+    }
+    let columns: Vec<&str> = ALL.into_iter().chain(["reach"]).collect();
     table(
         "Resident memory at the end of a run (of several processes, with what they share counted once):",
-        &ALL,
+        &columns,
         rows.into_iter(),
     )
+}
+
+fn memory_row(
+    first: String,
+    figure: impl Fn(Name) -> Option<f64>,
+    target: Option<f64>,
+) -> Vec<String> {
+    let mut row = vec![first];
+    row.extend(NAMES.map(|name| number(figure(name), 1)));
+    row.push(verdict(figure(Name::Portcullis), target));
+    row
 }

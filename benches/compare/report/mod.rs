@@ -40,6 +40,27 @@ pub(crate) struct Run {
     pub(crate) wrong: Vec<String>,
 }
 
+impl Run {
+    /// One that came to nothing.
+    pub(crate) fn failed(workload: &'static str, peer: Name, round: usize, error: String) -> Self {
+        Self {
+            workload,
+            peer,
+            round,
+            requests: 0,
+            rate: 0.0,
+            p50: 0,
+            p99: 0,
+            cpu: 0.0,
+            busy: 0.0,
+            origin_share: 0.0,
+            memory: Memory::default(),
+            idle_bytes: None,
+            wrong: vec![error],
+        }
+    }
+}
+
 impl fmt::Display for Run {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
