@@ -71,7 +71,8 @@ mod tests {
                 IpAddr::V6(v6.into()),
                 IpAddr::V6((v6 >> 80).into()),
             ] {
-                prop_assert_eq!(&*AddressText::of(address), address.to_string().as_bytes());
+                let (text, expected) = (AddressText::of(address), address.to_string());
+                prop_assert_eq!(&*text, expected.as_bytes());
             }
         }
     }

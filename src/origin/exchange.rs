@@ -39,24 +39,28 @@ impl Origins {
     /// # Errors
     ///
     /// [`OriginError`] of the last attempt.
-    pub async fn send(
-        &self,
-        asking: Asking<'_>,
+    pub fn send<'a>(
+        &'a self,
+        asking: Asking<'a>,
         request: Request<Upload>,
-    ) -> Result<Response<Download>, OriginError> {
-        let done = self.attempts(asking, Some(request)).await;
-        done.inspect_err(|error| {
-            let limit = &self.endpoint(asking.settings).limit;
-            limit
-                .troubles
-                .tell(&asking.settings.url, error, Instant::now());
-        })
+    ) -> impl Future<Output = Result<Response<Download>, OriginError>> + use<'a> {
+        // Where it stays: an `async fn` would move it once more.
+        let mut next = Some(request);
+        async move {
+            let done = self.attempts(asking, &mut next).await;
+            done.inspect_err(|error| {
+                let limit = &self.endpoint(asking.settings).limit;
+                limit
+                    .troubles
+                    .tell(&asking.settings.url, error, Instant::now());
+            })
+        }
     }
 
     async fn attempts(
         &self,
         asking: Asking<'_>,
-        mut next: Option<Request<Upload>>,
+        next: &mut Option<Request<Upload>>,
     ) -> Result<Response<Download>, OriginError> {
         let repeatable = next.as_ref().is_some_and(is_repeatable);
         let mut retries = if repeatable {
@@ -70,7 +74,7 @@ impl Origins {
         loop {
             let again = next.as_ref().filter(|_| retries > 0 || stale);
             let again = again.map(copy_head);
-            match (self.attempt(asking, &mut next).await, again) {
+            match (self.attempt(asking, next).await, again) {
                 (Ok(response), _) => return Ok(response),
                 (Err(Failure::Unsent), _) => self.counters.origin.stale.add(1),
                 (Err(Failure::Stale(_)), Some(copy)) if stale => {
@@ -78,14 +82,14 @@ impl Origins {
                     stale = false;
                     // The others that closed with it are found by then.
                     tokio::task::yield_now().await;
-                    next = Some(copy);
+                    *next = Some(copy);
                 }
                 (Err(Failure::Stale(error) | Failure::Failed(error)), Some(copy))
                     if error.may_retry() && retries > 0 =>
                 {
                     self.counters.origin.retried.add(1);
                     retries -= 1;
-                    next = Some(copy);
+                    *next = Some(copy);
                 }
                 (Err(Failure::Stale(error) | Failure::Failed(error)), _) => return Err(error),
             }

@@ -34,3 +34,33 @@ impl Timer {
         sleep.as_mut().poll(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+
+    #[test]
+    fn it_ends_when_it_is_due_however_it_was_moved() {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
+        runtime.unwrap().block_on(async {
+            let mut timer = Timer::default();
+            let mut cx = Context::from_waker(Waker::noop());
+            let start = Instant::now();
+            let far = start + Duration::from_secs(600);
+            assert!(timer.poll_passed(&mut cx, far).is_pending());
+            for wait in [20, 0, 60] {
+                let due = start + Duration::from_millis(wait);
+                timer.passed(due).await;
+                assert!(Instant::now() >= due);
+                assert!(timer.poll_passed(&mut cx, far).is_pending());
+            }
+        });
+    }
+}

@@ -71,7 +71,7 @@ impl Prepared {
     ) -> Option<Self> {
         let Planned { plan, known } = planned;
         let choice = match known {
-            Some(known) => known.choice.clone(),
+            Some(known) => known.choice,
             None => plan.choice(),
         };
         let mut set = fields(plan, &choice, known.as_ref(), encodings);
@@ -152,35 +152,26 @@ impl Errand {
 
     /// Asks the origin and passes its response on.
     pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> Response<Body> {
-        let Self {
-            settings,
-            edit,
-            client,
-            stall_timeout,
-            passed,
-            request,
-            mut record,
-            reference,
-        } = self;
         let asked = Instant::now();
-        let uploads = !request.body().is_empty();
+        let uploads = !self.request.body().is_empty();
         let asking = Asking {
-            settings: &settings,
-            client,
-            stall_timeout,
+            settings: &self.settings,
+            client: self.client,
+            stall_timeout: self.stall_timeout,
         };
-        let reply = origins.send(asking, request).await;
+        let reply = origins.send(asking, self.request).await;
+        let mut record = self.record;
         record.origin_took(asked.elapsed());
-        let status = passed.as_ref().map(Passed::status);
-        match reply.and_then(|reply| Taken::new(reply, edit.shape.head, instance)) {
+        let status = self.passed.as_ref().map(Passed::status);
+        match reply.and_then(|reply| Taken::new(reply, self.edit.shape.head, instance)) {
             Ok(taken) => {
-                if let Some(passed) = passed {
+                if let Some(passed) = self.passed {
                     passed.answered(&taken.head);
                 }
-                respond(taken, &edit, status.as_ref(), record)
+                respond(taken, &self.edit, status.as_ref(), record)
             }
             Err(error) => {
-                let mut response = fail(&error, uploads, reference, record);
+                let mut response = fail(&error, uploads, self.reference, record);
                 if let Some(status) = status {
                     status.append_to(response.headers_mut());
                 }

@@ -169,7 +169,7 @@ fn a_gibibyte_each_way() {
 #[test]
 fn slow_downloads_cost_their_buffers() {
     const CLIENTS: usize = 200;
-    const EACH: usize = 400 * 1024;
+    const EACH: usize = 700 * 1024;
     let origin = Origin::scripted(|conversation| {
         conversation.request();
         conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n");
