@@ -30,14 +30,41 @@ static FIELDS: [HeaderValue; 8] = [
     HeaderValue::from_static("br, gzip, zstd"),
 ];
 
+/// What nearly every request sends, and what that says: comparing is cheaper
+/// than reading.
+static USUAL: [(&[u8], Encodings); 4] = [
+    (b"gzip, deflate, br, zstd", Encodings::new(true, true, true)),
+    (b"gzip, deflate, br", Encodings::new(true, true, false)),
+    (b"gzip, deflate", Encodings::new(false, true, false)),
+    (b"gzip", Encodings::new(false, true, false)),
+];
+
 impl Encodings {
+    const fn new(br: bool, gzip: bool, zstd: bool) -> Self {
+        Self { br, gzip, zstd }
+    }
+
     /// What a request accepts (RFC 9110 section 12.5.3): q=0 refuses, `*` is
     /// every coding that is not named, the first entry for a coding decides,
     /// one with a malformed q names nothing. Without the field: none.
     pub fn of(headers: &HeaderMap) -> Self {
+        let mut lines = headers.get_all(&FIELD).iter();
+        match (lines.next(), lines.next()) {
+            (None, _) => Self::default(),
+            (Some(line), None) => {
+                let usual = USUAL.iter().find(|(text, _)| *text == line.as_bytes());
+                usual.map_or_else(|| Self::read([line.as_bytes()]), |(_, found)| *found)
+            }
+            (Some(_), Some(_)) => {
+                Self::read(headers.get_all(&FIELD).iter().map(HeaderValue::as_bytes))
+            }
+        }
+    }
+
+    fn read<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut named = Named::default();
-        for line in headers.get_all(&FIELD) {
-            entries(line.as_bytes()).for_each(|entry| named.read(entry));
+        for line in lines {
+            entries(line).for_each(|entry| named.read(entry));
         }
         let accepts = |wish: Option<bool>| wish.or(named.rest).unwrap_or(false);
         Self {
@@ -132,6 +159,13 @@ mod tests {
         }
         let field = Encodings::of(&headers).field();
         field.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_usual_ones_are_read_alike() {
+        for (text, found) in USUAL {
+            assert_eq!(Encodings::read([text]), found, "{text:?}");
+        }
     }
 
     #[test]

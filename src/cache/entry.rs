@@ -94,6 +94,9 @@ impl Variants {
     }
 }
 
+/// Age, Cache-Status and Vary.
+const ADDED: usize = 3;
+
 impl Head {
     /// Whether it answers such a request, fresh or not.
     pub fn fits(&self, asked: &Asked<'_>) -> bool {
@@ -109,7 +112,8 @@ impl Head {
             .values()
             .for_each(|value| text.extend(value.as_bytes()));
         let mut text = Bytes::from(text);
-        let mut headers = HeaderMap::with_capacity(self.headers.keys_len());
+        // And what every answer adds: a copy that is full grows at once.
+        let mut headers = HeaderMap::with_capacity(self.headers.keys_len() + ADDED);
         for (name, value) in &self.headers {
             let own = HeaderValue::from_maybe_shared(text.split_to(value.len()));
             let mut own = own.expect("it is the text of a value");

@@ -82,6 +82,16 @@ impl Body {
 }
 
 impl Body {
+    /// Whether its bytes are held in memory anyway, however many wait to be
+    /// sent.
+    pub fn is_stored(&self) -> bool {
+        match &self.content {
+            Content::Own(_) => true,
+            Content::Origin(_) => false,
+            Content::Cached(reading) => reading.is_stored(),
+        }
+    }
+
     /// The body was handed over, to its end or not: then its log line says
     /// `why`.
     pub fn finish(mut self, why: &'static str) -> Tail {

@@ -29,8 +29,9 @@ use crate::message::authority::Authority;
 use crate::plan::Arrival;
 use crate::proxy::Interim;
 
-/// hyper reads bodies in pieces of this size at most, or of a whole head.
-const BODY_PIECE: usize = 64 * 1024;
+/// hyper gathers so much of a response for one write: a stored body of 1 MiB
+/// in one piece costs a quarter less than by 256 KiB.
+const GATHERED: usize = 1 << 20;
 
 /// What the kernel holds of a response that has not been sent yet. With less
 /// unsent, a slow reader's progress is seen in steps that are small.
@@ -143,7 +144,7 @@ impl Served<'_> {
         let connection = http1::Builder::new()
             .header_read_timeout(None)
             .max_header_size(head)
-            .max_buf_size(head.max(BODY_PIECE))
+            .max_buf_size(head.max(GATHERED))
             .serve_connection(io, service);
         let mut connection = Box::new(connection);
         let mut told = false;

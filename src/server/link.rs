@@ -81,6 +81,10 @@ pub(super) struct Link {
     answering: Cell<bool>,
     /// All of the response has been handed to hyper.
     answered: Cell<bool>,
+    /// Bytes of bodies that hyper got since it had sent everything.
+    unsent: Cell<u64>,
+    /// The body at hand waits until hyper has sent everything.
+    waits: Cell<bool>,
     /// Bytes wait for the client to take what was written.
     blocked: Cell<bool>,
     written: Cell<u64>,
@@ -109,6 +113,8 @@ impl Link {
             body: Cell::default(),
             answering: Cell::default(),
             answered: Cell::default(),
+            unsent: Cell::default(),
+            waits: Cell::default(),
             blocked: Cell::default(),
             written: Cell::default(),
             window: Cell::default(),
@@ -269,9 +275,28 @@ impl Link {
         self.blocked.get()
     }
 
+    /// hyper got so many bytes of a body to send.
+    pub(super) fn handed(&self, bytes: usize) {
+        self.unsent.set(self.unsent.get() + bytes as u64);
+    }
+
+    /// How many of them may wait in its buffers.
+    pub(super) fn unsent(&self) -> u64 {
+        self.unsent.get()
+    }
+
+    /// Has the task woken when all of them have gone out.
+    pub(super) fn wait_for_flush(&self) {
+        self.waits.set(true);
+    }
+
     /// Everything that was handed over has gone out.
     pub(super) fn flushed(&self) {
         self.blocked.set(false);
+        self.unsent.set(0);
+        if self.waits.replace(false) {
+            self.wake();
+        }
         if self.answered.replace(false) {
             drop(self.tail.take());
             self.begin(State::Idle);

@@ -10,7 +10,11 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use super::link::Link;
 use crate::proxy::Body;
 
-/// Tells the link when hyper has had all of the body. Costs a request one
+/// So much of a body that is not stored waits in hyper's buffers to be sent.
+const WAITING: u64 = 64 * 1024;
+
+/// Tells the link when hyper has had all of the body, and gives hyper no more
+/// of what comes from elsewhere than it can send soon. Costs a request one
 /// count of a reference.
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -35,10 +39,19 @@ impl HttpBody for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
+        let Self { body, link } = &mut *self;
+        let Some(body) = body else {
+            return Poll::Ready(None);
+        };
+        if link.unsent() >= WAITING && !body.is_stored() {
+            link.wait_for_flush();
+            return Poll::Pending;
         }
+        let polled = Pin::new(body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            link.handed(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -53,6 +53,11 @@ impl Source {
 }
 
 impl Reading {
+    /// Whether it is of what is stored already.
+    pub(in crate::proxy) fn is_stored(&self) -> bool {
+        matches!(self.source, Source::Stored(_))
+    }
+
     /// What `content` says; `announced` is the length of a fill, if it is
     /// known.
     pub(in crate::proxy) fn new(source: Source, content: Content, announced: Option<u64>) -> Self {
