@@ -46,9 +46,9 @@ impl Drop for Going {
 impl Upload {
     /// The body of a request, of which `max` bytes are sent at most; empty
     /// if there is none.
-    pub fn new(body: Incoming, max: u64) -> Self {
+    pub fn new(body: Option<Incoming>, max: u64) -> Self {
         Self {
-            body: Some(body).filter(|body| !body.is_end_stream()),
+            body: body.filter(|body| !body.is_end_stream()),
             left: max,
             flow: None,
             received: None,

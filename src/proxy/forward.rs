@@ -94,7 +94,11 @@ impl Prepared {
     }
 
     /// The request, its head edited in place.
-    pub(super) fn request(&mut self, received: Received, body: Incoming) -> Request<Upload> {
+    pub(super) fn request(
+        &mut self,
+        received: Received,
+        body: Option<Incoming>,
+    ) -> Request<Upload> {
         let Received {
             method,
             mut headers,

@@ -109,11 +109,11 @@ impl Proxy {
         }
     }
 
-    /// Answers a request; what the origin sends before its answer goes to
+    /// Answers a request, which may be known to have no body; what the origin sends before its answer goes to
     /// `interim`.
     pub async fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
         arrival: &Arrival,
         interim: &Interim,
     ) -> Response<Body> {
@@ -124,7 +124,12 @@ impl Proxy {
     }
 
     /// All that is done before the origin is asked, without waiting.
-    fn decide(&self, request: Request<Incoming>, arrival: &Arrival, interim: &Interim) -> Next<'_> {
+    fn decide(
+        &self,
+        request: Request<Option<Incoming>>,
+        arrival: &Arrival,
+        interim: &Interim,
+    ) -> Next<'_> {
         let snapshot = self.policy.load();
         let reference = self.references.next();
         let mut record = Record::start(&snapshot, &self.journal, &self.counting);

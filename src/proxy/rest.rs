@@ -24,31 +24,41 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The body of a request, not yet read.
 #[derive(Debug)]
 pub(super) struct Rest {
-    body: Incoming,
+    /// `None`: it has none.
+    body: Option<Incoming>,
     /// The client waits for a 100 before it sends the body.
     waits: bool,
 }
 
 impl Rest {
-    pub(super) fn new(head: &Parts, body: Incoming) -> Self {
+    pub(super) fn new(head: &Parts, body: Option<Incoming>) -> Self {
+        let body = body.filter(|body| !body.is_end_stream());
         Self {
-            body,
             // An HTTP/1.0 client knows no 100 (RFC 9110 section 10.1.1).
-            waits: head.version > Version::HTTP_10 && head.headers.contains_key(EXPECT),
+            waits: body.is_some()
+                && head.version > Version::HTTP_10
+                && head.headers.contains_key(EXPECT),
+            body,
         }
     }
 
     /// Whether it says that it is longer than `max` bytes.
     pub(super) fn exceeds(&self, max: u64) -> bool {
-        self.body.size_hint().lower() > max
+        self.announced() > max
     }
 
     /// Whether there is no body.
     pub(super) fn is_empty(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.is_none()
     }
 
-    pub(super) fn into_body(self) -> Incoming {
+    fn announced(&self) -> u64 {
+        self.body
+            .as_ref()
+            .map_or(0, |body| body.size_hint().lower())
+    }
+
+    pub(super) fn into_body(self) -> Option<Incoming> {
         self.body
     }
 
@@ -56,13 +66,12 @@ impl Rest {
     /// and comes soon; else dropping it makes hyper close the connection
     /// after the answer. Reading a body is what makes hyper send the 100.
     pub(super) fn answer(self, answer: Answer, record: Record) -> Response<Body> {
-        if self.body.is_end_stream() {
-            return answer.into_response(record);
-        }
-        if self.waits || self.body.size_hint().lower() > MAX_DROPPED {
+        if self.waits || self.announced() > MAX_DROPPED {
             return self.drop_and_close(answer, record);
         }
-        spawn_local(timeout(PATIENCE, read_and_drop(self.body)));
+        if let Some(body) = self.body {
+            spawn_local(timeout(PATIENCE, read_and_drop(body)));
+        }
         answer.into_response(record)
     }
 

@@ -31,25 +31,25 @@ use crate::proxy::Interim;
 
 /// hyper gathers so much of a response for one write: a stored body of 1 MiB
 /// in one piece costs a quarter less than by 256 KiB.
-const GATHERED: usize = 1 << 20;
+pub(super) const GATHERED: usize = 1 << 20;
 
 /// What the kernel holds of a response that has not been sent yet. With less
 /// unsent, a slow reader's progress is seen in steps that are small.
 const UNSENT: u32 = 128 * 1024;
 
 /// How the requests of a connection ended.
-enum End {
+pub(super) enum End {
     /// hyper is done with it.
     Done(hyper::Result<()>),
     Verdict(Verdict),
 }
 
 /// A connection that is being served.
-struct Served<'a> {
-    worker: &'a Worker,
-    link: Rc<Link>,
-    arrival: Arrival,
-    interim: Interim,
+pub(super) struct Served<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) link: Rc<Link>,
+    pub(super) arrival: Arrival,
+    pub(super) interim: Interim,
     /// Whether the end of the connection is the end of the response.
     until_close: Cell<bool>,
 }
@@ -105,35 +105,13 @@ fn tune(tcp: &TcpStream, limits: &Limits) {
 impl Served<'_> {
     async fn requests(&self, stream: &Stream) -> End {
         loop {
-            if let Some(end) = self.asleep(stream).await {
+            if let Some(end) = self.plain(stream).await {
                 return end;
             }
             if let Some(end) = self.awake(stream).await {
                 return end;
             }
         }
-    }
-
-    /// Waits for the next bytes without hyper.
-    async fn asleep(&self, stream: &Stream) -> Option<End> {
-        self.link.set_asleep(true);
-        let end = poll_fn(|cx| {
-            if let Some(end) = self.evicted(cx) {
-                return Poll::Ready(Some(end));
-            }
-            if stream.poll_readable(cx).is_ready() {
-                return Poll::Ready(None);
-            }
-            let closing = self.worker.closes_idle();
-            match self.link.confirm(self.worker.is_draining()) {
-                Some(verdict) => Poll::Ready(Some(End::Verdict(verdict))),
-                None if closing && !stream.has_bytes() => Poll::Ready(Some(End::Done(Ok(())))),
-                None => Poll::Pending,
-            }
-        });
-        let end = end.await;
-        self.link.set_asleep(false);
-        end
     }
 
     /// Serves requests with hyper; `None`: it is not needed for a while.
@@ -160,7 +138,7 @@ impl Served<'_> {
         });
         let end = end.await;
         if matches!(end, End::Verdict(Verdict::Sleepy)) {
-            stream.put_back(connection.into_parts().read_buf);
+            stream.put_back(&connection.into_parts().read_buf);
             return None;
         }
         Some(end)
@@ -189,7 +167,7 @@ impl Served<'_> {
         }
     }
 
-    fn evicted(&self, cx: &Context<'_>) -> Option<End> {
+    pub(super) fn evicted(&self, cx: &Context<'_>) -> Option<End> {
         self.link.register(cx);
         self.interim.register(cx.waker());
         let evicted = self.link.called() == Some(Verdict::Evicted);
@@ -201,7 +179,7 @@ impl Served<'_> {
         request: Request<Incoming>,
         stream: &Stream,
     ) -> impl Future<Output = Result<Response<Watched>, Infallible>> {
-        self.link.request(!request.body().is_end_stream());
+        self.begin(!request.body().is_end_stream());
         let old = request.version() == Version::HTTP_10;
         if self.until_close.replace(old) != old && old {
             stream.reset_by_default();
@@ -209,16 +187,29 @@ impl Served<'_> {
         let arrival = old.then(|| with_fallback(&self.arrival, stream));
         async move {
             let arrival = arrival.as_ref().unwrap_or(&self.arrival);
-            let proxy = &self.worker.proxy;
-            let response = proxy.handle(request, arrival, &self.interim).await;
-            self.interim.close();
-            self.link.answering();
-            let mut response = response.map(|body| Watched::new(body, &self.link));
-            if self.worker.is_draining() {
-                farewell::announce(&mut response);
-            }
-            Ok(response)
+            Ok(self.respond(request.map(Some), arrival).await)
         }
+    }
+
+    /// A request begins.
+    pub(super) fn begin(&self, has_body: bool) {
+        self.link.request(has_body);
+    }
+
+    pub(super) async fn respond(
+        &self,
+        request: Request<Option<Incoming>>,
+        arrival: &Arrival,
+    ) -> Response<Watched> {
+        let proxy = &self.worker.proxy;
+        let response = proxy.handle(request, arrival, &self.interim).await;
+        self.interim.close();
+        self.link.answering();
+        let mut response = response.map(|body| Watched::new(body, &self.link));
+        if self.worker.is_draining() {
+            farewell::announce(&mut response);
+        }
+        response
     }
 
     /// Counts an end that is ours; the answer to what never became a request.

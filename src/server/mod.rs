@@ -8,6 +8,7 @@ mod limits;
 mod lingering;
 mod link;
 mod listen;
+mod plain;
 mod ring;
 mod seldom;
 mod stop;

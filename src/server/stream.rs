@@ -67,21 +67,6 @@ impl Stream {
         self.0.tcp.borrow().local_addr()
     }
 
-    /// Ready when there is something to read, or the end.
-    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.0.back.borrow().is_empty() {
-            return Poll::Ready(());
-        }
-        // A look, since the runtime takes a new socket for readable.
-        let mut byte = [0];
-        let seen = self
-            .0
-            .tcp
-            .borrow()
-            .poll_peek(cx, &mut ReadBuf::new(&mut byte));
-        seen.map(drop)
-    }
-
     /// Notices the end of the client's side where hyper does not look for it:
     /// while it holds bytes that came behind the request at hand.
     pub(super) fn look_for_end(&self, cx: &mut Context<'_>) {
@@ -105,9 +90,9 @@ impl Stream {
     }
 
     /// These bytes are read first; if they are of a request at all.
-    pub(super) fn put_back(&self, bytes: Bytes) {
-        if !is_blank(&bytes) {
-            *self.0.back.borrow_mut() = bytes;
+    pub(super) fn put_back(&self, bytes: &[u8]) {
+        if !is_blank(bytes) {
+            *self.0.back.borrow_mut() = Bytes::copy_from_slice(bytes);
         }
     }
 
@@ -132,7 +117,48 @@ impl Stream {
         }
     }
 
-    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Takes all that has come, up to the length of `room`, as one read; `false`
+    /// if there is more to it than that: then it is hyper's. An error is an
+    /// end: 0.
+    pub(super) fn poll_take(&self, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<bool> {
+        if !self.0.back.borrow().is_empty() {
+            return Poll::Ready(false);
+        }
+        let read = ready!(self.with(|stream| stream.poll_read(cx, room)));
+        Poll::Ready(read.is_err() || room.remaining() > 0)
+    }
+
+    /// Writes as much of `pieces` as can be written now.
+    pub(super) fn write(
+        &self,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_first(cx))?;
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        let written = match (length, pieces) {
+            (_, [piece]) => self.with(|stream| stream.poll_write(cx, piece)),
+            (..=JOINED, _) => {
+                let mut joined = SmallVec::<[u8; JOINED]>::new();
+                pieces
+                    .iter()
+                    .for_each(|piece| joined.extend_from_slice(piece));
+                self.with(|stream| stream.poll_write(cx, &joined))
+            }
+            _ => self.with(|stream| stream.poll_write_vectored(cx, pieces)),
+        };
+        self.note(written, length)
+    }
+
+    /// What was written has gone out; interim responses go too.
+    pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_first(cx))?;
+        self.0.link.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what is to go before hyper's or our next byte.
+    pub(super) fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut first = self.0.first.borrow_mut();
         while !first.is_empty() {
             let written = self.with(|stream| stream.poll_write(cx, &first));
@@ -243,16 +269,7 @@ impl AsyncWrite for Stream {
         if let Some(length) = self.hold_back(start, length) {
             return Poll::Ready(Ok(length));
         }
-        ready!(self.poll_first(cx))?;
-        let written = match length {
-            ..=JOINED => {
-                let mut joined = SmallVec::<[u8; JOINED]>::new();
-                bufs.iter().for_each(|buf| joined.extend_from_slice(buf));
-                self.with(|stream| stream.poll_write(cx, &joined))
-            }
-            _ => self.with(|stream| stream.poll_write_vectored(cx, bufs)),
-        };
-        self.note(written, length)
+        self.write(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -262,9 +279,7 @@ impl AsyncWrite for Stream {
     /// A TCP stream has no buffer of its own; hyper calls this when its own
     /// is empty.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_first(cx))?;
-        self.0.link.flushed();
-        Poll::Ready(Ok(()))
+        self.flush(cx)
     }
 
     /// The connection is closed in order when hyper is done with it.

@@ -19,6 +19,7 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::crowd::{self, Crowd};
 use super::limits::Limits as ConnectionLimits;
+use super::plain::Bench;
 use super::seldom::Seldom;
 use super::stop::Stop;
 use super::table::Table;
@@ -61,6 +62,7 @@ pub(super) struct Worker {
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) table: Rc<Table>,
     pub(super) crowd: Crowd,
+    pub(super) bench: Bench,
     policy: Arc<ArcSwap<Snapshot>>,
     is_draining: Cell<bool>,
     closes_idle: Cell<bool>,
@@ -119,6 +121,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
             counters,
             table: Rc::default(),
             crowd: Crowd::default(),
+            bench: Bench::default(),
             policy: Arc::clone(&policy),
             is_draining: Cell::new(false),
             closes_idle: Cell::new(false),

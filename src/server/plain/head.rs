@@ -1,0 +1,192 @@
+//! The head of a plain request, read by the parser that hyper uses too.
+
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+use httparse::{Header, Status};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use hyper::{HeaderMap, Method, Request, Uri, Version};
+
+use super::names;
+
+/// As many fields as hyper takes.
+const MOST_FIELDS: usize = 100;
+
+/// Fields that are about the connection or a body: what they ask for is
+/// hyper's to do.
+const NOT_PLAIN: [HeaderName; 6] = [
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    EXPECT,
+    UPGRADE,
+    TE,
+    TRAILER,
+];
+
+/// Reads `bytes`, all that has come, as one plain request: GET or HEAD, a
+/// path, HTTP/1.1, no body, at most `max` bytes. `None`: it is something else,
+/// or not all of it, or more than it.
+pub(super) fn read<B>(bytes: &[u8], max: usize, body: B) -> Option<Request<B>> {
+    let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_FIELDS];
+    let mut head = httparse::Request::new(&mut []);
+    let parsed = head.parse_with_uninit_headers(bytes, &mut fields).ok()?;
+    if parsed != Status::Complete(bytes.len()) || bytes.len() > max || head.version != Some(1) {
+        return None;
+    }
+    let method = match head.method? {
+        "GET" => Method::GET,
+        "HEAD" => Method::HEAD,
+        _ => return None,
+    };
+    let path = head.path.filter(|path| path.starts_with('/'))?;
+    let own = Own::of(bytes);
+    let uri = Uri::from_maybe_shared(own.part(path.as_bytes())).ok()?;
+    let mut headers = HeaderMap::with_capacity(head.headers.len());
+    for field in head.headers.iter() {
+        let name = names::known(field.name)?;
+        if NOT_PLAIN.contains(&name) {
+            return None;
+        }
+        if name == CONNECTION && !field.value.eq_ignore_ascii_case(b"keep-alive") {
+            return None;
+        }
+        let value = HeaderValue::from_maybe_shared(own.part(field.value)).ok()?;
+        headers.append(name, value);
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
+/// A copy of a head, of which its fields are parts.
+struct Own<'a> {
+    bytes: &'a [u8],
+    copy: Bytes,
+}
+
+impl<'a> Own<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            copy: Bytes::copy_from_slice(bytes),
+        }
+    }
+
+    /// The copy of `part`, which is a part of the head.
+    fn part(&self, part: &[u8]) -> Bytes {
+        let start = part.as_ptr() as usize - self.bytes.as_ptr() as usize;
+        self.copy.slice(start..start + part.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLAIN: &str = "GET /a/b.jpg?x HTTP/1.1\r\nHost: a.com\r\nX-Forwarded-For: 192.0.2.1\r\n\
+                         Sec-Fetch-Mode: no-cors\r\nx-own:  b \r\nConnection: Keep-Alive\r\n\r\n";
+
+    fn is_plain(text: &str) -> bool {
+        read(text.as_bytes(), 1024, ()).is_some()
+    }
+
+    #[test]
+    fn a_plain_request() {
+        let request = read(PLAIN.as_bytes(), PLAIN.len(), ()).unwrap();
+        assert_eq!(request.method(), Method::GET);
+        assert_eq!(*request.uri(), "/a/b.jpg?x");
+        assert_eq!(request.version(), Version::HTTP_11);
+        let fields: Vec<_> = (request.headers().iter())
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        let expected = [
+            ("host", "a.com"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("sec-fetch-mode", "no-cors"),
+            ("x-own", "b"),
+            ("connection", "Keep-Alive"),
+        ];
+        assert_eq!(fields, expected);
+        assert!(read(PLAIN.as_bytes(), PLAIN.len() - 1, ()).is_none());
+    }
+
+    #[test]
+    fn all_else_is_not() {
+        let with = |field: &str| PLAIN.replace("x-own:  b ", field);
+        assert!(is_plain(&with("a: b")));
+        for field in [
+            "Content-Length: 0",
+            "content-length: 5",
+            "Transfer-Encoding: chunked",
+            "TRANSFER-ENCODING: x",
+            "Expect: 100-continue",
+            "Upgrade: h2c",
+            "TE: trailers",
+            "Trailer: a",
+            "Connection: close",
+            "Connection: keep-alive, x",
+            "Connection:",
+            "a : b",
+            " a: b",
+            "a: b\r\n c",
+            "a: \u{1}",
+            "a: b\rc",
+            ": b",
+            "a",
+        ] {
+            assert!(!is_plain(&with(field)), "{field:?}");
+        }
+        for line in [
+            "POST / HTTP/1.1",
+            "OPTIONS * HTTP/1.1",
+            "GET * HTTP/1.1",
+            "GET http://a.com/ HTTP/1.1",
+            "CONNECT a.com:80 HTTP/1.1",
+            "get / HTTP/1.1",
+            "GET / HTTP/1.0",
+            "GET /",
+            "PRI * HTTP/2.0",
+        ] {
+            assert!(
+                !is_plain(&PLAIN.replace("GET /a/b.jpg?x HTTP/1.1", line)),
+                "{line:?}"
+            );
+        }
+        assert!(!is_plain(&PLAIN[..PLAIN.len() - 1]));
+        assert!(!is_plain(&format!("{PLAIN}G")));
+        assert!(!is_plain(&format!("{PLAIN}{PLAIN}")));
+        assert!(!is_plain(""));
+    }
+
+    #[test]
+    fn more_fields_than_hyper_takes() {
+        let with = |count: usize| {
+            let fields: String = (0..count).map(|field| format!("a{field}: b\r\n")).collect();
+            format!("GET / HTTP/1.1\r\n{fields}\r\n")
+        };
+        assert!(read(with(100).as_bytes(), 4096, ()).is_some());
+        assert!(read(with(101).as_bytes(), 4096, ()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_plain_has_an_end_and_no_body(
+            bytes in "(GET|HEAD|POST) (/[a-z%]{0,3}|\\*) HTTP/1.[01]\r?\n(([A-Za-z-]{1,17}|[Cc]ontent-[Ll]ength|[Tt]ransfer-[Ee]ncoding|[Cc]onnection) ?: ?[ -~\t]{0,9}\r?\n){0,4}\r?\n?[a-z]{0,2}"
+        ) {
+            if let Some(request) = read(bytes.as_bytes(), 4096, ()) {
+                prop_assert!(bytes.ends_with("\n\r\n") || bytes.ends_with("\n\n"), "{:?}", bytes);
+                for name in NOT_PLAIN {
+                    prop_assert!(!request.headers().contains_key(name));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Plain requests, which nearly all are: GET or HEAD by HTTP/1.1, for a path,
+//! without a body, come in one piece. They are served here, which takes half
+//! of what hyper does and no memory between two requests; whatever is not
+//! plain in any way is hyper's, as is a head that is wrong.
+
+mod date;
+mod encode;
+mod head;
+mod names;
+mod sending;
+
+pub(super) use date::Date;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+use tokio::io::ReadBuf;
+
+use self::sending::{Sending, Sent};
+use super::connection::{End, Served};
+use super::link::Verdict;
+use super::stream::Stream;
+
+/// A longer head is hyper's.
+const ROOM: usize = 16 * 1024;
+
+/// What the connections of a worker share to serve plain requests.
+#[derive(Debug)]
+pub(super) struct Bench {
+    date: Date,
+    /// Where heads are read: one place stays in the processor's cache.
+    room: RefCell<Box<[MaybeUninit<u8>]>>,
+}
+
+/// What came next.
+enum Next {
+    Request(Request<Option<Incoming>>),
+    /// Something that is not plain; it is put back.
+    Other,
+    End(End),
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self {
+            date: Date::default(),
+            room: RefCell::new(vec![MaybeUninit::uninit(); ROOM].into()),
+        }
+    }
+}
+
+impl Served<'_> {
+    /// Serves plain requests as long as they come. `None`: something else has.
+    pub(super) async fn plain(&self, stream: &Stream) -> Option<End> {
+        loop {
+            self.link.set_asleep(true);
+            let next = poll_fn(|cx| self.poll_next(stream, cx)).await;
+            self.link.set_asleep(false);
+            let end = match next {
+                Next::Request(request) => self.answer(stream, request).await,
+                Next::Other => return None,
+                Next::End(end) => Some(end),
+            };
+            if end.is_some() {
+                return end;
+            }
+        }
+    }
+
+    fn poll_next(&self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Next> {
+        if let Some(end) = self.evicted(cx) {
+            return Poll::Ready(Next::End(end));
+        }
+        if let Poll::Ready(next) = self.take(stream, cx) {
+            return Poll::Ready(next);
+        }
+        let closing = self.worker.closes_idle();
+        match self.link.confirm(self.worker.is_draining()) {
+            Some(verdict) => Poll::Ready(Next::End(End::Verdict(verdict))),
+            None if closing && !stream.has_bytes() => Poll::Ready(Next::End(End::Done(Ok(())))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn take(&self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Next> {
+        let mut room = self.worker.bench.room.borrow_mut();
+        let mut room = ReadBuf::uninit(&mut room);
+        let all = ready!(stream.poll_take(cx, &mut room));
+        let bytes = room.filled();
+        if all && bytes.is_empty() {
+            return Poll::Ready(Next::End(End::Done(Ok(()))));
+        }
+        let request = match all {
+            true => head::read(bytes, self.link.limits.head, None),
+            false => None,
+        };
+        Poll::Ready(match request {
+            Some(request) => {
+                self.link.read(bytes);
+                Next::Request(request)
+            }
+            None => {
+                stream.put_back(bytes);
+                Next::Other
+            }
+        })
+    }
+
+    /// Answers a request; the end of the connection, if that is it.
+    async fn answer(&self, stream: &Stream, request: Request<Option<Incoming>>) -> Option<End> {
+        let to_head = *request.method() == Method::HEAD;
+        self.begin(false);
+        let response = self.respond(request, &self.arrival);
+        let response = match self.watch(stream, response).await {
+            Ok(response) => response,
+            Err(verdict) => return Some(End::Verdict(verdict)),
+        };
+        let mut sending = Sending::new(response, to_head, &self.worker.bench.date);
+        let sent = poll_fn(|cx| sending.poll(stream, cx));
+        match self.watch(stream, sent).await {
+            Ok(Sent::Keep) => None,
+            Ok(Sent::Last | Sent::Cut) => Some(End::Done(Ok(()))),
+            Err(verdict) => Some(End::Verdict(verdict)),
+        }
+    }
+
+    /// Waits for `future` as long as the client may be waited for.
+    async fn watch<F: Future>(&self, stream: &Stream, future: F) -> Result<F::Output, Verdict> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Some(End::Verdict(verdict)) = self.evicted(cx) {
+                return Poll::Ready(Err(verdict));
+            }
+            if let Some(heads) = self.interim.take() {
+                stream.send_first(heads);
+            }
+            if let Poll::Ready(done) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            // What cannot be written shows in the response.
+            let _ = stream.poll_first(cx);
+            stream.look_for_end(cx);
+            match self.link.confirm(self.worker.is_draining()) {
+                Some(verdict) => Poll::Ready(Err(verdict)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests;
