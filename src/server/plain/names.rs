@@ -22,11 +22,24 @@ static FREQUENT: [HeaderName; 14] = [
 
 /// The name that is written so, in any case; `None` if it is none.
 pub(super) fn known(text: &str) -> Option<HeaderName> {
-    let frequent = FREQUENT
-        .iter()
-        .find(|name| name.as_str().eq_ignore_ascii_case(text));
-    match frequent {
-        Some(name) => Some(name.clone()),
-        None => HeaderName::from_bytes(text.as_bytes()).ok(),
-    }
+    let text = text.as_bytes();
+    // Most names are hyper's own, and begin otherwise.
+    let frequent = match text.first()? {
+        b'S' | b's' | b'X' | b'x' | b'P' | b'p' => frequent(text),
+        _ => None,
+    };
+    frequent
+        .cloned()
+        .or_else(|| HeaderName::from_bytes(text).ok())
+}
+
+fn frequent(text: &[u8]) -> Option<&'static HeaderName> {
+    // Those of one length differ in their third last letter.
+    let letter = |name: &[u8]| name.iter().rev().nth(2).map(u8::to_ascii_lowercase);
+    let third_last = letter(text);
+    let is_it = |name: &&HeaderName| {
+        let name = name.as_str().as_bytes();
+        name.len() == text.len() && letter(name) == third_last && name.eq_ignore_ascii_case(text)
+    };
+    FREQUENT.iter().find(is_it)
 }
