@@ -7,7 +7,7 @@ use std::ops::Deref;
 use smallvec::SmallVec;
 
 /// An address in its canonical text (RFC 5952), kept in place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressText(SmallVec<[u8; LONGEST]>);
 
 /// Of an IPv6 address that ends in an IPv4 address, and rounded up.

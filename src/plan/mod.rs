@@ -176,23 +176,21 @@ impl<'a> Plan<'a> {
 
     /// The host of the request, and the Host field for the origin.
     pub fn hosts(&self) -> (HeaderValue, HeaderValue) {
-        let value = |text: &str| {
-            let value = HeaderValue::from_str(text);
+        let value = |text: &[u8]| {
+            let value = HeaderValue::from_bytes(text);
             value.expect("a normalised host is ASCII without controls")
         };
         let authority = &self.target.authority;
         let own = match authority.port {
-            None => value(&authority.host),
+            None => value(authority.host.as_bytes()),
             Some(port) => {
                 let port = HeaderValue::from(port);
-                let parts = [authority.host.as_bytes(), b":", port.as_bytes()];
-                HeaderValue::from_bytes(&parts.concat())
-                    .expect("a normalised host is ASCII without controls")
+                value(&[authority.host.as_bytes(), b":", port.as_bytes()].concat())
             }
         };
         let origins = match &self.route.origin.host {
             HostMode::Preserve => own.clone(),
-            HostMode::Origin => value(&self.route.origin.url.authority()),
+            HostMode::Origin => value(self.route.origin.url.authority().as_bytes()),
             HostMode::Literal(value) => value.clone(),
         };
         (own, origins)

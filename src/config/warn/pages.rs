@@ -1,6 +1,8 @@
 //! Lists of pages: the patterns of `access.origins`, the URLs of
 //! `access.referrer`.
 
+use std::collections::HashSet;
+
 use crate::access::Missing;
 use crate::access::origins::{OriginPattern, OriginPatterns};
 use crate::access::referrer::listed_host;
@@ -19,7 +21,7 @@ enum Kind {
     /// Globs.
     Patterns(OriginPatterns),
     /// The hosts of `access.referrer.urls`.
-    Hosts(Vec<String>),
+    Hosts(HashSet<String>),
 }
 
 impl<'a> PageList<'a> {
@@ -62,7 +64,7 @@ impl<'a> PageList<'a> {
     pub(super) fn admits(&self, host: &str, port: u16) -> bool {
         match &self.kind {
             Kind::Patterns(patterns) => patterns.matches(host, port),
-            Kind::Hosts(hosts) => hosts.iter().any(|listed| listed == host),
+            Kind::Hosts(hosts) => hosts.contains(host),
         }
     }
 

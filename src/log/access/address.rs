@@ -1,22 +1,19 @@
 //! How much of an address is told (`log.client_address`).
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddrV4};
 
 use ipnet::IpNet;
-use smallvec::SmallVec;
 
 use crate::log::ClientAddressMode;
 use crate::network::AddressText;
 
-/// An address or its network, in text.
-pub(super) type Shown = SmallVec<[u8; 48]>;
-
 /// The address as `mode` shows it; `None`: not at all.
-pub fn shown(address: IpAddr, mode: ClientAddressMode) -> Option<Shown> {
+pub fn shown(address: IpAddr, mode: ClientAddressMode) -> Option<AddressText> {
     match mode {
-        ClientAddressMode::Full => Some(Shown::from_slice(&AddressText::of(address))),
-        ClientAddressMode::Prefix => Some(Shown::from_slice(prefix(address).as_bytes())),
+        ClientAddressMode::Full => Some(AddressText::of(address)),
+        ClientAddressMode::Prefix => Some(prefix(address)),
         ClientAddressMode::None => None,
     }
 }
@@ -31,12 +28,14 @@ pub fn shown_in_field(line: &[u8], mode: ClientAddressMode) -> Option<Cow<'_, [u
     }
 }
 
-fn prefix(address: IpAddr) -> String {
+fn prefix(address: IpAddr) -> AddressText {
     let length = if address.is_ipv4() { 24 } else { 48 };
     let network = IpNet::new(address, length)
         .expect("24 and 48 are lengths of prefixes")
         .trunc();
-    network.to_string()
+    let mut text = AddressText::of(network.addr());
+    write!(text, "/{length}").expect("memory takes all text");
+    text
 }
 
 fn with_prefixes(line: &[u8]) -> Vec<u8> {
@@ -50,7 +49,7 @@ fn with_prefixes(line: &[u8]) -> Vec<u8> {
                 .map(|socket| IpAddr::V4(*socket.ip()))
         };
         match address.or_else(|_| with_port()) {
-            Ok(address) => out.extend_from_slice(prefix(address).as_bytes()),
+            Ok(address) => out.extend_from_slice(&prefix(address)),
             Err(_) => out.extend_from_slice(word),
         }
     }

@@ -4,15 +4,18 @@ use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::log::AccessTarget;
 
-/// Chunks in the queue; with some 130 KiB each it holds 8 MiB at most.
-const QUEUE: usize = 64;
+/// Chunks in the queue: of many workers with little to say, for seconds.
+const QUEUE: usize = 1024;
+
+/// Bytes in the queue.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Written chunks whose memory is kept for the next ones: memory that one
 /// thread takes and another gives back is the dearest there is.
@@ -73,6 +76,8 @@ struct Shared {
     /// Lines lost since the start.
     lost_ever: AtomicU64,
     next: Mutex<Option<Output>>,
+    /// Bytes of lines that wait to be written.
+    waiting: AtomicUsize,
     /// Memory of chunks that are written.
     spare: Mutex<Vec<Vec<u8>>>,
     closing: AtomicBool,
@@ -159,8 +164,11 @@ impl Spool {
 
     /// Queues lines, or counts them as lost: a slow disk stops no request.
     pub(super) fn send(&self, text: Vec<u8>, count: u64) {
-        let full = self.queue.try_send(Chunk::Lines(text, count));
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = full {
+        let (length, waiting) = (text.len(), &self.shared.waiting);
+        let is_queued = waiting.fetch_add(length, Ordering::Relaxed) + length <= MOST_BYTES
+            && self.queue.try_send(Chunk::Lines(text, count)).is_ok();
+        if !is_queued {
+            waiting.fetch_sub(length, Ordering::Relaxed);
             self.shared.lose(count);
         }
     }
@@ -205,6 +213,7 @@ impl Writer {
             match chunk {
                 Ok(Chunk::Lines(text, count)) => {
                     self.write(&text, count);
+                    self.shared.waiting.fetch_sub(text.len(), Ordering::Relaxed);
                     self.shared.keep(text);
                     open = true;
                 }
@@ -323,6 +332,21 @@ mod tests {
         };
         spool.send(b"a\n".to_vec(), 1);
         spool.send(b"b\nc\n".to_vec(), 2);
-        assert_eq!(spool.shared.lost_ever.load(Ordering::Relaxed), 2);
+        assert_eq!(spool.lost(), 2);
+    }
+
+    #[test]
+    fn so_is_what_takes_too_much_memory() {
+        let (queue, chunks) = sync_channel(QUEUE);
+        let spool = Spool {
+            queue,
+            shared: Arc::default(),
+        };
+        spool.send(vec![b'\n'; MOST_BYTES], 1);
+        assert_eq!(spool.lost(), 0);
+        spool.send(b"a\n".to_vec(), 1);
+        assert_eq!(spool.lost(), 1);
+        assert_eq!(spool.shared.waiting.load(Ordering::Relaxed), MOST_BYTES);
+        assert_eq!(chunks.try_iter().count(), 1);
     }
 }

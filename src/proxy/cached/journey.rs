@@ -208,7 +208,8 @@ impl Journey {
         let again = (!self.conditions.is_empty()).then(|| copy_head(&fetch.request));
         let fetching = self.wanted.fetcher.clone().fetch(fetch);
         let (fetched, took) = match whose {
-            Whose::Own => fetching.await,
+            // Boxed, as all that is rare here: its room is not moved with the rest.
+            Whose::Own => Box::pin(fetching).await,
             Whose::Everyones => Leading::start(&fill, fetching).ended().await,
         };
         self.record.origin_took(took);
@@ -217,7 +218,7 @@ impl Journey {
                 if taken.head.status == StatusCode::OK =>
             {
                 drop(taken);
-                self.pass(request, why).await
+                Box::pin(self.pass(request, why)).await
             }
             (fetched, _) => self.fetched(fill, fetched),
         }
@@ -309,7 +310,7 @@ impl Journey {
             }
             Verdict::Open(_) | Verdict::Validated(_) | Verdict::Alone | Verdict::Error => {
                 drop(place);
-                self.go_alone().await
+                Box::pin(self.go_alone()).await
             }
         }
     }
