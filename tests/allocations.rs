@@ -240,7 +240,8 @@ fn a_hit_allocates_its_head_and_nothing_else() {
     let headers = HeaderMap::from_iter([
         (hyper::header::HOST, HeaderValue::from_static("a")),
         (hyper::header::ACCEPT, HeaderValue::from_static("*/*")),
-    ]);
+    ])
+    .into();
     let asked = Asked {
         method: &Method::GET,
         headers: &headers,

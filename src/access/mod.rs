@@ -17,10 +17,11 @@ pub use findings::{Finding, Outcome, RuleReport};
 pub use rule::{Decision, RuleId, RuleIds};
 pub use ruleset::{ExemptPaths, Judgement, Ruleset};
 
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 
 use crate::message::Scheme;
 use crate::message::authority::Authority;
+use crate::message::fields::Fields;
 use crate::route::NormalPath;
 
 /// Everything of a request that a rule may see.
@@ -29,7 +30,7 @@ pub struct RequestHead<'a> {
     /// The method, as sent.
     pub method: &'a Method,
     /// The fields, without those that Connection names.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Fields,
     /// The request's own scheme.
     pub scheme: Scheme,
     /// The request's own host and port.

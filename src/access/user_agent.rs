@@ -1,8 +1,7 @@
 //! `access.user_agent`: blocked programs (section 6.2).
 
-use hyper::header::USER_AGENT;
-
 use super::{Finding, RequestHead};
+use crate::message::fields::Name;
 use crate::message::substrings::SubstringSet;
 
 /// The `access.user_agent` table, compiled.
@@ -18,8 +17,8 @@ impl UserAgentRule {
     /// What `user_agent.block` finds; `None`: it is off.
     pub fn judge(&self, head: &RequestHead<'_>) -> Option<Finding<'_>> {
         let block = self.block.as_ref()?;
-        let mut lines = head.headers.get_all(USER_AGENT).iter();
-        let found = lines.find_map(|line| block.first(line.as_bytes()));
+        let mut lines = head.headers.lines(Name::USER_AGENT);
+        let found = lines.find_map(|line| block.first(line));
         Some(match found {
             Some(entry) => Finding::AgentListed(block.entry(entry)),
             None => Finding::AgentNotListed,

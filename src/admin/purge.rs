@@ -17,6 +17,7 @@ use crate::config::Snapshot;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::message::field;
+use crate::message::fields::Fields;
 use crate::route::{NormalPath, PathError, Target, TargetError};
 
 /// The longest body that is read, in bytes: some ten thousand URLs.
@@ -138,7 +139,7 @@ fn add_url(purge: &mut Purge, text: &str, snapshot: &Snapshot) -> Result<(), Str
     let not_a_url = || "is not a URL such as https://img.example.com/a.jpg?w=1".to_owned();
     let (scheme, _) = split_scheme(text).ok_or_else(not_a_url)?;
     let uri: Uri = text.parse().map_err(|_| not_a_url())?;
-    let none = HeaderMap::new();
+    let none = Fields::default();
     let merge_slashes = snapshot.server.merge_slashes;
     let target = Target::read(&uri, &none, scheme, None, merge_slashes)
         .map_err(|error: TargetError| format!("is never stored: {error}"))?;

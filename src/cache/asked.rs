@@ -1,9 +1,10 @@
 //! What the cache looks at of a request.
 
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 
 use super::encoding::Encodings;
 use crate::images::Variant;
+use crate::message::fields::Fields;
 
 /// A GET or HEAD without a body, as the cache sees it.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +13,7 @@ pub struct Asked<'a> {
     pub method: &'a Method,
     /// The client's fields, without those that Connection names; Accept and
     /// Accept-Encoding as they were received.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Fields,
     /// What Accept-Encoding is reduced to.
     pub encodings: Encodings,
     /// Whether the key has a query.

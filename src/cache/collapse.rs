@@ -12,6 +12,7 @@ use super::clock::Moment;
 use super::entry::Key;
 use super::fill::{Fill, Wish};
 use super::purge::Purge;
+use crate::message::fields::Name;
 
 /// Fills are found by the low bits of their hash.
 const SHARDS: usize = 64;
@@ -170,7 +171,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 /// What responses most often vary by, in a number.
 fn likeness(asked: &Asked<'_>) -> u64 {
     use std::hash::BuildHasher;
-    let origin = asked.headers.get(hyper::header::ORIGIN);
+    let origin = asked.headers.first(Name::ORIGIN);
     foldhash::fast::FixedState::default().hash_one((asked.encodings, origin))
 }
 

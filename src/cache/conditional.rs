@@ -7,23 +7,21 @@
 use std::time::{Duration, SystemTime};
 
 use hyper::HeaderMap;
-use hyper::header::{
-    DATE, ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
-};
+use hyper::header::{DATE, ETAG, HeaderName, LAST_MODIFIED};
 
 use super::range;
 use crate::message::field::{Single, single, trim};
+use crate::message::fields::{Fields, Name, Names};
 
 /// The fields that ask for less than the whole response; a fill carries none
 /// of its client's.
-pub const CONDITIONAL: [HeaderName; 6] = [
-    IF_MATCH,
-    IF_NONE_MATCH,
-    IF_MODIFIED_SINCE,
-    IF_UNMODIFIED_SINCE,
-    IF_RANGE,
-    RANGE,
+pub const CONDITIONAL: [Name; 6] = [
+    Name::IF_MATCH,
+    Name::IF_NONE_MATCH,
+    Name::IF_MODIFIED_SINCE,
+    Name::IF_UNMODIFIED_SINCE,
+    Name::IF_RANGE,
+    Name::RANGE,
 ];
 
 /// How much later than `Last-Modified` a response must have been made for the
@@ -33,36 +31,37 @@ pub const CONDITIONAL: [HeaderName; 6] = [
 const STRONG_AFTER: Duration = Duration::from_mins(1);
 
 /// Whether a request has one of [`CONDITIONAL`].
-pub fn is_conditional(request: &HeaderMap) -> bool {
-    CONDITIONAL.iter().any(|name| request.contains_key(name))
+pub fn is_conditional(request: &Fields) -> bool {
+    const ANY: Names = Names::of(&CONDITIONAL);
+    request.contains_any(ANY)
 }
 
 /// Whether a request that nothing stored answers goes to the origin as it is,
 /// and fills nothing: with a precondition that only the origin evaluates, or
 /// for ranges that do not begin with the first byte, or several of them.
-pub fn passes_on(request: &HeaderMap) -> bool {
-    request.contains_key(IF_MATCH)
-        || request.contains_key(IF_UNMODIFIED_SINCE)
+pub fn passes_on(request: &Fields) -> bool {
+    request.contains(Name::IF_MATCH)
+        || request.contains(Name::IF_UNMODIFIED_SINCE)
         || range::is_for_origin(request)
 }
 
 /// Whether a GET or HEAD is answered 304 from a stored response of a 2xx
 /// status (RFC 9110 section 13.2.2, steps 3 and 4). With `If-None-Match`,
 /// `If-Modified-Since` is not looked at.
-pub(super) fn is_not_modified(request: &HeaderMap, stored: &HeaderMap) -> bool {
-    if request.contains_key(IF_NONE_MATCH) {
+pub(super) fn is_not_modified(request: &Fields, stored: &HeaderMap) -> bool {
+    if request.contains(Name::IF_NONE_MATCH) {
         return names_tag(request, stored);
     }
-    request.contains_key(IF_MODIFIED_SINCE) && !is_modified_since(request, stored)
+    request.contains(Name::IF_MODIFIED_SINCE) && !is_modified_since(request, stored)
 }
 
 /// Whether `Range` counts (RFC 9110 section 13.1.5): there is no `If-Range`,
 /// or it is the strong validator of what is stored. Anything else in the field
 /// is a condition that is not met.
-pub(super) fn range_counts(request: &HeaderMap, stored: &HeaderMap) -> bool {
-    let asked = match single(request, &IF_RANGE) {
+pub(super) fn range_counts(request: &Fields, stored: &HeaderMap) -> bool {
+    let asked = match request.single(Name::IF_RANGE) {
         Single::One(asked) => asked,
-        Single::Missing => return !request.contains_key(IF_RANGE),
+        Single::Missing => return !request.contains(Name::IF_RANGE),
         Single::Several => return false,
     };
     if is_strong_tag(asked) {
@@ -72,30 +71,31 @@ pub(super) fn range_counts(request: &HeaderMap, stored: &HeaderMap) -> bool {
     let strong = modified
         .zip(date(stored, &DATE))
         .is_some_and(|(modified, made)| made >= modified + STRONG_AFTER);
-    strong && date(request, &IF_RANGE) == modified
+    strong && read_date(request.single(Name::IF_RANGE)) == modified
 }
 
 /// `If-None-Match`: `*`, or a list of tags of which one is the stored one by
 /// the weak comparison (RFC 9110 section 13.1.2). `*` in a list is no tag.
-fn names_tag(request: &HeaderMap, stored: &HeaderMap) -> bool {
-    if single(request, &IF_NONE_MATCH) == Single::One(b"*") {
+fn names_tag(request: &Fields, stored: &HeaderMap) -> bool {
+    if request.single(Name::IF_NONE_MATCH) == Single::One(b"*") {
         return true;
     }
     let Single::One(stored) = single(stored, &ETAG) else {
         return false;
     };
-    let mut lines = request.get_all(IF_NONE_MATCH).iter();
-    lines.any(|line| Tags(line.as_bytes()).any(|tag| opaque(tag) == opaque(stored)))
+    let mut lines = request.lines(Name::IF_NONE_MATCH);
+    lines.any(|line| Tags(line).any(|tag| opaque(tag) == opaque(stored)))
 }
 
 /// `If-Modified-Since` (RFC 9110 section 13.1.3), against `Last-Modified` or
 /// else `Date` (RFC 9111 section 4.3.2). What cannot be read is no condition.
-fn is_modified_since(request: &HeaderMap, stored: &HeaderMap) -> bool {
+fn is_modified_since(request: &Fields, stored: &HeaderMap) -> bool {
     let modified = match stored.contains_key(LAST_MODIFIED) {
         true => date(stored, &LAST_MODIFIED),
         false => date(stored, &DATE),
     };
-    match (date(request, &IF_MODIFIED_SINCE), modified) {
+    let since = read_date(request.single(Name::IF_MODIFIED_SINCE));
+    match (since, modified) {
         (Some(since), Some(modified)) => modified > since,
         (None, _) | (_, None) => true,
     }
@@ -153,11 +153,15 @@ fn is_strong_tag(text: &[u8]) -> bool {
 
 /// The date in a field that stands there once; `None`: there is none, or it
 /// is none of the three forms (RFC 9110 section 5.6.7).
-fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    match single(headers, name) {
+fn read_date(field: Single<'_>) -> Option<SystemTime> {
+    match field {
         Single::One(value) => httpdate::parse_http_date(str::from_utf8(value).ok()?).ok(),
         Single::Missing | Single::Several => None,
     }
+}
+
+fn date(stored: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    read_date(single(stored, name))
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use hyper::HeaderMap;
-use hyper::header::{self, HeaderName, HeaderValue, PRAGMA};
+use hyper::header::{self, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use super::targeted::{self, Item};
 use crate::message::cache_control::directives;
 use crate::message::field::{entries, trim};
+use crate::message::fields::{Fields, Name};
 
 static CACHE_CONTROL: HeaderName = header::CACHE_CONTROL;
 
@@ -85,15 +86,14 @@ enum Argument<'a> {
 impl RequestDirectives {
     /// Reads a request's fields. What cannot be read is as if it were not
     /// there, but a quoted string without an end, which may hide `no-store`.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &Fields) -> Self {
         let mut found = Self::default();
-        let mut lines = headers.get_all(&CACHE_CONTROL).iter().peekable();
-        if lines.peek().is_none() {
+        if !headers.contains(Name::CACHE_CONTROL) {
             found.no_cache = pragma_is_no_cache(headers);
             return found;
         }
-        for line in lines {
-            match directives(line.as_bytes()) {
+        for line in headers.lines(Name::CACHE_CONTROL) {
+            match directives(line) {
                 Some(list) => list.into_iter().for_each(|one| found.read(one)),
                 None => found.no_store = true,
             }
@@ -124,10 +124,10 @@ impl RequestDirectives {
 }
 
 /// RFC 9111 section 5.4: where there is no Cache-Control.
-fn pragma_is_no_cache(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(PRAGMA).iter();
+fn pragma_is_no_cache(headers: &Fields) -> bool {
+    let lines = headers.lines(Name::PRAGMA);
     lines
-        .flat_map(|line| entries(line.as_bytes()))
+        .flat_map(entries)
         .any(|entry| entry.eq_ignore_ascii_case(b"no-cache"))
 }
 
@@ -324,7 +324,7 @@ mod tests {
     use crate::cache::fixture::{Fields, headers};
 
     fn asked(fields: Fields<'_>) -> RequestDirectives {
-        RequestDirectives::of(&headers(fields))
+        RequestDirectives::of(&headers(fields).into())
     }
 
     #[test]
@@ -387,7 +387,7 @@ mod tests {
             line in "(no-cache|max-age|max-stale|[=\",\\\\ \t0-9a\u{80}-\u{ff}]){0,20}",
         ) {
             let headers = headers(&[("cache-control", &line), ("pragma", &line)]);
-            let asked = RequestDirectives::of(&headers);
+            let asked = RequestDirectives::of(&headers.clone().into());
             prop_assert!(asked.max_age.is_none_or(|seconds| seconds <= LONGEST));
             let said = ResponseDirectives::of(&headers);
             prop_assert!(said.max_age.is_none_or(|seconds| seconds <= LONGEST));

@@ -1,11 +1,9 @@
 //! `Accept-Encoding`, reduced to the codings that matter (section 9).
 
-use hyper::HeaderMap;
-use hyper::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
+use hyper::header::HeaderValue;
 
 use crate::message::field::{entries, trim};
-
-static FIELD: HeaderName = ACCEPT_ENCODING;
+use crate::message::fields::{Fields, Name};
 
 /// The codings of `br`, `gzip` and `zstd` that a client accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -47,17 +45,15 @@ impl Encodings {
     /// What a request accepts (RFC 9110 section 12.5.3): q=0 refuses, `*` is
     /// every coding that is not named, the first entry for a coding decides,
     /// one with a malformed q names nothing. Without the field: none.
-    pub fn of(headers: &HeaderMap) -> Self {
-        let mut lines = headers.get_all(&FIELD).iter();
+    pub fn of(headers: &Fields) -> Self {
+        let mut lines = headers.lines(Name::ACCEPT_ENCODING);
         match (lines.next(), lines.next()) {
             (None, _) => Self::default(),
             (Some(line), None) => {
-                let usual = USUAL.iter().find(|(text, _)| *text == line.as_bytes());
-                usual.map_or_else(|| Self::read([line.as_bytes()]), |(_, found)| *found)
+                let usual = USUAL.iter().find(|(text, _)| *text == line);
+                usual.map_or_else(|| Self::read([line]), |(_, found)| *found)
             }
-            (Some(_), Some(_)) => {
-                Self::read(headers.get_all(&FIELD).iter().map(HeaderValue::as_bytes))
-            }
+            (Some(_), Some(_)) => Self::read(headers.lines(Name::ACCEPT_ENCODING)),
         }
     }
 
@@ -148,6 +144,8 @@ fn weight_is_positive<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::ACCEPT_ENCODING;
     use proptest::prelude::*;
 
     use super::*;
@@ -157,7 +155,7 @@ mod tests {
         for line in lines {
             headers.append(ACCEPT_ENCODING, HeaderValue::from_bytes(line).unwrap());
         }
-        let field = Encodings::of(&headers).field();
+        let field = Encodings::of(&headers.into()).field();
         field.to_str().unwrap().to_owned()
     }
 

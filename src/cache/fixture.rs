@@ -46,7 +46,7 @@ pub(super) fn later(millis: u64) -> Moment {
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: crate::message::fields::Fields,
     pub(super) has_query: bool,
     pub(super) variant: Variant,
     pub(super) covered: Covered,
@@ -57,7 +57,7 @@ impl Request {
     pub(super) fn get(fields: Fields<'_>) -> Self {
         Self {
             method: Method::GET,
-            headers: headers(fields),
+            headers: headers(fields).into(),
             has_query: false,
             variant: Variant::Original,
             covered: Covered::default(),

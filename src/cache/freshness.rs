@@ -13,6 +13,7 @@ use super::http_date;
 use super::policy::Policy;
 use super::settings::CacheSettings;
 use crate::message::field::trim;
+use crate::message::fields::Name;
 
 /// The longest lifetime that is only guessed, in seconds (section 9).
 const LONGEST_GUESS: u64 = 24 * 60 * 60;
@@ -142,8 +143,8 @@ impl Subject<'_> {
     /// Whether it may be about the one who asked.
     fn is_personal(&self) -> bool {
         let request = self.asked.headers;
-        request.contains_key(header::COOKIE)
-            || request.contains_key(header::AUTHORIZATION)
+        request.contains(Name::COOKIE)
+            || request.contains(Name::AUTHORIZATION)
             || has_set_cookie(self.headers)
     }
 }

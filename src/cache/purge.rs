@@ -200,7 +200,7 @@ mod tests {
 
     fn url(url: &str, rules: &KeyRules) -> Purge {
         let uri: Uri = url.parse().unwrap();
-        let none = HeaderMap::new();
+        let none = crate::message::fields::Fields::default();
         let target = Target::read(&uri, &none, Scheme::Http, None, true).unwrap();
         let mut purge = Purge::default();
         purge.add_url(&target, rules);

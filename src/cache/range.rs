@@ -3,11 +3,10 @@
 
 use std::ops::Range;
 
-use hyper::HeaderMap;
-use hyper::header::RANGE;
 use smallvec::SmallVec;
 
-use crate::message::field::{Single, entries, single};
+use crate::message::field::{Single, entries};
+use crate::message::fields::{Fields, Name};
 
 /// How many ranges one request may ask for; Range is ignored where there are
 /// more, as it may be (RFC 9110 section 14.2).
@@ -51,7 +50,7 @@ enum Field {
 /// Which bytes of a body of `length` are asked for. Of an empty body all,
 /// whatever is asked: it has no range, and those who always send a Range are
 /// not to be answered 416 for it.
-pub(super) fn select(request: &HeaderMap, length: u64) -> Selection {
+pub(super) fn select(request: &Fields, length: u64) -> Selection {
     let Field::Bytes(specs) = parse(request) else {
         return Selection::Whole;
     };
@@ -74,7 +73,7 @@ pub(super) fn select(request: &HeaderMap, length: u64) -> Selection {
 /// with the first, unless it is clear already that they would be ignored, so
 /// that nobody multiplies what the origin sends by asking twice for the same
 /// bytes.
-pub(super) fn is_for_origin(request: &HeaderMap) -> bool {
+pub(super) fn is_for_origin(request: &Fields) -> bool {
     match parse(request) {
         Field::None => false,
         Field::OtherUnit => true,
@@ -115,8 +114,8 @@ impl Spec {
 }
 
 /// All of the field is ignored if a part of it is not valid.
-fn parse(request: &HeaderMap) -> Field {
-    let value = match single(request, &RANGE) {
+fn parse(request: &Fields) -> Field {
+    let value = match request.single(Name::RANGE) {
         Single::One(value) => value,
         Single::Missing | Single::Several => return Field::None,
     };

@@ -10,7 +10,7 @@ use foldhash::quality::FixedState;
 use hyper::header::{
     ACCEPT_RANGES, AGE, CACHE_CONTROL, CACHE_STATUS, CONTENT_ENCODING, CONTENT_LANGUAGE,
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName, HeaderValue,
-    LAST_MODIFIED, RANGE, SERVER, STRICT_TRANSPORT_SECURITY, VARY, VIA,
+    LAST_MODIFIED, SERVER, STRICT_TRANSPORT_SECURITY, VARY, VIA,
 };
 use hyper::{HeaderMap, Method, StatusCode};
 
@@ -23,6 +23,7 @@ use super::multipart::{Boundary, Parts, content_range};
 use super::policy::Policy;
 use super::range::{Selection, select};
 use super::status::CacheStatus;
+use crate::message::fields::Name;
 
 /// What is sent.
 #[derive(Clone, Debug)]
@@ -137,7 +138,7 @@ fn selected(asked: &Asked<'_>, head: &Head, length: Option<u64>) -> Selection {
     let request = asked.headers;
     match length {
         Some(length)
-            if request.contains_key(RANGE)
+            if request.contains(Name::RANGE)
                 && *asked.method == Method::GET
                 && head.status == StatusCode::OK
                 && range_counts(request, &head.headers) =>

@@ -78,7 +78,7 @@ mod tests {
     use crate::cache::fixture::{NOW, headers, later};
 
     fn directives(control: &str) -> RequestDirectives {
-        RequestDirectives::of(&headers(&[("cache-control", control)]))
+        RequestDirectives::of(&headers(&[("cache-control", control)]).into())
     }
 
     /// Fresh for ten seconds, and a window each.

@@ -15,6 +15,7 @@ use super::settings::{CacheSettings, SetCookie};
 use super::validation::has_validator;
 use super::vary::Form;
 use crate::message::connection;
+use crate::message::fields::Name;
 
 static SET_COOKIE: HeaderName = header::SET_COOKIE;
 static SET_COOKIE2: HeaderName = HeaderName::from_static("set-cookie2");
@@ -169,7 +170,7 @@ fn may_be_stored(
     if directives.private {
         return Err(Unstorable::Private);
     }
-    if asked.headers.contains_key(header::AUTHORIZATION) && !allows_authorized(directives) {
+    if asked.headers.contains(Name::AUTHORIZATION) && !allows_authorized(directives) {
         return Err(Unstorable::Authorization);
     }
     if settings.set_cookie == SetCookie::Bypass && has_set_cookie(headers) {

@@ -7,23 +7,18 @@
 
 use std::net::IpAddr;
 
-use hyper::HeaderMap;
-use hyper::header::FORWARDED;
-
 use crate::message::field::trim;
+use crate::message::fields::{Fields, Name};
 
 use super::node;
 
 /// The `for` address of every element, last one first; `None` where an
 /// element names none.
-pub(super) fn addresses_from_the_right(
-    headers: &HeaderMap,
-) -> impl Iterator<Item = Option<IpAddr>> {
+pub(super) fn addresses_from_the_right(headers: &Fields) -> impl Iterator<Item = Option<IpAddr>> {
     headers
-        .get_all(FORWARDED)
-        .iter()
+        .lines(Name::FORWARDED)
         .rev()
-        .flat_map(|line| PiecesFromTheRight::new(line.as_bytes(), b','))
+        .flat_map(|line| PiecesFromTheRight::new(line, b','))
         .map(address_of)
 }
 

@@ -8,12 +8,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hyper::HeaderMap;
 use hyper::header::HeaderName;
 use smallvec::SmallVec;
 
 use crate::message::Scheme;
 use crate::message::field::{self, Single};
+use crate::message::fields::{Fields, Name};
 use crate::network::{NetworkSet, canonical};
 
 /// At most this many hops are read before the walk is given up.
@@ -140,7 +140,7 @@ impl ClientRules {
     /// # Errors
     ///
     /// [`AmbiguousClient`] for a single-address field that names several.
-    pub fn find(&self, peer: PeerAddr, headers: &HeaderMap) -> Result<Client, AmbiguousClient> {
+    pub fn find(&self, peer: PeerAddr, headers: &Fields) -> Result<Client, AmbiguousClient> {
         let mut client = self.given(ClientAddr(peer.0), peer);
         client.from = ClientFrom::Peer;
         if !client.peer_trusted {
@@ -148,7 +148,7 @@ impl ClientRules {
         }
         let found = match &self.field {
             AddressField::XForwardedFor => self.walk(
-                entries_from_the_right(headers, &X_FORWARDED_FOR).map(node::address),
+                entries_from_the_right(headers, Name::X_FORWARDED_FOR).map(node::address),
                 &mut client.hops,
             ),
             AddressField::Forwarded => self.walk(
@@ -177,11 +177,11 @@ impl ClientRules {
 
     /// The scheme of the request: the rightmost `X-Forwarded-Proto` of a
     /// trusted peer, or the connection's.
-    pub fn scheme(&self, client: &Client, headers: &HeaderMap, connection: Scheme) -> Scheme {
+    pub fn scheme(&self, client: &Client, headers: &Fields, connection: Scheme) -> Scheme {
         if !client.peer_trusted {
             return connection;
         }
-        entries_from_the_right(headers, &X_FORWARDED_PROTO)
+        entries_from_the_right(headers, Name::X_FORWARDED_PROTO)
             .next()
             .and_then(|entry| match entry {
                 b"http" => Some(Scheme::Http),
@@ -220,24 +220,15 @@ impl ClientRules {
 
 /// The comma-separated entries of all lines of `name`, last one first. An
 /// empty field is as good as none.
-fn entries_from_the_right<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> impl Iterator<Item = &'a [u8]> {
-    headers
-        .get_all(name)
-        .iter()
-        .rev()
-        .flat_map(|line| field::entries(line.as_bytes()).rev())
+fn entries_from_the_right(headers: &Fields, name: Name) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.lines(name).rev();
+    lines.flat_map(|line| field::entries(line).rev())
 }
 
 /// The address in a field that holds exactly one; `None` if it is missing or
 /// is not an address.
-fn single_address(
-    headers: &HeaderMap,
-    name: &HeaderName,
-) -> Result<Option<IpAddr>, AmbiguousClient> {
-    match field::single(headers, name) {
+fn single_address(headers: &Fields, name: &HeaderName) -> Result<Option<IpAddr>, AmbiguousClient> {
+    match headers.single_of(name) {
         Single::Missing => Ok(None),
         Single::Several => Err(AmbiguousClient),
         Single::One(value) => {

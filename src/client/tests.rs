@@ -16,7 +16,7 @@ fn rules(field: &str) -> ClientRules {
     }
 }
 
-fn headers(field: &str, lines: &[&str]) -> HeaderMap {
+fn headers(field: &str, lines: &[&str]) -> Fields {
     let mut headers = HeaderMap::new();
     for line in lines {
         headers.append(
@@ -24,7 +24,7 @@ fn headers(field: &str, lines: &[&str]) -> HeaderMap {
             HeaderValue::from_bytes(line.as_bytes()).unwrap(),
         );
     }
-    headers
+    headers.into()
 }
 
 fn peer(text: &str) -> PeerAddr {
@@ -198,7 +198,7 @@ proptest! {
         if let Ok(value) = HeaderValue::from_bytes(&line) {
             let mut headers = HeaderMap::new();
             headers.insert(HeaderName::from_bytes(field.as_bytes()).unwrap(), value);
-            let _ = rules(field).find(peer(PROXY), &headers);
+            let _ = rules(field).find(peer(PROXY), &headers.into());
         }
     }
 

@@ -4,13 +4,11 @@ mod accept;
 
 use std::fmt;
 
-use hyper::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
-use hyper::{HeaderMap, Method};
+use hyper::Method;
+use hyper::header::HeaderValue;
 
+use crate::message::fields::{Fields, Name};
 use crate::message::substrings::SubstringSet;
-
-static ACCEPT_FIELD: HeaderName = ACCEPT;
-static USER_AGENT_FIELD: HeaderName = USER_AGENT;
 
 /// The image format class of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,18 +139,12 @@ impl Images {
     }
 
     /// The variant and `Accept` of a request for a path with `extension`.
-    pub fn choose(
-        &self,
-        method: &Method,
-        extension: Option<&str>,
-        headers: &HeaderMap,
-    ) -> Choice<'_> {
+    pub fn choose(&self, method: &Method, extension: Option<&str>, headers: &Fields) -> Choice<'_> {
         let off = !self.webp && !self.avif;
         if off || !matches!(*method, Method::GET | Method::HEAD) || !self.is_image(extension) {
             return UNTOUCHED;
         }
-        let lines = headers.get_all(&ACCEPT_FIELD);
-        let own = accept::named(lines.iter().map(HeaderValue::as_bytes));
+        let own = accept::named(headers.lines(Name::ACCEPT));
         let client = self
             .client(headers)
             .filter(|client| !own.refuses_one_of(client.named));
@@ -186,20 +178,21 @@ impl Images {
     }
 
     /// The first entry that a User-Agent line belongs to.
-    fn client(&self, headers: &HeaderMap) -> Option<&ImageClient> {
+    fn client(&self, headers: &Fields) -> Option<&ImageClient> {
         if self.agents.is_empty() {
             return None;
         }
-        let lines = headers.get_all(&USER_AGENT_FIELD).iter();
-        let first = lines
-            .filter_map(|line| self.agents.first(line.as_bytes()))
-            .min()?;
+        let lines = headers.lines(Name::USER_AGENT);
+        let first = lines.filter_map(|line| self.agents.first(line)).min()?;
         Some(&self.clients[self.entry_of[first]])
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::{ACCEPT, HeaderName};
+
     use super::*;
 
     fn images(formats: &[Variant]) -> Images {
@@ -232,7 +225,7 @@ mod tests {
             );
         }
         let images = images(formats);
-        let choice = images.choose(&Method::GET, extension, &headers);
+        let choice = images.choose(&Method::GET, extension, &headers.into());
         assert_eq!(choice.accept.is_some(), choice.vary.is_some());
         (
             choice.variant,
@@ -317,6 +310,7 @@ mod tests {
         let images = images(webp);
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("image/webp"));
+        let headers = headers.into();
         assert_eq!(
             images.choose(&Method::POST, Some("jpg"), &headers),
             UNTOUCHED

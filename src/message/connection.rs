@@ -1,10 +1,11 @@
 //! Fields that end at the next hop (RFC 9110 section 7.6.1).
 
 use hyper::HeaderMap;
-use hyper::header::{self, HeaderName};
+use hyper::header::{self, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use super::field::entries;
+use super::fields::{Fields, Name};
 
 /// Fields that a Connection field cannot name away: without them the message
 /// would be another one, for another host, of another length or another user.
@@ -34,33 +35,46 @@ const NEVER_NAMED_AWAY_IN_RESPONSES: [HeaderName; 11] = [
 ];
 
 static CONNECTION: HeaderName = header::CONNECTION;
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Removes the fields that a request's own Connection field names. Done
 /// once, on the message as received, before anything reads or adds a field.
-pub fn remove_named(headers: &mut HeaderMap) {
-    remove_named_but(&NEVER_NAMED_AWAY, headers);
+pub fn remove_named(fields: &mut Fields) {
+    let lines = fields.lines(Name::CONNECTION);
+    if name_nothing(lines.clone(), |name| fields.contains(name)) {
+        return;
+    }
+    let named: Vec<HeaderName> = named(lines, &NEVER_NAMED_AWAY).collect();
+    fields.retain(|line| {
+        let is_it = |name: &HeaderName| line.name.eq_ignore_ascii_case(name.as_str().as_bytes());
+        !named.iter().any(is_it)
+    });
 }
 
 /// The same for a response.
 pub fn remove_named_in_response(headers: &mut HeaderMap) {
-    remove_named_but(&NEVER_NAMED_AWAY_IN_RESPONSES, headers);
-}
-
-fn remove_named_but(kept: &[HeaderName], headers: &mut HeaderMap) {
-    if names_nothing(headers) {
+    let lines = || {
+        headers
+            .get_all(&CONNECTION)
+            .iter()
+            .map(HeaderValue::as_bytes)
+    };
+    if name_nothing(lines(), |name| headers.contains_key(name.name())) {
         return;
     }
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|line| entries(line.as_bytes()))
-        .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .filter(|name| *name != header::CONNECTION && !kept.contains(name))
-        .collect();
+    let named: Vec<HeaderName> = named(lines(), &NEVER_NAMED_AWAY_IN_RESPONSES).collect();
     for name in named {
         headers.remove(name);
     }
+}
+
+fn named<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+    kept: &[HeaderName],
+) -> impl Iterator<Item = HeaderName> {
+    lines
+        .flat_map(entries)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| *name != header::CONNECTION && !kept.contains(name))
 }
 
 /// Removes every hop-by-hop field; what Connection names must be gone already.
@@ -95,11 +109,13 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
 
 /// The common cases: no such field, or `keep-alive` or `close`, which are no
 /// fields.
-fn names_nothing(headers: &HeaderMap) -> bool {
-    headers.get_all(&CONNECTION).iter().all(|line| {
-        let line = line.as_bytes();
-        line.eq_ignore_ascii_case(b"keep-alive") && !headers.contains_key(&KEEP_ALIVE)
-            || line.eq_ignore_ascii_case(b"close") && !headers.contains_key("close")
+fn name_nothing<'a>(
+    mut lines: impl Iterator<Item = &'a [u8]>,
+    is_there: impl Fn(Name) -> bool,
+) -> bool {
+    lines.all(|line| {
+        line.eq_ignore_ascii_case(b"keep-alive") && !is_there(Name::KEEP_ALIVE)
+            || line.eq_ignore_ascii_case(b"close") && !is_there(Name::CLOSE)
     })
 }
 
@@ -123,7 +139,7 @@ mod tests {
 
     #[test]
     fn named_fields_go_but_not_those_that_make_the_message() {
-        let mut headers = map(&[
+        let mut fields = Fields::from(map(&[
             ("connection", "close, X-Secret,referer"),
             (
                 "connection",
@@ -135,9 +151,10 @@ mod tests {
             ("cookie", "b"),
             ("authorization", "c"),
             ("content-length", "3"),
-        ]);
-        remove_named(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        ]));
+        remove_named(&mut fields);
+        let left = fields.to_map(0, |_| true);
+        let mut left: Vec<_> = left.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(
             left,
@@ -178,15 +195,18 @@ mod tests {
                     headers.append(name, HeaderValue::from_str(value).unwrap());
                 }
             }
-            remove_named(&mut headers);
-            let once = headers.clone();
-            remove_named(&mut headers);
-            prop_assert_eq!(&once, &headers);
-            remove_hop_by_hop(&mut headers);
-            let once = headers.clone();
-            remove_named(&mut headers);
-            remove_hop_by_hop(&mut headers);
-            prop_assert_eq!(&once, &headers);
+            let mut fields = Fields::from(&headers);
+            remove_named(&mut fields);
+            let once = fields.to_map(0, |_| true);
+            remove_named(&mut fields);
+            prop_assert_eq!(&once, &fields.to_map(0, |_| true));
+            let mut once = once;
+            remove_hop_by_hop(&mut once);
+            let mut twice = Fields::from(&once);
+            remove_named(&mut twice);
+            let mut twice = twice.to_map(0, |_| true);
+            remove_hop_by_hop(&mut twice);
+            prop_assert_eq!(&once, &twice);
         }
     }
 }

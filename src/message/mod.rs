@@ -5,6 +5,7 @@ pub mod authority;
 pub mod cache_control;
 pub mod connection;
 pub mod field;
+pub mod fields;
 pub mod substrings;
 pub mod vary;
 

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use hyper::header::ACCEPT;
 use serde::Serialize;
 
 use super::{Plan, Reject};
 use crate::access::{Decision, Outcome, RuleReport};
 use crate::client::{ClientFrom, PeerAddr};
 use crate::config::Snapshot;
+use crate::message::fields::Name;
 
 /// What would become of a request, and why.
 #[derive(Clone, Debug, Serialize)]
@@ -144,11 +144,8 @@ fn first_denial(reports: &[RuleReport]) -> Option<&'static str> {
 
 /// The request's own `Accept` lines, where they stay.
 fn own_accept(plan: &Plan<'_>) -> Option<String> {
-    let lines = plan.head().headers.get_all(ACCEPT);
-    let lines: Vec<String> = lines
-        .iter()
-        .map(|line| field_text(line.as_bytes()))
-        .collect();
+    let lines = plan.head().headers.lines(Name::ACCEPT);
+    let lines: Vec<String> = lines.map(field_text).collect();
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 

@@ -13,7 +13,7 @@ pub use question::{Question, QuestionError};
 pub use reject::Reject;
 
 use hyper::header::HeaderValue;
-use hyper::{HeaderMap, Method, Uri};
+use hyper::{Method, Uri};
 use smallvec::SmallVec;
 
 use crate::access::{Judgement, RequestHead};
@@ -21,6 +21,7 @@ use crate::client::{Client, ClientAddr, ClientFrom, PeerAddr};
 use crate::config::{Route, Snapshot};
 use crate::images::Choice;
 use crate::message::authority::Authority;
+use crate::message::fields::Fields;
 use crate::message::{Scheme, connection};
 use crate::network::AddressText;
 use crate::origin::HostMode;
@@ -34,13 +35,14 @@ pub struct Received {
     /// The request target.
     pub uri: Uri,
     /// The fields that are left.
-    pub headers: HeaderMap,
+    pub headers: Fields,
 }
 
 impl Received {
     /// Takes a head as parsed; the fields named by Connection go first of
     /// all, so that nothing reads them.
-    pub fn new(method: Method, uri: Uri, mut headers: HeaderMap) -> Self {
+    pub fn new(method: Method, uri: Uri, headers: impl Into<Fields>) -> Self {
+        let mut headers = headers.into();
         connection::remove_named(&mut headers);
         Self {
             method,

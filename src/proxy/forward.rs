@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Request, Response, Uri, Version};
+use hyper::{Request, Response, Uri, Version};
 use smallvec::SmallVec;
 
 use super::Planned;
@@ -23,7 +23,7 @@ use crate::cache::vary::Form;
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
 use crate::images::Choice;
-use crate::message::connection;
+use crate::message::fields::{Name, Names};
 use crate::origin::{Asking, ClientGroup, OriginError, OriginSettings, Origins, Upload};
 use crate::plan::{Plan, Received};
 
@@ -84,7 +84,8 @@ impl Prepared {
             settings: Arc::clone(&plan.route.origin),
             uri: Uri::try_from(plan.origin_target()).ok()?,
             set,
-            client_field: (!plan.client.peer_trusted).then(|| client_field.clone()),
+            client_field: (!plan.client.peer_trusted && !is_private(client_field.as_str()))
+                .then(|| client_field.clone()),
             via: instance.via(seen.version).clone(),
             edit: Edit::new(plan.route, choice.vary.cloned(), seen.shape()),
             client: group(seen.snapshot, plan),
@@ -100,11 +101,9 @@ impl Prepared {
         body: Option<Incoming>,
     ) -> Request<Upload> {
         let Received {
-            method,
-            mut headers,
-            ..
+            method, headers, ..
         } = received;
-        remove_what_ends_here(&mut headers);
+        let mut headers = headers.to_map(self.set.len() + 2, passes_on);
         if let Some(name) = &self.client_field {
             headers.remove(name);
         }
@@ -262,18 +261,33 @@ fn group(snapshot: &Snapshot, plan: &Plan<'_>) -> Option<ClientGroup> {
     (!is_proxy).then(|| ClientGroup::of(client))
 }
 
-/// Removes the hop-by-hop fields, what a client could pose with, and what we
-/// set anew: few, so that the names are looked through rather than each asked
-/// for.
-fn remove_what_ends_here(headers: &mut HeaderMap) {
-    let mut names = SmallVec::<[HeaderName; 8]>::new();
-    for name in headers.keys() {
-        if is_private(name.as_str()) || connection::is_hop_by_hop(name) {
-            names.push(name.clone());
-        }
-    }
-    for name in names {
-        headers.remove(name);
+/// Of the names that have a number: the hop-by-hop fields, what a client could
+/// pose with, and what is set anew in every request.
+const ENDS_HERE: Names = Names::of(&[
+    Name::CONNECTION,
+    Name::EXPECT,
+    Name::FORWARDED,
+    Name::HOST,
+    Name::KEEP_ALIVE,
+    Name::PROXY,
+    Name::PROXY_AUTHENTICATE,
+    Name::PROXY_AUTHORIZATION,
+    Name::PROXY_CONNECTION,
+    Name::TE,
+    Name::TRAILER,
+    Name::TRANSFER_ENCODING,
+    Name::UPGRADE,
+    Name::X_FORWARDED_FOR,
+    Name::X_FORWARDED_HOST,
+    Name::X_FORWARDED_PROTO,
+    Name::X_REAL_IP,
+]);
+
+/// Whether a field of the request goes to the origin as it is.
+fn passes_on(name: Result<Name, &HeaderName>) -> bool {
+    match name {
+        Ok(known) => !ENDS_HERE.contains(known),
+        Err(name) => !is_private(name.as_str()),
     }
 }
 
@@ -317,6 +331,16 @@ const fn plain() -> [bool; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::connection::is_hop_by_hop;
+
+    #[test]
+    fn names_with_a_number_end_here_as_others_do() {
+        for known in Name::all() {
+            let name = known.name();
+            let ends = is_private(name.as_str()) || is_hop_by_hop(name) || *name == header::HOST;
+            assert_eq!(ENDS_HERE.contains(known), ends, "{name}");
+        }
+    }
 
     #[test]
     fn private_fields() {

@@ -4,6 +4,7 @@ use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::{HeaderMap, StatusCode};
 
 use crate::message::field::{Single, entries, single};
+use crate::message::fields::{Fields, Name};
 
 static TRANSFER_CODINGS: HeaderName = TRANSFER_ENCODING;
 
@@ -17,11 +18,15 @@ pub(super) struct Ambiguous;
 /// hyper takes any list of codings that ends in `chunked`; others may not.
 /// (It has refused conflicting lengths and dropped a `Content-Length` beside
 /// a `Transfer-Encoding` already.)
-pub(super) fn check(headers: &HeaderMap) -> Result<(), Ambiguous> {
-    if !headers.contains_key(&TRANSFER_CODINGS) {
-        return Ok(());
+pub(super) fn check(fields: &Fields) -> Result<(), Ambiguous> {
+    match fields.contains(Name::TRANSFER_ENCODING) {
+        true => is_chunked(fields.single(Name::TRANSFER_ENCODING)),
+        false => Ok(()),
     }
-    match single(headers, &TRANSFER_CODINGS) {
+}
+
+fn is_chunked(coding: Single<'_>) -> Result<(), Ambiguous> {
+    match coding {
         Single::One(coding) if coding.eq_ignore_ascii_case(b"chunked") => Ok(()),
         Single::Missing | Single::One(_) | Single::Several => Err(Ambiguous),
     }
@@ -32,7 +37,11 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Ambiguous> {
 /// (`binary`, `utf-8`) says nothing: such a body ends with the connection
 /// (RFC 9112 section 6.3), and is passed on as it came.
 pub(super) fn check_response(headers: &HeaderMap) -> Result<(), Ambiguous> {
-    check(headers).or_else(|error| match single(headers, &TRANSFER_ENCODING) {
+    if !headers.contains_key(&TRANSFER_CODINGS) {
+        return Ok(());
+    }
+    let coding = single(headers, &TRANSFER_CODINGS);
+    is_chunked(coding).or_else(|error| match coding {
         Single::One(coding) if is_no_coding(coding) => Ok(()),
         _ => Err(error),
     })
@@ -144,8 +153,8 @@ mod tests {
         let chunked = ("transfer-encoding", "chunked");
         let gzip = ("transfer-encoding", "gzip, chunked");
         assert_eq!(settled(&[("content-length", "5"), chunked]), "[]");
-        assert_eq!(check(&headers(&[chunked])), Ok(()));
-        assert_eq!(check(&headers(&[gzip])), Err(Ambiguous));
-        assert_eq!(check(&headers(&[chunked, chunked])), Err(Ambiguous));
+        assert_eq!(check(&headers(&[chunked]).into()), Ok(()));
+        assert_eq!(check(&headers(&[gzip]).into()), Err(Ambiguous));
+        assert_eq!(check(&headers(&[chunked, chunked]).into()), Err(Ambiguous));
     }
 }

@@ -1,9 +1,10 @@
 //! This process, as `Via` names it (RFC 9110 section 7.6.3).
 
-use hyper::header::{HeaderValue, VIA};
-use hyper::{HeaderMap, Version};
+use hyper::Version;
+use hyper::header::HeaderValue;
 
 use crate::message::field::entries;
+use crate::message::fields::{Fields, Name};
 
 /// The name of this process among proxies; chosen at its start.
 #[derive(Clone, Debug)]
@@ -41,10 +42,10 @@ impl Instance {
     }
 
     /// Whether a message has passed this process before.
-    pub(super) fn is_named_in(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn is_named_in(&self, headers: &Fields) -> bool {
         let name = self.pseudonym.as_bytes();
-        headers.get_all(VIA).iter().any(|line| {
-            entries(line.as_bytes()).any(|entry| {
+        headers.lines(Name::VIA).any(|line| {
+            entries(line).any(|entry| {
                 let mut words = entry.split(|byte| matches!(byte, b' ' | b'\t'));
                 words
                     .nth(1)
@@ -56,6 +57,9 @@ impl Instance {
 
 #[cfg(test)]
 mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::VIA;
+
     use super::*;
 
     #[test]
@@ -65,7 +69,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.append(VIA, HeaderValue::from_static("1.1 other"));
             headers.append(VIA, HeaderValue::from_str(via).unwrap());
-            instance.is_named_in(&headers)
+            instance.is_named_in(&headers.into())
         };
         let name = &instance.pseudonym;
         assert!(named(&format!("1.0 a, HTTP/1.1 {name} (comment)")));

@@ -105,7 +105,7 @@ impl Shared {
 /// one, and what tells of a body.
 fn head(status: StatusCode, fields: &HeaderMap, via: &HeaderValue) -> Vec<u8> {
     let mut fields = fields.clone();
-    connection::remove_named(&mut fields);
+    connection::remove_named_in_response(&mut fields);
     connection::remove_hop_by_hop(&mut fields);
     for name in [header::ALT_SVC, header::CONTENT_LENGTH] {
         fields.remove(name);

@@ -5,26 +5,26 @@ use hyper::header::{HeaderValue, MAX_FORWARDS};
 use hyper::{HeaderMap, Method};
 
 use crate::message::field::{Single, single};
+use crate::message::fields::{Fields, Name};
 
 /// Whether the request goes no further than here.
-pub(super) fn ends_here(method: &Method, headers: &HeaderMap) -> bool {
-    left(method, headers) == Some(0)
+pub(super) fn ends_here(method: &Method, fields: &Fields) -> bool {
+    *method == Method::OPTIONS && left(fields.single(Name::MAX_FORWARDS)) == Some(0)
 }
 
 /// Counts this forwarding.
 pub(super) fn count(method: &Method, headers: &mut HeaderMap) {
-    if let Some(left) = left(method, headers) {
+    if *method == Method::OPTIONS
+        && let Some(left) = left(single(headers, &MAX_FORWARDS))
+    {
         headers.insert(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
     }
 }
 
 /// How often it may still be forwarded; `None`: nobody says, or says it in a
 /// way that is not understood, and it is passed on as it is.
-fn left(method: &Method, headers: &HeaderMap) -> Option<u64> {
-    if *method != Method::OPTIONS {
-        return None;
-    }
-    let Single::One(digits) = single(headers, &MAX_FORWARDS) else {
+fn left(field: Single<'_>) -> Option<u64> {
+    let Single::One(digits) = field else {
         return None;
     };
     if !digits.iter().all(u8::is_ascii_digit) {
@@ -50,7 +50,10 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(&MAX_FORWARDS, HeaderValue::from_static(value));
-            assert!(!ends_here(&Method::OPTIONS, &headers), "{value}");
+            assert!(
+                !ends_here(&Method::OPTIONS, &Fields::from(&headers)),
+                "{value}"
+            );
             count(&Method::GET, &mut headers);
             assert_eq!(headers[&MAX_FORWARDS], value);
             count(&Method::OPTIONS, &mut headers);
@@ -58,7 +61,7 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.insert(&MAX_FORWARDS, HeaderValue::from_static("0"));
-        assert!(ends_here(&Method::OPTIONS, &headers));
-        assert!(!ends_here(&Method::GET, &headers));
+        assert!(ends_here(&Method::OPTIONS, &Fields::from(&headers)));
+        assert!(!ends_here(&Method::GET, &Fields::from(&headers)));
     }
 }

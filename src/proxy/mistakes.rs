@@ -64,7 +64,7 @@ impl Mistakes {
                      check client.header, and that the proxy sets the field"
                 );
             }
-        } else if received.headers.contains_key(field) {
+        } else if received.headers.contains_name(field) {
             counters.unbelieved.add(1);
             if let Some(requests) = self.unbelieved.count(self.since.elapsed()) {
                 tracing::warn!(

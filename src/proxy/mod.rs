@@ -15,6 +15,7 @@ mod mistakes;
 mod record;
 mod reference;
 mod refusal;
+mod request;
 mod respond;
 mod rest;
 
@@ -22,13 +23,13 @@ pub use body::{Body, BodyError, Tail};
 pub use instance::Instance;
 pub use interim::Interim;
 pub use mistakes::Mistakes;
+pub use request::ClientRequest;
 
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hyper::body::Incoming;
 use hyper::{Request, Response, Version};
 
 use self::answer::Answer;
@@ -109,11 +110,11 @@ impl Proxy {
         }
     }
 
-    /// Answers a request, which may be known to have no body; what the origin sends before its answer goes to
+    /// Answers a request; what the origin sends before its answer goes to
     /// `interim`.
     pub async fn handle(
         &self,
-        request: Request<Option<Incoming>>,
+        request: ClientRequest,
         arrival: &Arrival,
         interim: &Interim,
     ) -> Response<Body> {
@@ -124,20 +125,20 @@ impl Proxy {
     }
 
     /// All that is done before the origin is asked, without waiting.
-    fn decide(
-        &self,
-        request: Request<Option<Incoming>>,
-        arrival: &Arrival,
-        interim: &Interim,
-    ) -> Next<'_> {
+    fn decide(&self, request: ClientRequest, arrival: &Arrival, interim: &Interim) -> Next<'_> {
         let snapshot = self.policy.load();
         let reference = self.references.next();
         let mut record = Record::start(&snapshot, &self.journal, &self.counting);
-        let (head, body) = request.into_parts();
-        let rest = Rest::new(&head, body);
-        let framing = framing::check(&head.headers);
-        let version = head.version;
-        let received = Received::new(head.method, head.uri, head.headers);
+        let ClientRequest {
+            method,
+            uri,
+            version,
+            fields,
+            body,
+        } = request;
+        let rest = Rest::new(version, &fields, body);
+        let framing = framing::check(&fields);
+        let received = Received::new(method, uri, fields);
         let seen = Seen {
             snapshot: &snapshot,
             received: &received,

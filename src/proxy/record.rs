@@ -5,9 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::{self, HeaderName};
 use hyper::http::uri::PathAndQuery;
-use hyper::{HeaderMap, Method, StatusCode, Version};
+use hyper::{Method, StatusCode, Version};
 use smallvec::SmallVec;
 
 use super::count::Counting;
@@ -22,11 +21,8 @@ use crate::log::AccessTarget;
 use crate::log::access::{Draft, Journal, Outcome, shown, shown_in_field};
 use crate::log::counters::{CacheResult, Ended, RouteSlot, Verdict};
 use crate::message::Scheme;
+use crate::message::fields::{Fields, Name, Names};
 use crate::plan::{Arrival, Plan, Received, client_from};
-
-static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-static MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-static DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// What nginx logs when the client went away before there was a status.
 const CLIENT_CLOSED: u16 = 499;
@@ -296,11 +292,11 @@ impl Seen<'_> {
         url.extend_from_slice(b"://");
         match (
             uri.authority(),
-            headers.get(header::HOST),
+            headers.first(Name::HOST),
             &self.arrival.fallback,
         ) {
             (Some(authority), _, _) => url.extend_from_slice(authority.as_str().as_bytes()),
-            (None, Some(host), _) => url.extend_from_slice(host.as_bytes()),
+            (None, Some(host), _) => url.extend_from_slice(host),
             (None, None, Some(fallback)) => url.extend_from_slice(fallback.to_string().as_bytes()),
             (None, None, None) => {}
         }
@@ -317,13 +313,12 @@ impl Seen<'_> {
         draft.string("client", address.as_deref());
         let from = client.map(|client| client_from(self.snapshot, client.from));
         draft.string("client_from", from.map(str::as_bytes));
-        let lines = self
+        let field = self.snapshot.client.field.name();
+        let lines: SmallVec<[_; 1]> = self
             .received
             .headers
-            .get_all(self.snapshot.client.field.name());
-        let lines: SmallVec<[_; 1]> = lines
-            .iter()
-            .filter_map(|line| shown_in_field(line.as_bytes(), mode))
+            .lines_of(field)
+            .filter_map(|line| shown_in_field(line, mode))
             .collect();
         draft.lines("forwarded", lines.iter().map(|line| &**line));
     }
@@ -333,12 +328,12 @@ impl Seen<'_> {
             method, headers, ..
         } = self.received;
         draft.times_here();
-        draft.lines("user_agent", lines(headers, &header::USER_AGENT));
-        draft.lines("referer", lines(headers, &header::REFERER));
-        draft.lines("origin_field", lines(headers, &header::ORIGIN));
+        draft.lines("user_agent", headers.lines(Name::USER_AGENT));
+        draft.lines("referer", headers.lines(Name::REFERER));
+        draft.lines("origin_field", headers.lines(Name::ORIGIN));
         let fetch = sec_fetch(headers);
         draft.string("sec_fetch", fetch.as_deref());
-        let asked = lines(headers, &header::ACCESS_CONTROL_REQUEST_METHOD);
+        let asked = headers.lines(Name::ACCESS_CONTROL_REQUEST_METHOD);
         let preflight = *method == Method::OPTIONS;
         draft.lines("request_method", asked.filter(|_| preflight));
     }
@@ -367,7 +362,7 @@ fn write_plan(draft: &mut Draft, plan: &Plan<'_>, verdict: Verdict, known: &Know
         Some(accept) => draft.string("accept", Some(accept.as_bytes())),
         None => draft.string(
             "accept",
-            joined(plan.head().headers, &header::ACCEPT).as_deref(),
+            joined(plan.head().headers.lines(Name::ACCEPT)).as_deref(),
         ),
     }
     draft.cache_here();
@@ -387,12 +382,7 @@ fn nulls(draft: &mut Draft, keys: &[&str]) {
     }
 }
 
-fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    headers.get_all(name).iter().map(|line| line.as_bytes())
-}
-
-fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
-    let mut lines = lines(headers, name);
+fn joined<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]>> {
     let first = lines.next()?;
     let mut joined = Cow::Borrowed(first);
     for line in lines {
@@ -404,10 +394,17 @@ fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>
 }
 
 /// `site/mode/dest`; null without any of them.
-fn sec_fetch(headers: &HeaderMap) -> Option<Vec<u8>> {
-    let parts = [&SITE, &MODE, &DEST].map(|name| joined(headers, name));
-    let any = parts.iter().any(Option::is_some);
-    any.then(|| parts.map(Option::unwrap_or_default).join(&b'/'))
+fn sec_fetch(fields: &Fields) -> Option<Vec<u8>> {
+    const PARTS: [Name; 3] = [
+        Name::SEC_FETCH_SITE,
+        Name::SEC_FETCH_MODE,
+        Name::SEC_FETCH_DEST,
+    ];
+    if !fields.contains_any(Names::of(&PARTS)) {
+        return None;
+    }
+    let parts = PARTS.map(|name| joined(fields.lines(name)).unwrap_or_default());
+    Some(parts.join(&b'/'))
 }
 
 fn protocol(version: Version) -> &'static str {

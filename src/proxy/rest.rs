@@ -4,8 +4,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::EXPECT;
-use hyper::http::request::Parts;
 use hyper::{Response, Version};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
@@ -13,6 +11,7 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::body::Body;
 use super::record::Record;
+use crate::message::fields::{Fields, Name};
 
 /// This much of an unwanted body is read and dropped; beyond it, a new
 /// connection is cheaper for both sides.
@@ -31,13 +30,11 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    pub(super) fn new(head: &Parts, body: Option<Incoming>) -> Self {
+    pub(super) fn new(version: Version, fields: &Fields, body: Option<Incoming>) -> Self {
         let body = body.filter(|body| !body.is_end_stream());
         Self {
             // An HTTP/1.0 client knows no 100 (RFC 9110 section 10.1.1).
-            waits: body.is_some()
-                && head.version > Version::HTTP_10
-                && head.headers.contains_key(EXPECT),
+            waits: body.is_some() && version > Version::HTTP_10 && fields.contains(Name::EXPECT),
             body,
         }
     }

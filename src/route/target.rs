@@ -1,12 +1,12 @@
 //! What a request asks for: one host, one scheme, one path.
 
-use hyper::header::HOST;
-use hyper::{HeaderMap, Uri};
+use hyper::Uri;
 
 use super::{NormalPath, PathError};
 use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::message::field::trim;
+use crate::message::fields::{Fields, Name};
 
 /// The normalised target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl<'a> Target<'a> {
     /// [`TargetError`], each of which is a 400.
     pub fn read(
         uri: &'a Uri,
-        headers: &'a HeaderMap,
+        headers: &'a Fields,
         scheme: Scheme,
         fallback: Option<Authority<'a>>,
         merge_slashes: bool,
@@ -78,16 +78,13 @@ impl<'a> Target<'a> {
 /// The one host of a request: the target's, else the Host field's.
 fn read_authority<'a>(
     uri: &'a Uri,
-    headers: &'a HeaderMap,
+    headers: &'a Fields,
     scheme: Scheme,
     fallback: Option<Authority<'a>>,
 ) -> Result<Authority<'a>, TargetError> {
     let read = |text| Authority::parse(text, scheme).ok_or(TargetError::BadHost);
-    let mut lines = headers.get_all(HOST).iter();
-    let field = lines
-        .next()
-        .map(|line| read(trim(line.as_bytes())))
-        .transpose()?;
+    let mut lines = headers.lines(Name::HOST);
+    let field = lines.next().map(|line| read(trim(line))).transpose()?;
     if lines.next().is_some() {
         return Err(TargetError::SeveralHosts);
     }
@@ -104,7 +101,8 @@ fn read_authority<'a>(
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
+    use hyper::HeaderMap;
+    use hyper::header::{HOST, HeaderValue};
 
     use super::*;
 
@@ -113,7 +111,8 @@ mod tests {
         for host in hosts {
             headers.append(HOST, HeaderValue::from_static(host));
         }
-        Target::read(&Uri::from_static(uri), &headers, Scheme::Http, None, true)
+        let fields = headers.into();
+        Target::read(&Uri::from_static(uri), &fields, Scheme::Http, None, true)
             .map(|target| target.authority.to_string())
     }
 

@@ -27,7 +27,7 @@ use crate::client::PeerAddr;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::plan::Arrival;
-use crate::proxy::Interim;
+use crate::proxy::{ClientRequest, Interim};
 
 /// hyper gathers so much of a response for one write: a stored body of 1 MiB
 /// in one piece costs a quarter less than by 256 KiB.
@@ -187,7 +187,7 @@ impl Served<'_> {
         let arrival = old.then(|| with_fallback(&self.arrival, stream));
         async move {
             let arrival = arrival.as_ref().unwrap_or(&self.arrival);
-            Ok(self.respond(request.map(Some), arrival).await)
+            Ok(self.respond(request.into(), arrival).await)
         }
     }
 
@@ -198,7 +198,7 @@ impl Served<'_> {
 
     pub(super) async fn respond(
         &self,
-        request: Request<Option<Incoming>>,
+        request: ClientRequest,
         arrival: &Arrival,
     ) -> Response<Watched> {
         let proxy = &self.worker.proxy;

@@ -1,13 +1,9 @@
 //! The `Origin` field (RFC 6454 section 7).
 
-use hyper::HeaderMap;
-use hyper::header::{HeaderName, ORIGIN};
-
 use crate::message::Scheme;
 use crate::message::authority::{Authority, HostText};
-use crate::message::field::{Single, single};
-
-static ORIGIN_FIELD: HeaderName = ORIGIN;
+use crate::message::field::Single;
+use crate::message::fields::{Fields, Name};
 
 /// The longest `Origin` that is read (section 6).
 const MAX_FIELD: usize = 8 * 1024;
@@ -45,8 +41,8 @@ impl OriginField<'_> {
 }
 
 /// Reads the `Origin` field of `headers`.
-pub(super) fn read(headers: &HeaderMap) -> OriginField<'_> {
-    match single(headers, &ORIGIN_FIELD) {
+pub(super) fn read(headers: &Fields) -> OriginField<'_> {
+    match headers.single(Name::ORIGIN) {
         Single::Missing => OriginField::Missing,
         Single::Several => OriginField::NotUnderstood,
         Single::One(b"null") => OriginField::Null,

@@ -7,17 +7,15 @@ mod matcher;
 pub use glob::{OriginPattern, PatternError, PatternReason};
 pub use matcher::OriginPatterns;
 
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderName};
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 
 use self::field::OriginField;
 use super::fetch::is_same_origin;
 use super::findings::{ListKind, Source};
 use super::referrer::{Referer, page_host, referer};
 use super::{Finding, Missing, RequestHead};
-use crate::message::field::{Single, single};
-
-static REQUEST_METHOD: HeaderName = ACCESS_CONTROL_REQUEST_METHOD;
+use crate::message::field::Single;
+use crate::message::fields::{Fields, Name};
 
 /// What a request does to assets, as the two `origins` rules see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +29,10 @@ pub enum Purpose {
 impl Purpose {
     /// The purpose of a request: a preflight counts as the one method it
     /// asks for, as an upload if it asks for several, as GET if for none.
-    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+    pub fn of(method: &Method, headers: &Fields) -> Self {
         match method.as_str() {
             "GET" | "HEAD" => Self::Delivery,
-            "OPTIONS" => match single(headers, &REQUEST_METHOD) {
+            "OPTIONS" => match headers.single(Name::ACCESS_CONTROL_REQUEST_METHOD) {
                 Single::Missing | Single::One(b"GET" | b"HEAD") => Self::Delivery,
                 Single::One(_) | Single::Several => Self::Upload,
             },
@@ -45,12 +43,12 @@ impl Purpose {
 
 /// Whether a request is a GET, a HEAD, or a preflight for one of them: the
 /// requests that exempt paths hold for.
-pub(super) fn is_fetch(method: &Method, headers: &HeaderMap) -> bool {
+pub(super) fn is_fetch(method: &Method, headers: &Fields) -> bool {
     match method.as_str() {
         "GET" | "HEAD" => true,
         "OPTIONS" => {
             matches!(
-                single(headers, &REQUEST_METHOD),
+                headers.single(Name::ACCESS_CONTROL_REQUEST_METHOD),
                 Single::One(b"GET" | b"HEAD")
             )
         }
@@ -106,7 +104,7 @@ impl OriginsRule {
     }
 
     /// For delivery the Referer stands in for an absent `Origin`.
-    fn judge_referer(&self, headers: &HeaderMap, referer: Referer<'_>) -> Finding<'static> {
+    fn judge_referer(&self, headers: &Fields, referer: Referer<'_>) -> Finding<'static> {
         let url = match referer {
             Referer::Missing => return self.missing.judge(headers),
             Referer::NotUnderstood => return not_understood(Source::Referer),

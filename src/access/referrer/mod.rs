@@ -8,15 +8,11 @@ pub(super) use host::{page_host, written_host};
 use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
-use hyper::HeaderMap;
-use hyper::header::{HeaderName, ORIGIN, REFERER};
 
 use super::findings::{ListKind, Source};
 use super::{Finding, Missing, RequestHead, RuleId};
-use crate::message::field::{Single, single};
-
-static REFERER_FIELD: HeaderName = REFERER;
-static ORIGIN_FIELD: HeaderName = ORIGIN;
+use crate::message::field::Single;
+use crate::message::fields::{Fields, Name};
 
 /// The longest Referer that is read (section 6).
 const MAX_FIELD: usize = 8 * 1024;
@@ -62,9 +58,9 @@ impl ReferrerRule {
     }
 
     /// No Referer: with `infer` a present `Origin` speaks for the page.
-    fn judge_missing(&self, headers: &HeaderMap) -> Finding<'static> {
+    fn judge_missing(&self, headers: &Fields) -> Finding<'static> {
         if self.missing == Missing::Infer {
-            match single(headers, &ORIGIN_FIELD) {
+            match headers.single(Name::ORIGIN) {
                 Single::Missing => {}
                 Single::One(b"null") | Single::Several => {
                     return self.not_understood(Source::Origin);
@@ -125,8 +121,8 @@ pub(super) enum Referer<'a> {
 }
 
 /// Reads the Referer field.
-pub(super) fn referer(headers: &HeaderMap) -> Referer<'_> {
-    match single(headers, &REFERER_FIELD) {
+pub(super) fn referer(headers: &Fields) -> Referer<'_> {
+    match headers.single(Name::REFERER) {
         Single::Missing | Single::One(b"about:blank") => Referer::Missing,
         Single::Several => Referer::NotUnderstood,
         Single::One(url) if url.len() > MAX_FIELD => Referer::NotUnderstood,

@@ -61,7 +61,7 @@ fn head(status: u16, fields: Fields<'_>) -> Head {
 }
 
 fn replied(method: &Method, fields: Fields<'_>, head: &Head, length: Option<u64>) -> Reply {
-    let headers = map(fields);
+    let headers = map(fields).into();
     let asked = Asked {
         method,
         headers: &headers,

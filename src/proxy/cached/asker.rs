@@ -1,18 +1,18 @@
 //! A request as the cache sees it, for those that have to wait.
 
-use hyper::header::AUTHORIZATION;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 
 use crate::cache::asked::{Asked, Covered};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::encoding::Encodings;
 use crate::images::Variant;
+use crate::message::fields::{Fields, Name};
 
 /// A request as the cache sees it.
 #[derive(Clone, Debug)]
 pub(in crate::proxy) struct Asker {
     method: Method,
-    headers: HeaderMap,
+    headers: Fields,
     encodings: Encodings,
     has_query: bool,
     variant: Variant,
@@ -23,11 +23,7 @@ pub(in crate::proxy) struct Asker {
 
 impl Asker {
     /// A copy of `asked`, with those fields.
-    pub(super) fn new(
-        asked: &Asked<'_>,
-        headers: HeaderMap,
-        directives: RequestDirectives,
-    ) -> Self {
+    pub(super) fn new(asked: &Asked<'_>, headers: Fields, directives: RequestDirectives) -> Self {
         Self {
             method: asked.method.clone(),
             headers,
@@ -42,7 +38,7 @@ impl Asker {
 
     /// Whether what it is answered says little about what others would be.
     pub(super) fn is_private(&self) -> bool {
-        self.directives.no_store || self.headers.contains_key(AUTHORIZATION)
+        self.directives.no_store || self.headers.contains(Name::AUTHORIZATION)
     }
 
     /// As the cache sees it.

@@ -21,6 +21,7 @@ use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
 use crate::cache::status::{CacheStatus, Reason};
 use crate::log::counters::CacheResult;
+use crate::message::fields::Name;
 use crate::origin::{Asking, ClientGroup, OriginSettings, Upload, copy_head};
 use crate::proxy::answer::Answer;
 use crate::proxy::body::Body;
@@ -116,7 +117,10 @@ impl Journey {
         reference: Reference,
     ) -> Self {
         // What is stored is the whole of it, whatever its client lacks.
-        let conditions = take_conditions(request.headers_mut());
+        let conditions = match is_conditional(wanted.asker.asked().headers) {
+            true => take_conditions(request.headers_mut()),
+            false => HeaderMap::new(),
+        };
         Self {
             conditions,
             wanted,
@@ -428,12 +432,10 @@ impl Journey {
 /// What is in [`CONDITIONAL`], taken from a request.
 fn take_conditions(headers: &mut HeaderMap) -> HeaderMap {
     let mut taken = HeaderMap::new();
-    if is_conditional(headers) {
-        for name in &CONDITIONAL {
-            if let Field::Occupied(found) = headers.entry(name) {
-                let (name, values) = found.remove_entry_mult();
-                taken.extend(values.map(|value| (name.clone(), value)));
-            }
+    for name in CONDITIONAL.map(Name::name) {
+        if let Field::Occupied(found) = headers.entry(name) {
+            let (name, values) = found.remove_entry_mult();
+            taken.extend(values.map(|value| (name.clone(), value)));
         }
     }
     taken

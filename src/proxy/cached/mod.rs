@@ -238,7 +238,7 @@ impl<'a> Query<'a> {
             method: &Method::GET,
             ..self.asked
         };
-        Asker::new(&asked, headers.clone(), RequestDirectives::default())
+        Asker::new(&asked, headers.into(), RequestDirectives::default())
     }
 
     /// Answers with a stored response.

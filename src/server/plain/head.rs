@@ -4,32 +4,29 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use httparse::{Header, Status};
-use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
-};
-use hyper::{HeaderMap, Method, Request, Uri, Version};
+use hyper::{Method, Uri, Version};
 
-use super::names;
+use crate::message::fields::{Fields, Name, Names};
+use crate::proxy::ClientRequest;
 
 /// As many fields as hyper takes.
 const MOST_FIELDS: usize = 100;
 
 /// Fields that are about the connection or a body: what they ask for is
 /// hyper's to do.
-const NOT_PLAIN: [HeaderName; 6] = [
-    CONTENT_LENGTH,
-    TRANSFER_ENCODING,
-    EXPECT,
-    UPGRADE,
-    TE,
-    TRAILER,
-];
+const NOT_PLAIN: Names = Names::of(&[
+    Name::CONTENT_LENGTH,
+    Name::TRANSFER_ENCODING,
+    Name::EXPECT,
+    Name::UPGRADE,
+    Name::TE,
+    Name::TRAILER,
+]);
 
 /// Reads `bytes`, all that has come, as one plain request: GET or HEAD, a
 /// path, HTTP/1.1, no body, at most `max` bytes. `None`: it is something else,
 /// or not all of it, or more than it.
-pub(super) fn read<B>(bytes: &[u8], max: usize, body: B) -> Option<Request<B>> {
+pub(super) fn read(bytes: &[u8], max: usize) -> Option<ClientRequest> {
     let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_FIELDS];
     let mut head = httparse::Request::new(&mut []);
     let parsed = head.parse_with_uninit_headers(bytes, &mut fields).ok()?;
@@ -42,48 +39,33 @@ pub(super) fn read<B>(bytes: &[u8], max: usize, body: B) -> Option<Request<B>> {
         _ => return None,
     };
     let path = head.path.filter(|path| path.starts_with('/'))?;
-    let own = Own::of(bytes);
-    let uri = Uri::from_maybe_shared(own.part(path.as_bytes())).ok()?;
-    let mut headers = HeaderMap::with_capacity(head.headers.len());
+    let text = Bytes::copy_from_slice(bytes);
+    let (start, length) = place(bytes, path.as_bytes());
+    let uri = Uri::from_maybe_shared(text.slice(start..start + length)).ok()?;
+    let mut fields = Fields::within(text, head.headers.len());
     for field in head.headers.iter() {
-        let name = names::known(field.name)?;
-        // Their lengths, since this is asked of every field.
-        if matches!(field.name.len(), 2 | 6 | 7 | 14 | 17) && NOT_PLAIN.contains(&name) {
+        let name = place(bytes, field.name.as_bytes());
+        if !fields.push(name, place(bytes, field.value)) {
             return None;
         }
-        if name == CONNECTION && !field.value.eq_ignore_ascii_case(b"keep-alive") {
-            return None;
-        }
-        let value = HeaderValue::from_maybe_shared(own.part(field.value)).ok()?;
-        headers.append(name, value);
     }
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers;
-    Some(request)
+    let stays = |line: &[u8]| line.eq_ignore_ascii_case(b"keep-alive");
+    if fields.contains_any(NOT_PLAIN) || !fields.lines(Name::CONNECTION).all(stays) {
+        return None;
+    }
+    Some(ClientRequest {
+        method,
+        uri,
+        version: Version::HTTP_11,
+        fields,
+        body: None,
+    })
 }
 
-/// A copy of a head, of which its fields are parts.
-struct Own<'a> {
-    bytes: &'a [u8],
-    copy: Bytes,
-}
-
-impl<'a> Own<'a> {
-    fn of(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            copy: Bytes::copy_from_slice(bytes),
-        }
-    }
-
-    /// The copy of `part`, which is a part of the head.
-    fn part(&self, part: &[u8]) -> Bytes {
-        let start = part.as_ptr() as usize - self.bytes.as_ptr() as usize;
-        self.copy.slice(start..start + part.len())
-    }
+/// Where in `whole` its `part` is, and how long that is.
+fn place(whole: &[u8], part: &[u8]) -> (usize, usize) {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    (start, part.len())
 }
 
 #[cfg(test)]
@@ -96,17 +78,19 @@ mod tests {
                          Sec-Fetch-Mode: no-cors\r\nx-own:  b \r\nConnection: Keep-Alive\r\n\r\n";
 
     fn is_plain(text: &str) -> bool {
-        read(text.as_bytes(), 1024, ()).is_some()
+        read(text.as_bytes(), 1024).is_some()
     }
 
     #[test]
     fn a_plain_request() {
-        let request = read(PLAIN.as_bytes(), PLAIN.len(), ()).unwrap();
-        assert_eq!(request.method(), Method::GET);
-        assert_eq!(*request.uri(), "/a/b.jpg?x");
-        assert_eq!(request.version(), Version::HTTP_11);
-        let fields: Vec<_> = (request.headers().iter())
-            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+        let request = read(PLAIN.as_bytes(), PLAIN.len()).unwrap();
+        assert_eq!(request.method, Method::GET);
+        assert_eq!(request.uri, "/a/b.jpg?x");
+        assert_eq!(request.version, Version::HTTP_11);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let lines = request.fields.iter();
+        let fields: Vec<_> = lines
+            .map(|line| (text(line.name).to_lowercase(), text(line.value)))
             .collect();
         let expected = [
             ("host", "a.com"),
@@ -115,8 +99,11 @@ mod tests {
             ("x-own", "b"),
             ("connection", "Keep-Alive"),
         ];
-        assert_eq!(fields, expected);
-        assert!(read(PLAIN.as_bytes(), PLAIN.len() - 1, ()).is_none());
+        assert_eq!(
+            fields,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert!(read(PLAIN.as_bytes(), PLAIN.len() - 1).is_none());
     }
 
     #[test]
@@ -169,7 +156,8 @@ mod tests {
 
     #[test]
     fn the_lengths_of_what_is_not_plain() {
-        for name in NOT_PLAIN {
+        for known in Name::all().filter(|known| NOT_PLAIN.contains(*known)) {
+            let name = known.name();
             let head = format!("GET / HTTP/1.1\r\n{name}: a\r\n\r\n");
             assert!(!is_plain(&head), "{name}");
         }
@@ -181,8 +169,8 @@ mod tests {
             let fields: String = (0..count).map(|field| format!("a{field}: b\r\n")).collect();
             format!("GET / HTTP/1.1\r\n{fields}\r\n")
         };
-        assert!(read(with(100).as_bytes(), 4096, ()).is_some());
-        assert!(read(with(101).as_bytes(), 4096, ()).is_none());
+        assert!(read(with(100).as_bytes(), 4096).is_some());
+        assert!(read(with(101).as_bytes(), 4096).is_none());
     }
 
     proptest! {
@@ -190,11 +178,9 @@ mod tests {
         fn what_is_plain_has_an_end_and_no_body(
             bytes in "(GET|HEAD|POST) (/[a-z%]{0,3}|\\*) HTTP/1.[01]\r?\n(([A-Za-z-]{1,17}|[Cc]ontent-[Ll]ength|[Tt]ransfer-[Ee]ncoding|[Cc]onnection) ?: ?[ -~\t]{0,9}\r?\n){0,4}\r?\n?[a-z]{0,2}"
         ) {
-            if let Some(request) = read(bytes.as_bytes(), 4096, ()) {
+            if let Some(request) = read(bytes.as_bytes(), 4096) {
                 prop_assert!(bytes.ends_with("\n\r\n") || bytes.ends_with("\n\n"), "{:?}", bytes);
-                for name in NOT_PLAIN {
-                    prop_assert!(!request.headers().contains_key(name));
-                }
+                prop_assert!(!request.fields.contains_any(NOT_PLAIN));
             }
         }
     }

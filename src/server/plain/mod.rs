@@ -6,7 +6,6 @@
 mod date;
 mod encode;
 mod head;
-mod names;
 mod sending;
 
 pub(super) use date::Date;
@@ -17,14 +16,14 @@ use std::mem::MaybeUninit;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use hyper::body::Incoming;
-use hyper::{Method, Request};
+use hyper::Method;
 use tokio::io::ReadBuf;
 
 use self::sending::{Sending, Sent};
 use super::connection::{End, Served};
 use super::link::Verdict;
 use super::stream::Stream;
+use crate::proxy::ClientRequest;
 
 /// A longer head is hyper's.
 const ROOM: usize = 16 * 1024;
@@ -39,7 +38,7 @@ pub(super) struct Bench {
 
 /// What came next.
 enum Next {
-    Request(Request<Option<Incoming>>),
+    Request(ClientRequest),
     /// Something that is not plain; it is put back.
     Other,
     End(End),
@@ -96,7 +95,7 @@ impl Served<'_> {
             return Poll::Ready(Next::End(End::Done(Ok(()))));
         }
         let request = match all {
-            true => head::read(bytes, self.link.limits.head, None),
+            true => head::read(bytes, self.link.limits.head),
             false => None,
         };
         Poll::Ready(match request {
@@ -112,8 +111,8 @@ impl Served<'_> {
     }
 
     /// Answers a request; the end of the connection, if that is it.
-    async fn answer(&self, stream: &Stream, request: Request<Option<Incoming>>) -> Option<End> {
-        let to_head = *request.method() == Method::HEAD;
+    async fn answer(&self, stream: &Stream, request: ClientRequest) -> Option<End> {
+        let to_head = request.method == Method::HEAD;
         self.begin(false);
         let response = self.respond(request, &self.arrival);
         let response = match self.watch(stream, response).await {

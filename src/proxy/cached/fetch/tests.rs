@@ -42,7 +42,7 @@ fn a_fetch_that_never_ran_leaves_nobody_waiting() {
     let counters = Arc::new(WorkerCounters::default());
     let fetcher = fetcher(&counters);
     let cache = fetcher.cache.clone();
-    let headers = HeaderMap::new();
+    let headers = crate::message::fields::Fields::default();
     let asked = Asked {
         method: &Method::GET,
         headers: &headers,

@@ -1,0 +1,275 @@
+//! Names of fields that requests often have or that something here asks for,
+//! each with a number: a request is looked through once, and nobody compares
+//! names after that.
+
+use hyper::header::HeaderName;
+
+/// The number of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name(u8);
+
+/// A set of names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Names(u64);
+
+macro_rules! known {
+    ($($number:literal $constant:ident $text:literal,)*) => {
+        impl Name {
+            $(
+                #[doc = concat!("`", $text, "`")]
+                pub const $constant: Self = Self($number);
+            )*
+        }
+
+        /// By number: the name.
+        static NAMES: [HeaderName; COUNT] = [$(HeaderName::from_static($text),)*];
+
+        /// By number: the name in lower case, and as HTTP/1.1 clients write
+        /// most of them.
+        const TEXTS: [(&str, &[u8]); COUNT] = [$(($text, &capitalised::<{ $text.len() }>($text)),)*];
+
+        const COUNT: usize = [$($number,)*].len();
+    };
+}
+
+known! {
+    0 ACCEPT "accept",
+    1 ACCEPT_ENCODING "accept-encoding",
+    2 ACCEPT_LANGUAGE "accept-language",
+    3 ACCESS_CONTROL_REQUEST_HEADERS "access-control-request-headers",
+    4 ACCESS_CONTROL_REQUEST_METHOD "access-control-request-method",
+    5 AUTHORIZATION "authorization",
+    6 CACHE_CONTROL "cache-control",
+    7 CF_CONNECTING_IP "cf-connecting-ip",
+    8 CLOSE "close",
+    9 CONNECTION "connection",
+    10 CONTENT_ENCODING "content-encoding",
+    11 CONTENT_LENGTH "content-length",
+    12 CONTENT_TYPE "content-type",
+    13 COOKIE "cookie",
+    14 DNT "dnt",
+    15 EXPECT "expect",
+    16 FORWARDED "forwarded",
+    17 HOST "host",
+    18 IF_MATCH "if-match",
+    19 IF_MODIFIED_SINCE "if-modified-since",
+    20 IF_NONE_MATCH "if-none-match",
+    21 IF_RANGE "if-range",
+    22 IF_UNMODIFIED_SINCE "if-unmodified-since",
+    23 KEEP_ALIVE "keep-alive",
+    24 MAX_FORWARDS "max-forwards",
+    25 ORIGIN "origin",
+    26 PRAGMA "pragma",
+    27 PRIORITY "priority",
+    28 PROXY "proxy",
+    29 PROXY_AUTHENTICATE "proxy-authenticate",
+    30 PROXY_AUTHORIZATION "proxy-authorization",
+    31 PROXY_CONNECTION "proxy-connection",
+    32 RANGE "range",
+    33 REFERER "referer",
+    34 SAVE_DATA "save-data",
+    35 SEC_CH_UA "sec-ch-ua",
+    36 SEC_CH_UA_MOBILE "sec-ch-ua-mobile",
+    37 SEC_CH_UA_PLATFORM "sec-ch-ua-platform",
+    38 SEC_FETCH_DEST "sec-fetch-dest",
+    39 SEC_FETCH_MODE "sec-fetch-mode",
+    40 SEC_FETCH_SITE "sec-fetch-site",
+    41 SEC_FETCH_USER "sec-fetch-user",
+    42 SEC_GPC "sec-gpc",
+    43 TE "te",
+    44 TRAILER "trailer",
+    45 TRANSFER_ENCODING "transfer-encoding",
+    46 TRUE_CLIENT_IP "true-client-ip",
+    47 UPGRADE "upgrade",
+    48 UPGRADE_INSECURE_REQUESTS "upgrade-insecure-requests",
+    49 USER_AGENT "user-agent",
+    50 VIA "via",
+    51 X_FORWARDED_FOR "x-forwarded-for",
+    52 X_FORWARDED_HOST "x-forwarded-host",
+    53 X_FORWARDED_PROTO "x-forwarded-proto",
+    54 X_REAL_IP "x-real-ip",
+    55 X_REQUEST_ID "x-request-id",
+    56 X_REQUESTED_WITH "x-requested-with",
+}
+
+impl Name {
+    /// How many there are; none has this number or a higher one.
+    pub(super) const COUNT: usize = COUNT;
+
+    /// The one of this name, written in any case.
+    #[inline]
+    pub fn of(name: &[u8]) -> Option<Self> {
+        let mut slot = slot(name)?;
+        loop {
+            let number = TABLE[slot];
+            if number == EMPTY {
+                return None;
+            }
+            let (lower, capitalised) = TEXTS[usize::from(number)];
+            // Nearly all are written in one of two ways.
+            if lower.len() == name.len()
+                && (name == lower.as_bytes()
+                    || name == capitalised
+                    || name.eq_ignore_ascii_case(lower.as_bytes()))
+            {
+                return Some(Self(number));
+            }
+            slot = (slot + 1) % TABLE.len();
+        }
+    }
+
+    /// All of them, by their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..COUNT as u8).map(Self)
+    }
+
+    /// The name.
+    pub fn name(self) -> &'static HeaderName {
+        &NAMES[self.number()]
+    }
+
+    /// Its number, below [`Name::COUNT`].
+    #[inline]
+    pub(super) const fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Names {
+    /// A set of these.
+    pub const fn of(names: &[Name]) -> Self {
+        let mut set = 0;
+        let mut next = 0;
+        while next < names.len() {
+            set |= 1 << names[next].0;
+            next += 1;
+        }
+        Self(set)
+    }
+
+    /// Whether `name` is in it.
+    #[inline]
+    pub const fn contains(self, name: Name) -> bool {
+        self.0 & 1 << name.0 != 0
+    }
+
+    /// Whether one is in both.
+    #[inline]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// With `name` too.
+    #[inline]
+    pub(super) fn insert(&mut self, name: Name) {
+        self.0 |= 1 << name.0;
+    }
+}
+
+/// No name.
+const EMPTY: u8 = u8::MAX;
+
+/// Where a name is looked for first: by its length and two of its letters.
+#[inline]
+const fn slot(name: &[u8]) -> Option<usize> {
+    let length = name.len();
+    if length < 2 || length > LONGEST {
+        return None;
+    }
+    let first = (name[0] | 0x20) as usize;
+    let late = (name[length - 2] | 0x20) as usize;
+    Some((length * 17 + first * 5 + late * 23) % SLOTS)
+}
+
+const SLOTS: usize = 256;
+
+/// The length of the longest name.
+const LONGEST: usize = 30;
+
+/// By slot: the number of a name that belongs here or in a slot before.
+static TABLE: [u8; SLOTS] = table();
+
+const fn table() -> [u8; SLOTS] {
+    let mut table = [EMPTY; SLOTS];
+    let mut number = 0;
+    while number < COUNT {
+        let Some(mut at) = slot(TEXTS[number].0.as_bytes()) else {
+            panic!("a name is too short or too long");
+        };
+        while table[at] != EMPTY {
+            at = (at + 1) % SLOTS;
+        }
+        table[at] = number as u8;
+        number += 1;
+    }
+    table
+}
+
+const fn capitalised<const LENGTH: usize>(text: &str) -> [u8; LENGTH] {
+    let text = text.as_bytes();
+    let mut written = [0; LENGTH];
+    let mut begins = true;
+    let mut at = 0;
+    while at < LENGTH {
+        written[at] = if begins {
+            text[at].to_ascii_uppercase()
+        } else {
+            text[at]
+        };
+        begins = text[at] == b'-';
+        at += 1;
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_places() {
+        assert!(COUNT < 64, "a set has a bit for each");
+        for (number, name) in NAMES.iter().enumerate() {
+            let known = Name::of(name.as_str().as_bytes()).unwrap();
+            assert_eq!(known.number(), number, "{name}");
+            assert_eq!(known.name(), name);
+        }
+        assert_eq!(Name::X_REQUESTED_WITH.name().as_str(), "x-requested-with");
+        assert_eq!(Name::HOST.name(), &header::HOST);
+    }
+
+    #[test]
+    fn found_in_any_case_and_no_other() {
+        for written in [
+            "x-forwarded-for",
+            "X-Forwarded-For",
+            "X-FORWARDED-FOR",
+            "x-Forwarded-foR",
+        ] {
+            assert_eq!(Name::of(written.as_bytes()), Some(Name::X_FORWARDED_FOR));
+        }
+        for other in [
+            "",
+            "a",
+            "x",
+            "x_forwarded_for",
+            "x-forwarded-fo",
+            "x-forwarded-fore",
+            "hosts",
+        ] {
+            assert_eq!(Name::of(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(Name::of(&[b'a'; 300]), None);
+    }
+
+    #[test]
+    fn few_share_a_slot() {
+        let own = |name: &&HeaderName| {
+            let number = usize::from(TABLE[slot(name.as_str().as_bytes()).unwrap()]);
+            NAMES[number] == **name
+        };
+        assert!(NAMES.iter().filter(own).count() * 5 > COUNT * 4);
+    }
+}
