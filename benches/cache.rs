@@ -79,6 +79,7 @@ fn head(fields: &[(&'static str, &'static str)]) -> Head {
     Head {
         status: StatusCode::OK,
         headers: fields.collect::<HeaderMap>(),
+        lines: bytes::Bytes::new(),
         policy: Policy::default(),
         form: Form::default(),
         variant: Variant::Original,

@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
 use hyper::{HeaderMap, StatusCode};
 use smallvec::SmallVec;
 
 use super::asked::Asked;
 use super::budget::Reservation;
 use super::policy::Policy;
+use super::storable::is_cookie;
 use super::vary::{Form, OriginForm};
 use crate::images::Variant;
 
@@ -33,6 +34,10 @@ pub struct Head {
     /// The fields as they are stored: what must not be kept is gone, and
     /// there is a Date.
     pub headers: HeaderMap,
+    /// Those fields as they are sent, but Content-Length and Vary, which an
+    /// answer may have otherwise. Empty where there are cookies, which not
+    /// every answer has, and before [`Head::compact`].
+    pub lines: Bytes,
     /// How it may be used.
     pub policy: Policy,
     /// Which requests it fits beside the variant.
@@ -103,36 +108,68 @@ impl Head {
         self.serves.contains(asked.variant) && self.form.fits(asked)
     }
 
-    /// Gives the fields memory of their own: values as they were received are
-    /// parts of what was read from the origin, and would keep all of it.
+    /// Writes the fields down as they are sent, in memory of their own: values
+    /// as they were received are parts of what was read from the origin, and
+    /// would keep all of it.
     pub fn compact(&mut self) {
-        let length = self.headers.values().map(HeaderValue::len).sum();
-        let mut text = Vec::with_capacity(length);
-        self.headers
-            .values()
-            .for_each(|value| text.extend(value.as_bytes()));
-        let mut text = Bytes::from(text);
+        let mut text = Vec::with_capacity(text_length(&self.headers));
+        for (name, value) in self.headers.iter().filter(|(name, _)| is_line(name)) {
+            text.extend_from_slice(name.as_str().as_bytes());
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(b"\r\n");
+        }
+        let lines = text.len();
+        for (_, value) in self.headers.iter().filter(|(name, _)| !is_line(name)) {
+            text.extend_from_slice(value.as_bytes());
+        }
+        let text = Bytes::from(text);
         // And what every answer adds: a copy that is full grows at once.
         let mut headers = HeaderMap::with_capacity(self.headers.keys_len() + ADDED);
+        let (mut line, mut rest) = (0, lines);
         for (name, value) in &self.headers {
-            let own = HeaderValue::from_maybe_shared(text.split_to(value.len()));
+            let (start, next) = match is_line(name) {
+                true => (line + name.as_str().len() + 2, &mut line),
+                false => (rest, &mut rest),
+            };
+            let end = start + value.len();
+            *next = if is_line(name) { end + 2 } else { end };
+            let own = HeaderValue::from_maybe_shared(text.slice(start..end));
             let mut own = own.expect("it is the text of a value");
             own.set_sensitive(value.is_sensitive());
             headers.append(name.clone(), own);
         }
+        self.lines = match self.headers.keys().any(is_cookie) {
+            true => Bytes::new(),
+            false => text.slice(..lines),
+        };
         self.headers = headers;
     }
+}
+
+/// Whether a field is written down as a line.
+fn is_line(name: &HeaderName) -> bool {
+    *name != CONTENT_LENGTH && *name != VARY && !is_cookie(name)
+}
+
+/// How much text a compact head has, in bytes.
+fn text_length(headers: &HeaderMap) -> usize {
+    const AROUND: usize = ": \r\n".len();
+    let length = |(name, value): (&HeaderName, &HeaderValue)| match is_line(name) {
+        true => name.as_str().len() + value.len() + AROUND,
+        false => value.len(),
+    };
+    headers.iter().map(length).sum()
 }
 
 /// The room of an entry without its body, in bytes: what [`Entry::reservation`]
 /// is to be. `head` is compact. The store's own tables are not in it.
 pub fn room(url: &str, origin: &str, head: &Head) -> u64 {
     let names = head.headers.keys().map(|name| name.as_str().len());
-    let values = head.headers.values().map(HeaderValue::len);
     let fields = names
         .map(|length| allocated(length) + SHARED)
         .sum::<usize>()
-        + allocated(values.sum())
+        + allocated(text_length(&head.headers))
         + SHARED
         + map_room(&head.headers);
     let entry = allocated(size_of::<Entry>() + COUNTS);

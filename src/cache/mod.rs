@@ -10,7 +10,6 @@ pub mod budget;
 pub mod clock;
 pub mod collapse;
 pub mod conditional;
-mod decimal;
 pub mod directives;
 pub mod encoding;
 pub mod entry;

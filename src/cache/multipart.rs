@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
+use crate::message::decimal::Digits;
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 use smallvec::SmallVec;
-
-use super::decimal::Digits;
 
 /// A body of several ranges: each part's own head, its bytes, and so on, and
 /// then the end.

@@ -16,13 +16,13 @@ use hyper::{HeaderMap, Method, StatusCode};
 
 use super::asked::Asked;
 use super::clock::Moment;
-use super::conditional::{is_not_modified, range_counts};
-use super::decimal::Digits;
+use super::conditional::{is_conditional, is_not_modified, range_counts};
 use super::entry::Head;
 use super::multipart::{Boundary, Parts, content_range};
 use super::policy::Policy;
 use super::range::{Selection, select};
 use super::status::CacheStatus;
+use crate::message::decimal::Digits;
 use crate::message::fields::Name;
 
 /// What is sent.
@@ -120,6 +120,30 @@ pub fn reply(
     };
     stamp(&mut reply.headers, &head.policy, now, status);
     reply
+}
+
+/// Whether a request that a stored response fits gets all of it, whatever it
+/// says.
+pub fn is_whole(asked: &Asked<'_>) -> bool {
+    !is_conditional(asked.headers)
+}
+
+/// The fields that [`reply`] adds for such a request to the stored ones, or
+/// sets anew, one after the other. `length` is the body's.
+pub fn added_fields(
+    head: &Head,
+    length: u64,
+    now: Moment,
+    status: &CacheStatus,
+    mut take: impl FnMut(&HeaderName, &[u8]),
+) {
+    if !has_no_content(head.status) {
+        take(&CONTENT_LENGTH, Digits::of(length).as_bytes());
+    }
+    if let Some(age) = age(&head.policy, now, status) {
+        take(&AGE, Digits::of(age).as_bytes());
+    }
+    take(&CACHE_STATUS, &status.text());
 }
 
 /// Puts into the stored fields, once, what every answer has when the length
@@ -233,14 +257,19 @@ fn pieces(stored: &HeaderMap, ranges: &[Range<u64>], length: u64, boundary: Boun
 /// only if it has aged: the field says that it was not made for this request
 /// (RFC 9111 section 5.1).
 fn stamp(headers: &mut HeaderMap, policy: &Policy, now: Moment, status: CacheStatus) {
+    if let Some(age) = age(policy, now, &status) {
+        headers.insert(AGE, Digits::of(age).into());
+    }
+    status.append_to(headers);
+}
+
+/// The Age, in seconds, if there is to be one.
+fn age(policy: &Policy, now: Moment, status: &CacheStatus) -> Option<u64> {
     let millis = policy
         .initial_age
         .saturating_add(now.since(policy.received));
     let age = (millis / 1000).min(OLDEST);
-    if status.is_hit() || age > 0 {
-        headers.insert(AGE, Digits::of(age).into());
-    }
-    status.append_to(headers);
+    (status.is_hit() || age > 0).then_some(age)
 }
 
 /// The length of the whole body, where it is not there yet.
@@ -258,7 +287,7 @@ fn set_length(headers: &mut HeaderMap, status: StatusCode, length: Option<u64>) 
 
 /// Statuses whose responses end with their head, and have no length (RFC 9110
 /// section 8.6).
-fn has_no_content(status: StatusCode) -> bool {
+pub fn has_no_content(status: StatusCode) -> bool {
     status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 

@@ -1,10 +1,9 @@
 //! `Cache-Status` (RFC 9211): what this cache did with a request.
 
+use crate::message::decimal::Digits;
 use hyper::HeaderMap;
 use hyper::header::{CACHE_STATUS, HeaderValue};
 use smallvec::SmallVec;
-
-use super::decimal::Digits;
 
 /// What the cache did with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +101,11 @@ impl CacheStatus {
 
     /// The member of the list that stands for this cache. Costs one allocation.
     pub fn value(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.text()).expect("printable ASCII")
+    }
+
+    /// The same as text, which is mostly short enough not to be allocated.
+    pub(super) fn text(&self) -> Text {
         let mut text = Text::new();
         text.extend_from_slice(b"portcullis");
         match self.handled {
@@ -128,7 +132,7 @@ impl CacheStatus {
         if let Some(detail) = self.detail {
             push_detail(&mut text, detail);
         }
-        HeaderValue::from_bytes(&text).expect("printable ASCII")
+        text
     }
 
     /// Appends it to a response's list: the origin's own members, if it sent

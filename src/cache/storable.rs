@@ -1,6 +1,7 @@
 //! Whether a response may be stored (RFC 9111 section 3, and where section 9
 //! is stricter), and what of it.
 
+use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 
@@ -139,6 +140,7 @@ pub(super) fn judge(
     Ok(Head {
         status,
         headers,
+        lines: Bytes::new(),
         policy,
         form,
         variant: place.variant,
@@ -213,6 +215,11 @@ fn is_of_use(policy: &Policy, status: StatusCode, headers: &HeaderMap, now: Mome
 pub fn remove_cookies(headers: &mut HeaderMap) {
     headers.remove(&SET_COOKIE);
     headers.remove(&SET_COOKIE2);
+}
+
+/// Whether such a field sets a cookie.
+pub fn is_cookie(name: &HeaderName) -> bool {
+    *name == SET_COOKIE || *name == SET_COOKIE2
 }
 
 /// Leaves what is stored (RFC 9111 section 3.1).

@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod cache_control;
 pub mod connection;
+pub mod decimal;
 pub mod field;
 pub mod fields;
 pub mod substrings;

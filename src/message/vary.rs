@@ -1,5 +1,7 @@
 //! The `Vary` field (RFC 9110 section 12.5.5).
 
+use std::borrow::Cow;
+
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue, VARY};
 
@@ -10,28 +12,37 @@ static FIELD: HeaderName = VARY;
 /// Adds the field names in `ours` to a response's `Vary`: those it has stay,
 /// none is named twice, and `*` says it all.
 pub fn merge(headers: &mut HeaderMap, ours: &HeaderValue) {
-    let mut lines = headers.get_all(&FIELD).iter();
+    let value = match merged(headers, ours.as_bytes()) {
+        None => return,
+        Some(Cow::Borrowed(_)) => ours.clone(),
+        Some(Cow::Owned(merged)) => HeaderValue::from_bytes(&merged).expect("made of field values"),
+    };
+    headers.insert(&FIELD, value);
+}
+
+/// The field names of a response's `Vary` and those in `ours`, none twice;
+/// borrowed, if that is `ours`. `None`: it stays as it is.
+pub fn merged<'a>(headers: &HeaderMap, ours: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let lines = || headers.get_all(&FIELD).iter().map(HeaderValue::as_bytes);
+    let mut first_two = lines();
     // The usual cases: none, or one that ours begins with.
-    if match (lines.next(), lines.next()) {
+    if match (first_two.next(), first_two.next()) {
         (None, _) => true,
-        (Some(theirs), None) => begins_with(ours.as_bytes(), theirs.as_bytes()),
+        (Some(theirs), None) => begins_with(ours, theirs),
         (Some(_), Some(_)) => false,
     } {
-        headers.insert(&FIELD, ours.clone());
-        return;
+        return Some(ours.into());
     }
     let mut merged: Vec<&[u8]> = Vec::new();
-    let lines = headers.get_all(VARY).iter().chain([ours]);
-    for name in lines.flat_map(|line| entries(line.as_bytes())) {
+    for name in lines().chain([ours]).flat_map(entries) {
         if name == b"*" {
-            return;
+            return None;
         }
         if !name.is_empty() && !merged.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             merged.push(name);
         }
     }
-    let merged = HeaderValue::from_bytes(&merged.join(&b", "[..]));
-    headers.insert(VARY, merged.expect("made of field values"));
+    Some(merged.join(&b", "[..]).into())
 }
 
 /// Whether `list` has all of `names` as its first names, spelled alike.

@@ -1,21 +1,20 @@
 //! Answers of our own (sections 6.7 and 10).
 
+use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
 use super::record::Record;
 use super::reference::Reference;
+use super::response::ClientResponse;
 use crate::access::RuleId;
+use crate::cache::status::CacheStatus;
 use crate::plan::Reject;
 
 /// Carries the id of an answer made here.
 static REFERENCE: HeaderName = HeaderName::from_static("portcullis-ref");
 static DENIED_BY: HeaderName = HeaderName::from_static("portcullis-denied-by");
-
-static TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-static CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// An answer made here.
 #[derive(Debug)]
@@ -30,6 +29,7 @@ pub(super) struct Answer {
 #[derive(Debug)]
 enum Extra {
     DeniedBy(RuleId),
+    CacheStatus(CacheStatus),
     Allow(HeaderValue),
 }
 
@@ -102,32 +102,51 @@ impl Answer {
         }
     }
 
-    /// The response; hyper leaves the body away where the method has none.
-    pub(super) fn into_response(self, mut record: Record) -> Response<Body> {
-        record.status(self.status);
-        let reason = self.status.canonical_reason().unwrap_or("Error");
-        let (mut body, id) = self.reference.body(reason);
-        let mut headers = HeaderMap::with_capacity(6);
-        headers.insert(header::CACHE_CONTROL, NO_STORE.clone());
-        headers.insert(REFERENCE.clone(), id);
-        if self.status == StatusCode::NO_CONTENT {
-            body.clear();
-        } else {
-            headers.insert(header::CONTENT_TYPE, TEXT.clone());
+    /// With what the cache says of it.
+    pub(super) fn at_cache(self, status: CacheStatus) -> Self {
+        Self {
+            extra: Some(Extra::CacheStatus(status)),
+            ..self
         }
-        match self.extra {
+    }
+
+    /// The response; the connection leaves the body away where the method has
+    /// none.
+    pub(super) fn into_response(self, mut record: Record) -> ClientResponse {
+        record.status(self.status);
+        let body = match self.status {
+            StatusCode::NO_CONTENT => Bytes::new(),
+            status => self.reference.body(reason(status)),
+        };
+        ClientResponse::own(self, Body::own(body, record))
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Tells its fields, one after the other.
+    pub(super) fn each_field(&self, mut take: impl FnMut(&HeaderName, &[u8])) {
+        take(&header::CACHE_CONTROL, b"no-store");
+        take(&REFERENCE, self.reference.as_bytes());
+        if self.status != StatusCode::NO_CONTENT {
+            take(&header::CONTENT_TYPE, b"text/plain; charset=utf-8");
+        }
+        match &self.extra {
             None => {}
-            Some(Extra::Allow(methods)) => drop(headers.insert(header::ALLOW, methods)),
-            Some(Extra::DeniedBy(rule)) => {
-                headers.insert(DENIED_BY.clone(), HeaderValue::from_static(rule.as_str()));
+            Some(Extra::Allow(methods)) => take(&header::ALLOW, methods.as_bytes()),
+            Some(Extra::DeniedBy(rule)) => take(&DENIED_BY, rule.as_str().as_bytes()),
+            Some(Extra::CacheStatus(status)) => {
+                take(&header::CACHE_STATUS, status.value().as_bytes());
             }
         }
         if self.closing {
-            headers.insert(header::CONNECTION, CLOSE.clone());
+            take(&header::CONNECTION, b"close");
         }
-        let mut response = Response::new(Body::own(body, record));
-        *response.status_mut() = self.status;
-        *response.headers_mut() = headers;
-        response
     }
+}
+
+/// The first line of the body.
+fn reason(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Error")
 }

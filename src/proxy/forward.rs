@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Request, Response, Uri, Version};
+use hyper::{Request, Uri, Version};
 use smallvec::SmallVec;
 
 use super::Planned;
 use super::answer::Answer;
-use super::body::Body;
 use super::cached::Passed;
 use super::instance::Instance;
 use super::max_forwards;
 use super::record::{Known, Record, Seen};
 use super::reference::Reference;
 use super::respond::{Edit, Taken, respond};
+use super::response::ClientResponse;
 use crate::cache::encoding::Encodings;
+use crate::cache::status::CacheStatus;
 use crate::cache::vary::Form;
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
@@ -154,7 +155,7 @@ impl Errand {
     }
 
     /// Asks the origin and passes its response on.
-    pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> Response<Body> {
+    pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> ClientResponse {
         let asked = Instant::now();
         let uploads = !self.request.body().is_empty();
         let asking = Asking {
@@ -173,13 +174,7 @@ impl Errand {
                 }
                 respond(taken, &self.edit, status.as_ref(), record)
             }
-            Err(error) => {
-                let mut response = fail(&error, uploads, self.reference, record);
-                if let Some(status) = status {
-                    status.append_to(response.headers_mut());
-                }
-                response
-            }
+            Err(error) => fail(&error, uploads, status, self.reference, record),
         }
     }
 }
@@ -189,12 +184,17 @@ impl Errand {
 fn fail(
     error: &OriginError,
     uploads: bool,
+    status: Option<CacheStatus>,
     reference: Reference,
     mut record: Record,
-) -> Response<Body> {
+) -> ClientResponse {
     record.failed(error.as_str());
     let answer = Answer::failed(error.status(), reference);
     let answer = if uploads { answer.closing() } else { answer };
+    let answer = match status {
+        Some(status) => answer.at_cache(status),
+        None => answer,
+    };
     answer.into_response(record)
 }
 

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hyper::{Method, Response};
+use hyper::Method;
 use tokio::task::spawn_local;
 
-use super::body::Body;
 use super::cached::{Change, Fetch, Fetcher, Freshness, Look, Passed, Query, Unsafe, Wanted};
 use super::forward::background;
 use super::record::{Known, Record, Seen};
 use super::respond::Edit;
+use super::response::ClientResponse;
 use super::{Planned, Proxy};
 use crate::cache::Cache;
 use crate::cache::collapse::Begun;
@@ -24,7 +24,7 @@ use crate::plan::Plan;
 /// How a request goes on from the cache.
 pub(super) enum Way {
     /// It is answered by what is stored.
-    Stored(Response<Body>),
+    Stored(ClientResponse),
     /// It wants only what is stored, and that is not there.
     Nothing(Record),
     /// The origin is asked.
@@ -75,7 +75,7 @@ impl Proxy {
                 }
                 let route = planned.plan.route;
                 let edit = Edit::new(route, query.vary.cloned(), seen.shape());
-                Way::Stored(query.answer(&entry, freshness, &edit, record))
+                Way::Stored(query.answer(&entry, freshness, edit, record))
             }
             Look::Nothing => {
                 record.cached(CacheResult::Miss);

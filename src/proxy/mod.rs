@@ -17,6 +17,7 @@ mod reference;
 mod refusal;
 mod request;
 mod respond;
+mod response;
 mod rest;
 
 pub use body::{Body, BodyError, Tail};
@@ -24,13 +25,14 @@ pub use instance::Instance;
 pub use interim::Interim;
 pub use mistakes::Mistakes;
 pub use request::ClientRequest;
+pub use response::ClientResponse;
 
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hyper::{Request, Response, Version};
+use hyper::{Request, Version};
 
 use self::answer::Answer;
 use self::cached::{Journey, Underway};
@@ -71,10 +73,10 @@ pub struct Proxy {
 )]
 enum Next<'a> {
     /// It is answered here.
-    Answer(Response<Body>),
+    Answer(ClientResponse),
     /// The origin is asked. Boxed, so that a denial does not have to move
     /// the room for it.
-    Ask(Pin<Box<dyn Future<Output = Response<Body>> + 'a>>),
+    Ask(Pin<Box<dyn Future<Output = ClientResponse> + 'a>>),
 }
 
 /// A request that may pass.
@@ -117,7 +119,7 @@ impl Proxy {
         request: ClientRequest,
         arrival: &Arrival,
         interim: &Interim,
-    ) -> Response<Body> {
+    ) -> ClientResponse {
         match self.decide(request, arrival, interim) {
             Next::Answer(response) => response,
             Next::Ask(response) => response.await,
@@ -161,9 +163,8 @@ impl Proxy {
         let mut onward = match self.at_cache(&seen, &planned, rest.is_empty(), record) {
             Way::Stored(response) => return Next::Answer(response),
             Way::Nothing(record) => {
-                let mut response = rest.answer(Answer::not_stored(reference), record);
-                CacheStatus::not_stored().append_to(response.headers_mut());
-                return Next::Answer(response);
+                let answer = Answer::not_stored(reference).at_cache(CacheStatus::not_stored());
+                return Next::Answer(rest.answer(answer, record));
             }
             Way::Onward(onward) => onward,
         };
@@ -188,7 +189,7 @@ impl Proxy {
         prepared: Prepared,
         request: Request<Upload>,
         reference: Reference,
-    ) -> Pin<Box<dyn Future<Output = Response<Body>> + '_>> {
+    ) -> Pin<Box<dyn Future<Output = ClientResponse> + '_>> {
         let Onward {
             wanted,
             passed,

@@ -18,7 +18,7 @@ use crate::client::{Client, PeerAddr};
 use crate::config::Snapshot;
 use crate::images::Choice;
 use crate::log::AccessTarget;
-use crate::log::access::{Draft, Journal, Outcome, shown, shown_in_field};
+use crate::log::access::{Draft, Journal, Key, Outcome, key, shown, shown_in_field};
 use crate::log::counters::{CacheResult, Ended, RouteSlot, Verdict};
 use crate::message::Scheme;
 use crate::message::fields::{Fields, Name, Names};
@@ -108,6 +108,22 @@ impl Record {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        Self {
+            counting: Rc::new(Counting::new(Arc::default())),
+            route: RouteSlot::NONE,
+            verdict: Verdict::Reject,
+            would_deny: RuleIds::default(),
+            cache: None,
+            status: None,
+            bytes: 0,
+            origin: None,
+            error: None,
+            line: None,
+        }
+    }
+
     /// It was answered before any rule saw it.
     pub(super) fn rejected(&mut self, seen: &Seen<'_>, error: &str) {
         let Some(line) = &mut self.line else { return };
@@ -120,12 +136,12 @@ impl Record {
         let mut draft = line.journal.draft();
         seen.write_request(&mut draft, seen.arrival.scheme);
         seen.write_client(&mut draft, client.as_ref());
-        for key in ["country", "route"] {
+        for key in [key!("country"), key!("route")] {
             draft.word(key, None);
         }
-        draft.word("verdict", Some(self.verdict.as_str()));
-        draft.word("rule", None);
-        draft.list("would_deny", std::iter::empty());
+        draft.word(key!("verdict"), Some(self.verdict.as_str()));
+        draft.word(key!("rule"), None);
+        draft.list(key!("would_deny"), std::iter::empty());
         write_unplanned(&mut draft);
         seen.write_fields(&mut draft);
         line.draft = Some(draft);
@@ -142,29 +158,35 @@ impl Record {
         self.error = Some(error);
         let Some(line) = &mut self.line else { return };
         let mut draft = line.journal.draft();
-        draft.string("ref", Some(reference.as_bytes()));
-        draft.number("generation", snapshot.generation);
-        nulls(&mut draft, &["method", "url", "protocol"]);
+        draft.string(key!("ref"), Some(reference.as_bytes()));
+        draft.number(key!("generation"), snapshot.generation);
+        nulls(&mut draft, &[key!("method"), key!("url"), key!("protocol")]);
         draft.status_here();
         let peer = shown(peer.ip(), snapshot.log.client_address);
-        draft.string("peer", peer.as_deref());
+        draft.string(key!("peer"), peer.as_deref());
         nulls(
             &mut draft,
-            &["client", "client_from", "forwarded", "country", "route"],
+            &[
+                key!("client"),
+                key!("client_from"),
+                key!("forwarded"),
+                key!("country"),
+                key!("route"),
+            ],
         );
-        draft.word("verdict", Some("reject"));
-        nulls(&mut draft, &["rule"]);
-        draft.list("would_deny", std::iter::empty());
+        draft.word(key!("verdict"), Some("reject"));
+        nulls(&mut draft, &[key!("rule")]);
+        draft.list(key!("would_deny"), std::iter::empty());
         write_unplanned(&mut draft);
         draft.times_here();
         nulls(
             &mut draft,
             &[
-                "user_agent",
-                "referer",
-                "origin_field",
-                "sec_fetch",
-                "request_method",
+                key!("user_agent"),
+                key!("referer"),
+                key!("origin_field"),
+                key!("sec_fetch"),
+                key!("request_method"),
             ],
         );
         line.draft = Some(draft);
@@ -276,43 +298,47 @@ impl Seen<'_> {
     }
 
     fn write_request(&self, draft: &mut Draft, scheme: Scheme) {
-        draft.string("ref", Some(self.reference.as_bytes()));
-        draft.number("generation", self.snapshot.generation);
-        draft.string("method", Some(self.received.method.as_str().as_bytes()));
-        draft.string("url", Some(&self.url(scheme)));
-        draft.word("protocol", Some(protocol(self.version)));
+        draft.string(key!("ref"), Some(self.reference.as_bytes()));
+        draft.number(key!("generation"), self.snapshot.generation);
+        draft.string(
+            key!("method"),
+            Some(self.received.method.as_str().as_bytes()),
+        );
+        self.write_url(draft, scheme);
+        draft.word(key!("protocol"), Some(protocol(self.version)));
         draft.status_here();
     }
 
     /// Scheme, authority and target as received.
-    fn url(&self, scheme: Scheme) -> Vec<u8> {
+    fn write_url(&self, draft: &mut Draft, scheme: Scheme) {
         let Received { uri, headers, .. } = self.received;
-        let mut url = Vec::with_capacity(128);
-        url.extend_from_slice(scheme.as_str().as_bytes());
-        url.extend_from_slice(b"://");
-        match (
-            uri.authority(),
-            headers.first(Name::HOST),
-            &self.arrival.fallback,
-        ) {
-            (Some(authority), _, _) => url.extend_from_slice(authority.as_str().as_bytes()),
-            (None, Some(host), _) => url.extend_from_slice(host),
-            (None, None, Some(fallback)) => url.extend_from_slice(fallback.to_string().as_bytes()),
-            (None, None, None) => {}
-        }
+        let fallback;
+        let authority = match (uri.authority(), headers.first(Name::HOST)) {
+            (Some(authority), _) => authority.as_str().as_bytes(),
+            (None, Some(host)) => host,
+            (None, None) => {
+                fallback = self.arrival.fallback.as_ref().map(ToString::to_string);
+                fallback.as_deref().unwrap_or_default().as_bytes()
+            }
+        };
         let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
-        url.extend_from_slice(target.as_bytes());
-        url
+        let parts = [
+            scheme.as_str().as_bytes(),
+            b"://",
+            authority,
+            target.as_bytes(),
+        ];
+        draft.joined(key!("url"), &parts);
     }
 
     fn write_client(&self, draft: &mut Draft, client: Option<&Client>) {
         let mode = self.snapshot.log.client_address;
         let peer = shown(self.arrival.peer.ip(), mode);
-        draft.string("peer", peer.as_deref());
+        draft.string(key!("peer"), peer.as_deref());
         let address = client.and_then(|client| shown(client.address.ip(), mode));
-        draft.string("client", address.as_deref());
+        draft.string(key!("client"), address.as_deref());
         let from = client.map(|client| client_from(self.snapshot, client.from));
-        draft.string("client_from", from.map(str::as_bytes));
+        draft.string(key!("client_from"), from.map(str::as_bytes));
         let field = self.snapshot.client.field.name();
         let lines: SmallVec<[_; 1]> = self
             .received
@@ -320,7 +346,7 @@ impl Seen<'_> {
             .lines_of(field)
             .filter_map(|line| shown_in_field(line, mode))
             .collect();
-        draft.lines("forwarded", lines.iter().map(|line| &**line));
+        draft.lines(key!("forwarded"), lines.iter().map(|line| &**line));
     }
 
     fn write_fields(&self, draft: &mut Draft) {
@@ -328,14 +354,14 @@ impl Seen<'_> {
             method, headers, ..
         } = self.received;
         draft.times_here();
-        draft.lines("user_agent", headers.lines(Name::USER_AGENT));
-        draft.lines("referer", headers.lines(Name::REFERER));
-        draft.lines("origin_field", headers.lines(Name::ORIGIN));
+        draft.lines(key!("user_agent"), headers.lines(Name::USER_AGENT));
+        draft.lines(key!("referer"), headers.lines(Name::REFERER));
+        draft.lines(key!("origin_field"), headers.lines(Name::ORIGIN));
         let fetch = sec_fetch(headers);
-        draft.string("sec_fetch", fetch.as_deref());
+        draft.string(key!("sec_fetch"), fetch.as_deref());
         let asked = headers.lines(Name::ACCESS_CONTROL_REQUEST_METHOD);
         let preflight = *method == Method::OPTIONS;
-        draft.lines("request_method", asked.filter(|_| preflight));
+        draft.lines(key!("request_method"), asked.filter(|_| preflight));
     }
 }
 
@@ -343,42 +369,42 @@ fn write_plan(draft: &mut Draft, plan: &Plan<'_>, verdict: Verdict, known: &Know
     let geo = plan.route.rules.geo();
     let country = geo.and_then(|geo| geo.country(plan.client.address));
     let country = country.as_ref().map(CountryCode::as_str);
-    draft.string("country", country.map(str::as_bytes));
-    draft.string("route", Some(plan.route.name.as_bytes()));
-    draft.word("verdict", Some(verdict.as_str()));
+    draft.string(key!("country"), country.map(str::as_bytes));
+    draft.string(key!("route"), Some(plan.route.name.as_bytes()));
+    draft.word(key!("verdict"), Some(verdict.as_str()));
     let rule = match plan.judgement.decision {
         Decision::Forward => None,
         Decision::Deny(rule) => Some(rule.as_str()),
     };
-    draft.word("rule", rule);
+    draft.word(key!("rule"), rule);
     let would_deny = plan.judgement.would_deny.iter();
     draft.list(
-        "would_deny",
+        key!("would_deny"),
         would_deny.map(|rule| rule.as_str().as_bytes()),
     );
     let Known { choice, key } = known;
-    draft.word("variant", Some(choice.variant.as_str()));
+    draft.word(key!("variant"), Some(choice.variant.as_str()));
     match choice.accept {
-        Some(accept) => draft.string("accept", Some(accept.as_bytes())),
+        Some(accept) => draft.string(key!("accept"), Some(accept.as_bytes())),
         None => draft.string(
-            "accept",
+            key!("accept"),
             joined(plan.head().headers.lines(Name::ACCEPT)).as_deref(),
         ),
     }
     draft.cache_here();
-    draft.string("cache_key", Some(key.as_bytes()));
+    draft.string(key!("cache_key"), Some(key.as_bytes()));
 }
 
 /// What stands there for a request without a plan.
 fn write_unplanned(draft: &mut Draft) {
-    nulls(draft, &["variant", "accept"]);
+    nulls(draft, &[key!("variant"), key!("accept")]);
     draft.cache_here();
-    nulls(draft, &["cache_key"]);
+    nulls(draft, &[key!("cache_key")]);
 }
 
-fn nulls(draft: &mut Draft, keys: &[&str]) {
+fn nulls(draft: &mut Draft, keys: &[Key]) {
     for key in keys {
-        draft.word(key, None);
+        draft.word(*key, None);
     }
 }
 

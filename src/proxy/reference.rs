@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use hyper::header::HeaderValue;
 
 /// The length of an id.
 const LENGTH: usize = 20;
@@ -71,19 +70,15 @@ impl Reference {
         &self.0
     }
 
-    /// `<first line>\nReference: <id>\n`, and the id in it as a field value.
-    pub(super) fn body(&self, first_line: &str) -> (Bytes, HeaderValue) {
+    /// `<first line>\nReference: <id>\n`.
+    pub(super) fn body(&self, first_line: &str) -> Bytes {
         const LABEL: &[u8] = b"\nReference: ";
         let mut text = Vec::with_capacity(first_line.len() + LABEL.len() + LENGTH + 1);
         text.extend_from_slice(first_line.as_bytes());
         text.extend_from_slice(LABEL);
         text.extend_from_slice(&self.0);
         text.push(b'\n');
-        let body = Bytes::from(text);
-        let id = body.slice(body.len() - 1 - LENGTH..body.len() - 1);
-        let field =
-            HeaderValue::from_maybe_shared(id).expect("letters and digits are a field value");
-        (body, field)
+        text.into()
     }
 }
 
@@ -117,8 +112,7 @@ mod tests {
 
     #[test]
     fn the_body() {
-        let (body, field) = Reference([b'a'; LENGTH]).body("Forbidden");
+        let body = Reference([b'a'; LENGTH]).body("Forbidden");
         assert_eq!(body, "Forbidden\nReference: aaaaaaaaaaaaaaaaaaaa\n");
-        assert_eq!(field, "aaaaaaaaaaaaaaaaaaaa");
     }
 }

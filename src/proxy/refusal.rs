@@ -16,7 +16,7 @@ impl Proxy {
         let snapshot = self.policy.load();
         let reference = self.references.next();
         let reason = status.canonical_reason().unwrap_or("Error");
-        let (body, id) = reference.body(reason);
+        let body = reference.body(reason);
         let mut record = Record::start(&snapshot, &self.journal, &self.counting);
         record.unread(&snapshot, reference, peer, why);
         record.status(status);
@@ -30,7 +30,7 @@ impl Proxy {
              content-length: {}\r\n\
              date: {}\r\n\r\n",
             status.as_str(),
-            id.to_str().expect("letters and digits are text"),
+            str::from_utf8(reference.as_bytes()).expect("letters and digits are text"),
             body.len(),
             httpdate::fmt_http_date(SystemTime::now()),
         );

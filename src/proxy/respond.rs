@@ -12,6 +12,7 @@ use super::body::Body;
 use super::framing;
 use super::instance::Instance;
 use super::record::Record;
+use super::response::ClientResponse;
 use crate::cache::settings::SetCookie;
 use crate::cache::status::CacheStatus;
 use crate::config::{ResponseFields, Route};
@@ -49,6 +50,30 @@ impl Edit {
             private: route.private,
             keeps_cookies: route.cache.set_cookie == SetCookie::Keep,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(vary: Option<HeaderValue>, keeps_cookies: bool) -> Self {
+        Self {
+            shape: Shape {
+                head: false,
+                version: Version::HTTP_11,
+            },
+            vary,
+            fields: None,
+            private: false,
+            keeps_cookies,
+        }
+    }
+
+    /// Whether nothing else than its `Vary` is done to a response.
+    pub(super) fn only_adds_vary(&self) -> bool {
+        self.fields.is_none() && !self.private
+    }
+
+    /// What the response has to say in `Vary`.
+    pub(super) fn vary(&self) -> Option<&HeaderValue> {
+        self.vary.as_ref()
     }
 
     /// What must hold comes last: `Vary` is merged and `private` said whatever
@@ -124,7 +149,7 @@ pub(super) fn respond(
     edit: &Edit,
     status: Option<&CacheStatus>,
     mut record: Record,
-) -> Response<Body> {
+) -> ClientResponse {
     let Taken {
         mut head,
         body,
@@ -147,7 +172,7 @@ pub(super) fn respond(
         }
         false => Body::origin(body, record),
     };
-    Response::from_parts(head, body)
+    Response::from_parts(head, body).into()
 }
 
 fn pass_on(head: &mut Parts, instance: &Instance) {

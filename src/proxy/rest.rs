@@ -3,14 +3,14 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use hyper::Version;
 use hyper::body::{Body as _, Incoming};
-use hyper::{Response, Version};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::answer::Answer;
-use super::body::Body;
 use super::record::Record;
+use super::response::ClientResponse;
 use crate::message::fields::{Fields, Name};
 
 /// This much of an unwanted body is read and dropped; beyond it, a new
@@ -62,7 +62,7 @@ impl Rest {
     /// Answers without the body. The connection is kept if the body is short
     /// and comes soon; else dropping it makes hyper close the connection
     /// after the answer. Reading a body is what makes hyper send the 100.
-    pub(super) fn answer(self, answer: Answer, record: Record) -> Response<Body> {
+    pub(super) fn answer(self, answer: Answer, record: Record) -> ClientResponse {
         if self.waits || self.announced() > MAX_DROPPED {
             return self.drop_and_close(answer, record);
         }
@@ -73,7 +73,7 @@ impl Rest {
     }
 
     /// Answers, after which the connection is closed.
-    pub(super) fn drop_and_close(self, answer: Answer, record: Record) -> Response<Body> {
+    pub(super) fn drop_and_close(self, answer: Answer, record: Record) -> ClientResponse {
         answer.closing().into_response(record)
     }
 }

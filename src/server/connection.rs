@@ -27,7 +27,7 @@ use crate::client::PeerAddr;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::plan::Arrival;
-use crate::proxy::{ClientRequest, Interim};
+use crate::proxy::{ClientRequest, ClientResponse, Interim};
 
 /// hyper gathers so much of a response for one write: a stored body of 1 MiB
 /// in one piece costs a quarter less than by 256 KiB.
@@ -187,7 +187,14 @@ impl Served<'_> {
         let arrival = old.then(|| with_fallback(&self.arrival, stream));
         async move {
             let arrival = arrival.as_ref().unwrap_or(&self.arrival);
-            Ok(self.respond(request.into(), arrival).await)
+            let response = self.respond(request.into(), arrival).await;
+            let mut response = response
+                .into_response()
+                .map(|body| Watched::new(body, &self.link));
+            if self.worker.is_draining() {
+                farewell::announce(&mut response);
+            }
+            Ok(response)
         }
     }
 
@@ -200,15 +207,11 @@ impl Served<'_> {
         &self,
         request: ClientRequest,
         arrival: &Arrival,
-    ) -> Response<Watched> {
+    ) -> ClientResponse {
         let proxy = &self.worker.proxy;
         let response = proxy.handle(request, arrival, &self.interim).await;
         self.interim.close();
         self.link.answering();
-        let mut response = response.map(|body| Watched::new(body, &self.link));
-        if self.worker.is_draining() {
-            farewell::announce(&mut response);
-        }
         response
     }
 

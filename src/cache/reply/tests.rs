@@ -1,5 +1,6 @@
 mod steps;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
@@ -48,6 +49,7 @@ fn head(status: u16, fields: Fields<'_>) -> Head {
     Head {
         status: StatusCode::from_u16(status).unwrap(),
         headers: map(fields),
+        lines: Bytes::new(),
         policy: Policy {
             received: Moment(5_000),
             initial_age: 2_500,

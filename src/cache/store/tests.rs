@@ -28,6 +28,7 @@ fn head(variant: Variant, form: &str) -> Head {
     Head {
         status: StatusCode::OK,
         headers,
+        lines: Bytes::new(),
         policy: Policy::default(),
         form: Form {
             fields: Box::default(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::escape::push_string;
+use super::escape::{push_parts, push_string};
 
 /// A line, all of it but what is only known when the response is over:
 /// `status` and `bytes`, `cache`, the times, and `error` at its end.
@@ -13,6 +13,27 @@ pub struct Draft {
     pub(super) cache_at: usize,
     pub(super) times_at: usize,
 }
+
+/// A key of a line, with all that stands around it; see [`key!`].
+#[derive(Clone, Copy, Debug)]
+pub struct Key(&'static str);
+
+impl Key {
+    /// The key that is written so, comma, quotes and colon included.
+    #[doc(hidden)]
+    pub const fn written(text: &'static str) -> Self {
+        Self(text)
+    }
+}
+
+/// The [`Key`] of that name.
+macro_rules! key {
+    ($name:literal) => {
+        $crate::log::access::Key::written(concat!(",\"", $name, "\":"))
+    };
+}
+
+pub(crate) use key;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
@@ -43,13 +64,19 @@ impl Draft {
     }
 
     /// A string, or null.
-    pub fn string(&mut self, key: &str, value: Option<&[u8]>) {
+    pub fn string(&mut self, key: Key, value: Option<&[u8]>) {
         self.key(key);
         push_string_or_null(&mut self.text, value);
     }
 
+    /// A string of several parts.
+    pub fn joined(&mut self, key: Key, parts: &[&[u8]]) {
+        self.key(key);
+        push_parts(&mut self.text, parts);
+    }
+
     /// A text of ours, which needs no escape, or null.
-    pub fn word(&mut self, key: &str, value: Option<&'static str>) {
+    pub fn word(&mut self, key: Key, value: Option<&'static str>) {
         self.key(key);
         match value {
             None => self.text.extend_from_slice(b"null"),
@@ -62,13 +89,13 @@ impl Draft {
     }
 
     /// A whole number.
-    pub fn number(&mut self, key: &str, value: u64) {
+    pub fn number(&mut self, key: Key, value: u64) {
         self.key(key);
         push_number(&mut self.text, value);
     }
 
     /// A field: null, a string, or a list where it was sent on several lines.
-    pub fn lines<'v>(&mut self, key: &str, lines: impl Iterator<Item = &'v [u8]>) {
+    pub fn lines<'v>(&mut self, key: Key, lines: impl Iterator<Item = &'v [u8]>) {
         let mut lines = lines.peekable();
         let first = lines.next();
         if lines.peek().is_none() {
@@ -78,7 +105,7 @@ impl Draft {
     }
 
     /// A list of strings, be it empty.
-    pub fn list<'v>(&mut self, key: &str, values: impl Iterator<Item = &'v [u8]>) {
+    pub fn list<'v>(&mut self, key: Key, values: impl Iterator<Item = &'v [u8]>) {
         self.key(key);
         self.text.push(b'[');
         for (index, value) in values.enumerate() {
@@ -126,14 +153,8 @@ impl Draft {
         out.extend_from_slice(b"}\n");
     }
 
-    fn key(&mut self, key: &str) {
-        let opening = match self.text.is_empty() {
-            true => b"{\"",
-            false => b",\"",
-        };
-        self.text.extend_from_slice(opening);
-        self.text.extend_from_slice(key.as_bytes());
-        self.text.extend_from_slice(b"\":");
+    fn key(&mut self, key: Key) {
+        self.text.extend_from_slice(key.0.as_bytes());
     }
 }
 
@@ -176,15 +197,16 @@ mod tests {
     #[test]
     fn a_line_in_its_order() {
         let mut draft = Draft::new(b"left over".to_vec());
-        draft.string("ref", Some(b"a\"b"));
+        draft.text.extend_from_slice(b"{\"time\":0");
+        draft.string(key!("ref"), Some(b"a\"b"));
         draft.status_here();
-        draft.lines("user_agent", [&b"x"[..]].into_iter());
+        draft.lines(key!("user_agent"), [&b"x"[..]].into_iter());
         draft.cache_here();
-        draft.lines("referer", [&b"y"[..], b"z"].into_iter());
+        draft.lines(key!("referer"), [&b"y"[..], b"z"].into_iter());
         draft.times_here();
-        draft.lines("origin_field", std::iter::empty());
-        draft.list("would_deny", std::iter::empty());
-        draft.number("generation", 7);
+        draft.lines(key!("origin_field"), std::iter::empty());
+        draft.list(key!("would_deny"), std::iter::empty());
+        draft.number(key!("generation"), 7);
         let mut out = Vec::new();
         let outcome = Outcome {
             status: 403,
@@ -198,7 +220,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             concat!(
-                r#"{"ref":"a\"b","status":403,"bytes":1234567,"user_agent":"x","cache":"hit","referer":["y","z"],"#,
+                r#"{"time":0,"ref":"a\"b","status":403,"bytes":1234567,"user_agent":"x","cache":"hit","referer":["y","z"],"#,
                 r#""origin_ms":null,"total_ms":12.034,"origin_field":null,"would_deny":[],"generation":7,"error":"x"}"#,
                 "\n"
             )

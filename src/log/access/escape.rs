@@ -20,6 +20,19 @@ pub(super) fn push_string(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
 }
 
+/// Appends what `parts` are together, as [`push_string`] does.
+pub(super) fn push_parts(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length > MAX_VALUE || !parts.iter().all(|part| is_plain(part)) {
+        return push_string(out, &parts.concat());
+    }
+    out.push(b'"');
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out.push(b'"');
+}
+
 fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
     if is_plain(value) {
         out.extend_from_slice(value);
@@ -36,13 +49,25 @@ fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// Whether `value` is its own escape. Looks at every byte, so that the
-/// compiler can look at many at once.
+/// Whether `value` is its own escape. Looks at sixteen bytes at once, of which
+/// the last may have been among those before.
 fn is_plain(value: &[u8]) -> bool {
+    let Some(last) = value.last_chunk() else {
+        let mut padded = [b' '; BLOCK];
+        padded[..value.len()].copy_from_slice(value);
+        return is_plain_block(&padded);
+    };
+    let (blocks, _) = value.as_chunks();
+    blocks.iter().all(is_plain_block) && is_plain_block(last)
+}
+
+const BLOCK: usize = 16;
+
+/// Looks at every byte, so that the compiler can look at all at once.
+fn is_plain_block(block: &[u8; BLOCK]) -> bool {
     let is_other = |byte: &u8| !matches!(byte, 0x20..=0x7e) | (*byte == b'"') | (*byte == b'\\');
-    !value
-        .iter()
-        .fold(false, |found, byte| found | is_other(byte))
+    let found = block.iter().map(|byte| u8::from(is_other(byte)));
+    found.fold(0, |found, other| found | other) == 0
 }
 
 fn push_char(out: &mut Vec<u8>, character: char) {
@@ -102,6 +127,37 @@ mod tests {
             r#""\u009B31m \u202Ex ü""#
         );
         assert_eq!(string(b"a\xff\xc3"), r#""a\\xFF\\xC3""#);
+    }
+
+    #[test]
+    fn parts_are_one_string() {
+        let joined = |parts: &[&[u8]]| {
+            let mut out = Vec::new();
+            push_parts(&mut out, parts);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(joined(&[b"a", b"", b"://b/c"]), r#""a://b/c""#);
+        assert_eq!(joined(&[b"a\"", b"\xff"]), r#""a\"\\xFF""#);
+        // A character may stand in two parts.
+        assert_eq!(joined(&[b"\xc3", b"\xbc"]), "\"ü\"");
+        let long = [b'a'; MAX_VALUE];
+        assert_eq!(joined(&[&long, b"b"]).len(), MAX_VALUE + CUT_MARK.len() + 2);
+    }
+
+    #[test]
+    fn every_byte_at_every_place() {
+        for length in 0..50 {
+            let plain = vec![b'a'; length];
+            assert!(is_plain(&plain));
+            for (place, byte) in
+                (0..length).flat_map(|place| (0..=255).map(move |byte| (place, byte)))
+            {
+                let mut value = plain.clone();
+                value[place] = byte;
+                let expected = (0x20..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\';
+                assert_eq!(is_plain(&value), expected, "{byte} at {place} of {length}");
+            }
+        }
     }
 
     #[test]

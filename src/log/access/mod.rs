@@ -12,7 +12,8 @@ mod stamp;
 mod writer;
 
 pub use address::{shown, shown_in_field};
-pub use draft::{Draft, Outcome};
+pub(crate) use draft::key;
+pub use draft::{Draft, Key, Outcome};
 pub use journal::Journal;
 pub use stamp::rfc3339;
 pub use writer::{AccessLog, AccessLogError, Opened, Spool};

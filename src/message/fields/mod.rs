@@ -45,6 +45,19 @@ struct Part {
 /// can hold.
 const MOST_LINES: usize = u16::MAX as usize - 1;
 
+/// How long the text may be: what the ends of its parts fit in.
+const MOST_BYTES: usize = u32::MAX as usize;
+
+impl Part {
+    /// A part of no more than [`MOST_BYTES`].
+    fn of((start, length): (usize, usize)) -> Self {
+        Self {
+            start: start as u32,
+            length: length as u32,
+        }
+    }
+}
+
 /// A line of a field, with its name.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldLine<'a> {
@@ -74,23 +87,25 @@ impl Fields {
     #[inline]
     #[must_use]
     pub fn push(&mut self, name: (usize, usize), value: (usize, usize)) -> bool {
-        let (Some(name), Some(value)) = (self.part(name), self.part(value)) else {
+        let Some(text) = self.text.get(name.0..name.0.wrapping_add(name.1)) else {
             return false;
         };
-        if self.lines.len() == MOST_LINES {
+        if self
+            .text
+            .get(value.0..value.0.wrapping_add(value.1))
+            .is_none()
+            || self.text.len() > MOST_BYTES
+            || self.lines.len() == MOST_LINES
+        {
             return false;
         }
-        let known = Name::of(self.bytes(name));
-        self.add(Line { known, name, value });
+        let known = Name::of(text);
+        self.add(Line {
+            known,
+            name: Part::of(name),
+            value: Part::of(value),
+        });
         true
-    }
-
-    fn part(&self, (start, length): (usize, usize)) -> Option<Part> {
-        let within = start.checked_add(length)? <= self.text.len();
-        Some(Part {
-            start: u32::try_from(start).ok().filter(|_| within)?,
-            length: u32::try_from(length).ok()?,
-        })
     }
 
     #[inline]

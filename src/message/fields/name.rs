@@ -24,9 +24,8 @@ macro_rules! known {
         /// By number: the name.
         static NAMES: [HeaderName; COUNT] = [$(HeaderName::from_static($text),)*];
 
-        /// By number: the name in lower case, and as HTTP/1.1 clients write
-        /// most of them.
-        const TEXTS: [(&str, &[u8]); COUNT] = [$(($text, &capitalised::<{ $text.len() }>($text)),)*];
+        /// By number: how the name is written.
+        const WRITTEN: [Text; COUNT] = [$(Text::of($text),)*];
 
         const COUNT: usize = [$($number,)*].len();
     };
@@ -100,18 +99,14 @@ impl Name {
     #[inline]
     pub fn of(name: &[u8]) -> Option<Self> {
         let mut slot = slot(name)?;
+        let mut padded = [0; PADDED];
+        padded[..name.len()].copy_from_slice(name);
         loop {
             let number = TABLE[slot];
             if number == EMPTY {
                 return None;
             }
-            let (lower, capitalised) = TEXTS[usize::from(number)];
-            // Nearly all are written in one of two ways.
-            if lower.len() == name.len()
-                && (name == lower.as_bytes()
-                    || name == capitalised
-                    || name.eq_ignore_ascii_case(lower.as_bytes()))
-            {
+            if TEXTS[usize::from(number)].is(&padded, name.len()) {
                 return Some(Self(number));
             }
             slot = (slot + 1) % TABLE.len();
@@ -186,6 +181,55 @@ const SLOTS: usize = 256;
 /// The length of the longest name.
 const LONGEST: usize = 30;
 
+/// A name is compared in one go, whatever its length.
+const PADDED: usize = 32;
+
+/// How a name is written, beside the case of its letters.
+struct Text {
+    length: usize,
+    /// In lower case.
+    lower: [u8; PADDED],
+    /// Where there is a letter: the bit that tells its case.
+    case: [u8; PADDED],
+}
+
+impl Text {
+    const fn of(text: &str) -> Self {
+        let text = text.as_bytes();
+        let (mut lower, mut case) = ([0; PADDED], [0; PADDED]);
+        let mut at = 0;
+        while at < text.len() {
+            lower[at] = text[at];
+            case[at] = if text[at].is_ascii_lowercase() {
+                0x20
+            } else {
+                0
+            };
+            at += 1;
+        }
+        Self {
+            length: text.len(),
+            lower,
+            case,
+        }
+    }
+
+    const fn written(&self) -> &[u8] {
+        self.lower.split_at(self.length).0
+    }
+
+    #[inline]
+    fn is(&self, padded: &[u8; PADDED], length: usize) -> bool {
+        let mut differs = 0;
+        for at in 0..PADDED {
+            differs |= (padded[at] | self.case[at]) ^ self.lower[at];
+        }
+        differs == 0 && length == self.length
+    }
+}
+
+static TEXTS: [Text; COUNT] = WRITTEN;
+
 /// By slot: the number of a name that belongs here or in a slot before.
 static TABLE: [u8; SLOTS] = table();
 
@@ -193,7 +237,7 @@ const fn table() -> [u8; SLOTS] {
     let mut table = [EMPTY; SLOTS];
     let mut number = 0;
     while number < COUNT {
-        let Some(mut at) = slot(TEXTS[number].0.as_bytes()) else {
+        let Some(mut at) = slot(WRITTEN[number].written()) else {
             panic!("a name is too short or too long");
         };
         while table[at] != EMPTY {
@@ -203,23 +247,6 @@ const fn table() -> [u8; SLOTS] {
         number += 1;
     }
     table
-}
-
-const fn capitalised<const LENGTH: usize>(text: &str) -> [u8; LENGTH] {
-    let text = text.as_bytes();
-    let mut written = [0; LENGTH];
-    let mut begins = true;
-    let mut at = 0;
-    while at < LENGTH {
-        written[at] = if begins {
-            text[at].to_ascii_uppercase()
-        } else {
-            text[at]
-        };
-        begins = text[at] == b'-';
-        at += 1;
-    }
-    written
 }
 
 #[cfg(test)]

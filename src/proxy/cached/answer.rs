@@ -12,6 +12,7 @@ use crate::cache::storable::remove_cookies;
 use crate::proxy::body::Body;
 use crate::proxy::record::Record;
 use crate::proxy::respond::Edit;
+use crate::proxy::response::ClientResponse;
 
 /// What is answered with.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(in crate::proxy) fn answer(
     status: CacheStatus,
     edit: &Edit,
     mut record: Record,
-) -> Response<Body> {
+) -> ClientResponse {
     let Answered {
         head,
         source,
@@ -62,5 +63,5 @@ pub(in crate::proxy) fn answer(
     *response.status_mut() = reply.status;
     *response.version_mut() = version;
     *response.headers_mut() = reply.headers;
-    response
+    response.into()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::header::Entry as Field;
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::answer::{Answered, answer};
@@ -24,11 +24,11 @@ use crate::log::counters::CacheResult;
 use crate::message::fields::Name;
 use crate::origin::{Asking, ClientGroup, OriginSettings, Upload, copy_head};
 use crate::proxy::answer::Answer;
-use crate::proxy::body::Body;
 use crate::proxy::forward::Prepared;
 use crate::proxy::record::Record;
 use crate::proxy::reference::Reference;
 use crate::proxy::respond::{Edit, Taken, respond};
+use crate::proxy::response::ClientResponse;
 
 /// What is under way for a client that asked for `no-cache` is fresh enough
 /// if it was begun so many milliseconds ago (section 9).
@@ -136,7 +136,7 @@ impl Journey {
     }
 
     /// Joins whoever fetches it already, or fetches it.
-    pub(in crate::proxy) async fn run(self) -> Response<Body> {
+    pub(in crate::proxy) async fn run(self) -> ClientResponse {
         let whose = match self.wanted.asker.is_private() {
             true => Whose::Own,
             false => Whose::Everyones,
@@ -198,7 +198,7 @@ impl Journey {
         reuse(policy, &self.wanted.asker.directives, now) != Reuse::Validate
     }
 
-    async fn lead(mut self, fill: Arc<Fill>, whose: Whose) -> Response<Body> {
+    async fn lead(mut self, fill: Arc<Fill>, whose: Whose) -> ClientResponse {
         let fetch = Fetch {
             fill: Arc::clone(&fill),
             asker: self.wanted.asker.clone(),
@@ -229,7 +229,7 @@ impl Journey {
     }
 
     /// Asks for what the client itself asked for: a part, or news.
-    async fn pass(mut self, mut request: Request<Upload>, why: &'static str) -> Response<Body> {
+    async fn pass(mut self, mut request: Request<Upload>, why: &'static str) -> ClientResponse {
         let conditions = std::mem::take(&mut self.conditions);
         request.headers_mut().extend(conditions);
         let asking = Asking {
@@ -249,7 +249,7 @@ impl Journey {
         }
     }
 
-    fn fetched(mut self, fill: Arc<Fill>, fetched: Fetched) -> Response<Body> {
+    fn fetched(mut self, fill: Arc<Fill>, fetched: Fetched) -> ClientResponse {
         match fetched {
             Fetched::Open(opened, _place, own) => {
                 self.record.cached(CacheResult::Miss);
@@ -287,7 +287,7 @@ impl Journey {
         }
     }
 
-    async fn follow(mut self, fill: Arc<Fill>) -> Response<Body> {
+    async fn follow(mut self, fill: Arc<Fill>) -> ClientResponse {
         let asked = self.wanted.asker.asked();
         // Until the answer has its own.
         let mut place = FillReader::new(Arc::clone(&fill), 0..u64::MAX);
@@ -320,7 +320,7 @@ impl Journey {
     }
 
     /// What the others get is not for this client.
-    async fn go_alone(mut self) -> Response<Body> {
+    async fn go_alone(mut self) -> ClientResponse {
         if !self.conditions.is_empty() {
             let request = std::mem::take(&mut self.request);
             return self.pass(request, "alone").await;
@@ -330,7 +330,7 @@ impl Journey {
         }
     }
 
-    fn join_stored(mut self, entry: &Arc<Entry>) -> Response<Body> {
+    fn join_stored(mut self, entry: &Arc<Entry>) -> ClientResponse {
         self.record.cached(CacheResult::Joined);
         let status = self.collapsed();
         self.answer_stored(entry, status)
@@ -357,7 +357,7 @@ impl Journey {
         stale: &Arc<Entry>,
         fwd_status: Option<u16>,
         detail: Option<&'static str>,
-    ) -> Response<Body> {
+    ) -> ClientResponse {
         self.record.cached(CacheResult::Stale);
         let status = CacheStatus {
             fwd_status,
@@ -367,7 +367,7 @@ impl Journey {
         self.answer_stored(stale, status)
     }
 
-    fn answer_stored(self, entry: &Entry, status: CacheStatus) -> Response<Body> {
+    fn answer_stored(self, entry: &Entry, status: CacheStatus) -> ClientResponse {
         let answered = Answered {
             head: &entry.head,
             source: Source::Stored(Arc::clone(&entry.body)),
@@ -384,7 +384,7 @@ impl Journey {
         fill: Arc<Fill>,
         own: Option<Box<HeaderMap>>,
         status: CacheStatus,
-    ) -> Response<Body> {
+    ) -> ClientResponse {
         let answered = Answered {
             head: &opened.head,
             source: Source::Fill(fill),
@@ -395,7 +395,7 @@ impl Journey {
         self.answer(answered, status)
     }
 
-    fn answer(self, answered: Answered<'_>, status: CacheStatus) -> Response<Body> {
+    fn answer(self, answered: Answered<'_>, status: CacheStatus) -> ClientResponse {
         let now = self.wanted.fetcher.cache.moment();
         answer(
             &self.wanted.asker.asked(),
@@ -407,7 +407,7 @@ impl Journey {
         )
     }
 
-    fn pass_on(mut self, taken: Taken, why: &'static str) -> Response<Body> {
+    fn pass_on(mut self, taken: Taken, why: &'static str) -> ClientResponse {
         self.record.cached(CacheResult::Miss);
         let status = CacheStatus {
             detail: Some(why),
@@ -416,16 +416,14 @@ impl Journey {
         respond(taken, &self.edit, Some(&status), self.record)
     }
 
-    fn fail(mut self, made: StatusCode, error: &'static str) -> Response<Body> {
+    fn fail(mut self, made: StatusCode, error: &'static str) -> ClientResponse {
         self.record.cached(CacheResult::Miss);
         let status = CacheStatus {
             detail: Some(error),
             ..CacheStatus::forwarded(self.wanted.reason)
         };
-        let answer = Answer::failed(made, self.reference);
-        let mut response = answer.into_response(self.record);
-        status.append_to(response.headers_mut());
-        response
+        let answer = Answer::failed(made, self.reference).at_cache(status);
+        answer.into_response(self.record)
     }
 }
 

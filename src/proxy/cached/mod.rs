@@ -17,13 +17,14 @@ pub(super) use underway::Underway;
 use std::sync::Arc;
 
 use hyper::header::HeaderValue;
-use hyper::{HeaderMap, Method, Response};
+use hyper::{HeaderMap, Method};
 
 use self::answer::{Answered, answer};
 use self::asker::Asker;
 use super::body::Body;
 use super::record::{Known, Record};
 use super::respond::Edit;
+use super::response::{ClientResponse, StoredHead};
 use crate::cache::Cache;
 use crate::cache::asked::{Asked, Covered};
 use crate::cache::clock::Moment;
@@ -32,6 +33,7 @@ use crate::cache::conditional::{is_conditional, passes_on};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::encoding::Encodings;
 use crate::cache::entry::{Entry, Key};
+use crate::cache::reply::{Content, has_no_content, is_whole};
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::settings::CacheSettings;
 use crate::cache::status::{CacheStatus, Reason};
@@ -246,14 +248,18 @@ impl<'a> Query<'a> {
         &self,
         entry: &Arc<Entry>,
         freshness: Freshness,
-        edit: &Edit,
+        edit: Edit,
         mut record: Record,
-    ) -> Response<Body> {
+    ) -> ClientResponse {
         record.cached(match freshness {
             Freshness::Fresh => CacheResult::Hit,
             Freshness::Stale | Freshness::Refreshed => CacheResult::Stale,
         });
         let ttl = entry.head.policy.ttl(self.now).div_euclid(1000);
+        let status = CacheStatus::hit(ttl);
+        if is_whole(&self.asked) && edit.only_adds_vary() {
+            return self.answer_whole(entry, status, edit, record);
+        }
         let answered = Answered {
             head: &entry.head,
             source: Source::Stored(Arc::clone(&entry.body)),
@@ -261,13 +267,25 @@ impl<'a> Query<'a> {
             secret: self.hash,
             own: None,
         };
-        answer(
-            &self.asked,
-            answered,
-            self.now,
-            CacheStatus::hit(ttl),
-            edit,
-            record,
-        )
+        answer(&self.asked, answered, self.now, status, &edit, record)
+    }
+
+    /// The commonest answer: all of what is stored, as it is.
+    fn answer_whole(
+        &self,
+        entry: &Arc<Entry>,
+        status: CacheStatus,
+        edit: Edit,
+        mut record: Record,
+    ) -> ClientResponse {
+        record.status(entry.head.status);
+        let content = match self.asked.is_head() || has_no_content(entry.head.status) {
+            true => Content::Nothing,
+            false => Content::Whole,
+        };
+        let source = Source::Stored(Arc::clone(&entry.body));
+        let reading = Reading::new(source, content, Some(entry.body.length()));
+        let head = StoredHead::new(Arc::clone(entry), self.now, status, edit);
+        ClientResponse::stored(head, Body::cached(reading, record))
     }
 }

@@ -1,14 +1,13 @@
 //! A response's head as bytes (RFC 9112 sections 4 and 6), as hyper writes it.
 
-use std::io::Write as _;
-
 use bytes::BufMut as _;
-use hyper::body::Body;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
-use hyper::http::response::Parts;
-use hyper::{HeaderMap, StatusCode};
+use hyper::StatusCode;
+use hyper::body::Body as _;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING};
 
 use super::date::Date;
+use crate::message::decimal::Digits;
+use crate::proxy::ClientResponse;
 
 /// How a body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,93 +28,149 @@ pub(super) struct Said {
     pub(super) keep: bool,
 }
 
-/// Writes the head of a response to a GET, or to a HEAD, whose body is `body`.
+/// What the shape of a head depends on beside the response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// HEAD was asked.
+    pub(super) head: bool,
+    /// It is the last response of the connection.
+    pub(super) last: bool,
+}
+
+/// Writes the head of a response to a GET or HEAD.
 pub(super) fn encode(
-    head: &Parts,
-    body: &impl Body,
-    to_head: bool,
+    response: &ClientResponse,
+    asked: Asked,
     date: &Date,
     out: &mut Vec<u8>,
 ) -> Said {
-    let bodiless = matches!(
-        head.status,
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-    );
+    let body = response.body();
     let known = match body.is_end_stream() {
         true => Some(0),
         false => body.size_hint().exact(),
     };
-    status_line(head.status, out);
-    let fields = fields(&head.headers, known, to_head, out);
-    if !fields.date {
+    let fields = |lines: &mut Lines<'_>| {
+        lines.add_written(response.written());
+        response.each_unwritten(|name, value| lines.add(name, value));
+    };
+    write(response.status(), known, asked, fields, date, out)
+}
+
+/// The same, of a body of `known` length; `fields` adds the lines.
+pub(super) fn write(
+    status: StatusCode,
+    known: Option<u64>,
+    asked: Asked,
+    fields: impl FnOnce(&mut Lines<'_>),
+    date: &Date,
+    out: &mut Vec<u8>,
+) -> Said {
+    let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    status_line(status, out);
+    let mut lines = Lines {
+        known,
+        to_head: asked.head,
+        out,
+        length: None,
+        has_date: false,
+        keep: !asked.last,
+    };
+    fields(&mut lines);
+    let Lines {
+        length,
+        has_date,
+        keep,
+        ..
+    } = lines;
+    if !has_date {
         date.write(out);
     }
-    let framing = match (fields.length.or(known), bodiless || to_head) {
-        (Some(length), true) => {
-            if fields.length.is_none() && !bodiless && length > 0 {
-                length_field(length, out);
+    if asked.last {
+        line(b"connection", b"close", out);
+    }
+    let framing = match (length.or(known), bodiless || asked.head) {
+        (Some(known), true) => {
+            if length.is_none() && !bodiless && known > 0 {
+                length_line(known, out);
             }
             Framing::Nothing
         }
         (None, true) => Framing::Nothing,
-        (Some(length), false) => {
-            if fields.length.is_none() {
-                length_field(length, out);
+        (Some(known), false) => {
+            if length.is_none() {
+                length_line(known, out);
             }
-            Framing::Length(length)
+            Framing::Length(known)
         }
         (None, false) => {
-            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+            line(b"transfer-encoding", b"chunked", out);
             Framing::Chunked
         }
     };
     out.extend_from_slice(b"\r\n");
-    Said {
-        framing,
-        keep: fields.keep,
-    }
+    Said { framing, keep }
 }
 
-/// What was written.
-struct Fields {
-    /// The Content-Length.
+/// The lines of a head that a response's own fields make.
+pub(super) struct Lines<'a> {
+    /// The length of the body. Where it is 0, a Content-Length only says what
+    /// a HEAD would get.
+    known: Option<u64>,
+    to_head: bool,
+    out: &'a mut Vec<u8>,
+    /// The Content-Length that was written.
     length: Option<u64>,
-    date: bool,
+    has_date: bool,
     keep: bool,
 }
 
-/// Where `known` is 0, a Content-Length only says what a HEAD would get.
-fn fields(headers: &HeaderMap, known: Option<u64>, to_head: bool, out: &mut Vec<u8>) -> Fields {
-    let mut fields = Fields {
-        length: None,
-        date: false,
-        keep: true,
-    };
-    for (name, value) in headers {
-        if *name == CONTENT_LENGTH {
-            let length = value.to_str().ok().and_then(|text| text.parse().ok());
-            if fields.length.is_some() || length.is_none() || known == Some(0) && !to_head {
-                continue;
-            }
-            fields.length = length;
-        } else if *name == TRANSFER_ENCODING {
-            continue;
-        } else if *name == DATE {
-            fields.date = true;
-        } else if *name == CONNECTION {
-            fields.keep &= !value.as_bytes().eq_ignore_ascii_case(b"close");
-        }
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+impl Lines<'_> {
+    /// Adds lines that have a Date, and nothing about connection or length.
+    fn add_written(&mut self, written: &[u8]) {
+        self.has_date |= !written.is_empty();
+        self.out.extend_from_slice(written);
     }
-    fields
+
+    pub(super) fn add(&mut self, name: &HeaderName, value: &[u8]) {
+        if *name == CONTENT_LENGTH {
+            let text = str::from_utf8(value).ok();
+            let length = text.and_then(|text| text.parse().ok());
+            let repeated = self.length.is_some();
+            if repeated || length.is_none() || self.known == Some(0) && !self.to_head {
+                return;
+            }
+            self.length = length;
+        } else if *name == TRANSFER_ENCODING {
+            return;
+        } else if *name == DATE {
+            self.has_date = true;
+        } else if *name == CONNECTION {
+            if !self.keep {
+                return;
+            }
+            self.keep = !value.eq_ignore_ascii_case(b"close");
+        }
+        line(name.as_str().as_bytes(), value, self.out);
+    }
+}
+
+fn line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn length_line(length: u64, out: &mut Vec<u8>) {
+    line(b"content-length", Digits::of(length).as_bytes(), out);
 }
 
 fn status_line(status: StatusCode, out: &mut Vec<u8>) {
-    if status == StatusCode::OK {
-        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    match status {
+        StatusCode::OK => return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
+        StatusCode::FORBIDDEN => return out.extend_from_slice(b"HTTP/1.1 403 Forbidden\r\n"),
+        _ => {}
     }
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
@@ -123,8 +178,4 @@ fn status_line(status: StatusCode, out: &mut Vec<u8>) {
     let reason = status.canonical_reason().unwrap_or("<none>");
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\n");
-}
-
-fn length_field(length: u64, out: &mut Vec<u8>) {
-    write!(out, "content-length: {length}\r\n").expect("memory takes all text");
 }

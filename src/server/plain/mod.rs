@@ -19,6 +19,7 @@ use std::task::{Context, Poll, ready};
 use hyper::Method;
 use tokio::io::ReadBuf;
 
+use self::encode::Asked;
 use self::sending::{Sending, Sent};
 use super::connection::{End, Served};
 use super::link::Verdict;
@@ -119,7 +120,11 @@ impl Served<'_> {
             Ok(response) => response,
             Err(verdict) => return Some(End::Verdict(verdict)),
         };
-        let mut sending = Sending::new(response, to_head, &self.worker.bench.date);
+        let asked = Asked {
+            head: to_head,
+            last: self.worker.is_draining(),
+        };
+        let mut sending = Sending::new(response, asked, &self.worker.bench.date, &self.link);
         let sent = poll_fn(|cx| sending.poll(stream, cx));
         match self.watch(stream, sent).await {
             Ok(Sent::Keep) => None,

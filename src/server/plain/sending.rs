@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
-use hyper::Response;
 use hyper::body::Body as _;
 use smallvec::SmallVec;
 
 use super::date::Date;
-use super::encode::{Framing, Said, encode};
+use super::encode::{Asked, Framing, Said, encode};
+use crate::proxy::ClientResponse;
 use crate::server::connection::GATHERED;
+use crate::server::link::Link;
 use crate::server::stream::Stream;
 use crate::server::watched::Watched;
 
@@ -52,18 +54,22 @@ enum Gathered {
 
 impl Sending {
     /// A response to a GET, or to a HEAD.
-    pub(super) fn new(response: Response<Watched>, to_head: bool, date: &Date) -> Self {
-        let (head, body) = response.into_parts();
-        let mut text = Vec::with_capacity(768);
-        let said = encode(&head, &body, to_head, date, &mut text);
+    pub(super) fn new(
+        response: ClientResponse,
+        asked: Asked,
+        date: &Date,
+        link: &Rc<Link>,
+    ) -> Self {
+        let mut text = Vec::with_capacity(1024);
+        let said = encode(&response, asked, date, &mut text);
         let mut sending = Self {
             queue: VecDeque::with_capacity(2),
             queued: 0,
-            body: Some(body),
+            body: Some(Watched::new(response.into_body(), link)),
             said,
         };
         sending.push(text.into());
-        if sending.said.framing == Framing::Nothing {
+        if said.framing == Framing::Nothing {
             sending.body = None;
         }
         sending

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::date::Date;
-use super::encode::{Framing, encode};
+use super::encode::{Asked, Framing, Lines, write};
 
 /// A body of one piece.
 #[derive(Clone, Debug)]
@@ -69,13 +69,21 @@ async fn by_hyper(method: &Method, response: &Response<Piece>) -> String {
 fn by_us(method: &Method, response: &Response<Piece>) -> (String, Framing) {
     let (head, body) = response.clone().into_parts();
     let mut out = Vec::new();
-    let said = encode(
-        &head,
-        &body,
-        *method == Method::HEAD,
-        &Date::default(),
-        &mut out,
-    );
+    let known = match body.is_end_stream() {
+        true => Some(0),
+        false => body.size_hint().exact(),
+    };
+    let asked = Asked {
+        head: *method == Method::HEAD,
+        last: false,
+    };
+    let fields = |lines: &mut Lines<'_>| {
+        for (name, value) in &head.headers {
+            lines.add(name, value.as_bytes());
+        }
+    };
+    let date = Date::default();
+    let said = write(head.status, known, asked, fields, &date, &mut out);
     let text = String::from_utf8(out).unwrap();
     (normal(text.strip_suffix("\r\n\r\n").unwrap()), said.framing)
 }

@@ -4,7 +4,7 @@ use hyper::header::HeaderValue;
 
 /// A number in decimal digits, on the stack.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Digits {
+pub struct Digits {
     bytes: [u8; LONGEST],
     start: usize,
 }
@@ -14,7 +14,7 @@ const LONGEST: usize = 20;
 
 impl Digits {
     /// `value` in digits.
-    pub(super) fn of(mut value: u64) -> Self {
+    pub fn of(mut value: u64) -> Self {
         let mut bytes = [b'0'; LONGEST];
         let mut start = LONGEST;
         loop {
@@ -28,7 +28,7 @@ impl Digits {
     }
 
     /// The digits.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 }
