@@ -224,6 +224,7 @@ fn stored() -> Head {
     Head {
         status: StatusCode::OK,
         headers,
+        lines: bytes::Bytes::new(),
         policy: Policy::default(),
         form: Form::default(),
         variant: Variant::Original,

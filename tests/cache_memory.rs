@@ -99,6 +99,7 @@ fn received(number: usize, fields: usize, form: usize) -> Head {
     Head {
         status: StatusCode::OK,
         headers,
+        lines: bytes::Bytes::new(),
         policy: Policy::default(),
         form: Form {
             fields: [(asked, value)].into(),

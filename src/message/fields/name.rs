@@ -221,8 +221,8 @@ impl Text {
     #[inline]
     fn is(&self, padded: &[u8; PADDED], length: usize) -> bool {
         let mut differs = 0;
-        for at in 0..PADDED {
-            differs |= (padded[at] | self.case[at]) ^ self.lower[at];
+        for ((byte, case), lower) in padded.iter().zip(&self.case).zip(&self.lower) {
+            differs |= (byte | case) ^ lower;
         }
         differs == 0 && length == self.length
     }
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn numbers_are_places() {
-        assert!(COUNT < 64, "a set has a bit for each");
+        const { assert!(COUNT < 64, "a set has a bit for each") };
         for (number, name) in NAMES.iter().enumerate() {
             let known = Name::of(name.as_str().as_bytes()).unwrap();
             assert_eq!(known.number(), number, "{name}");
