@@ -149,6 +149,19 @@ impl Glob {
 }
 
 impl Rest {
+    /// What follows a `*` that ends its segment: it takes all up to the next
+    /// slash, whatever that is.
+    pub(super) fn below_segment(&self) -> Option<Glob> {
+        let (first, others) = self.parts.split_first()?;
+        first.starts_with(b"/").then(|| Glob {
+            literal: first.clone(),
+            rest: Self {
+                parts: others.into(),
+                tail: self.tail,
+            },
+        })
+    }
+
     /// Whether what a path has behind the first literal fits.
     pub(super) fn matches(&self, behind: &[u8]) -> bool {
         if !self.tail {
