@@ -22,6 +22,8 @@ mod peers;
 mod policy;
 mod process;
 mod report;
+#[path = "../rules/mod.rs"]
+mod rules;
 mod usage;
 mod workload;
 
