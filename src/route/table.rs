@@ -1,7 +1,6 @@
 //! Which route a host and path belong to: the first that matches.
 
 use std::collections::HashMap;
-use std::iter::{once, successors};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -80,34 +79,33 @@ impl RouteMatcher {
     ///
     /// [`PathError::Ambiguous`] if the path's plain reading meets another one.
     pub fn find(&self, host: &str, path: &NormalPath<'_>) -> Result<Option<usize>, PathError> {
-        let first = |first_of: &dyn Fn(&Paths, usize) -> usize| {
-            self.met(host)
-                .fold(usize::MAX, |first, paths| first_of(paths, first))
-        };
-        let found = first(&|paths, end| paths.first(path.matched(), end));
+        let found = self.first(host, |paths, end| paths.first(path.matched(), end));
+        let first_plain = |plain| self.first(host, |paths, end| paths.first_plain(plain, end));
         match path.plain() {
-            Some(plain) if first(&|paths, end| paths.first_plain(plain, end)) != found => {
-                Err(PathError::Ambiguous)
-            }
+            Some(plain) if first_plain(plain) != found => Err(PathError::Ambiguous),
             _ => Ok((found != usize::MAX).then_some(found)),
         }
     }
 
-    /// All that a host meets.
-    fn met(&self, host: &str) -> impl Iterator<Item = &Paths> {
-        let nearest = parent(&host).filter(|_| !self.below.is_empty());
-        let parents = successors(nearest, parent);
-        let below = parents.filter_map(|parent| self.below.get(parent));
-        once(&self.any)
-            .chain(self.exact.get(host))
-            .chain(below)
-            .map(Arc::as_ref)
+    /// The first route of all that `host` meets. Asked of each is its first
+    /// before the one found so far, or else that one.
+    fn first(&self, host: &str, ask: impl Fn(&Paths, usize) -> usize) -> usize {
+        let mut first = ask(&self.any, usize::MAX);
+        if let Some(paths) = self.exact.get(host) {
+            first = ask(paths, first);
+        }
+        if self.below.is_empty() {
+            return first;
+        }
+        let mut rest = host;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(paths) = self.below.get(parent) {
+                first = ask(paths, first);
+            }
+            rest = parent;
+        }
+        first
     }
-}
-
-/// Without its first label.
-fn parent<'a>(host: &&'a str) -> Option<&'a str> {
-    host.split_once('.').map(|(_, parent)| parent)
 }
 
 /// The paths of the routes that a host can meet by one of its names.
