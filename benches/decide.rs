@@ -12,6 +12,8 @@
     reason = "criterion's macros make public items without docs"
 )]
 
+#[path = "random/mod.rs"]
+mod random;
 #[path = "rules/mod.rs"]
 mod rules;
 #[path = "rules/sites.rs"]
@@ -32,6 +34,7 @@ use portcullis::message::Scheme;
 use portcullis::plan::{Arrival, Plan, Received};
 use portcullis::route::Target;
 
+use random::Random;
 use rules::{GLOBS, NETWORKS, REFERRERS};
 use sites::Sites;
 
@@ -44,17 +47,7 @@ const HEADS: usize = 20;
 const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 \
                       (KHTML, like Gecko) Chrome/145.0.0.0 Safari/537.36";
 
-/// xorshift64*: the same requests in every run.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
     fn address(&mut self) -> Ipv4Addr {
         let [a, b, c, d, ..] = self.next().to_le_bytes();
         Ipv4Addr::new(a % 222 + 1, b, c, d)

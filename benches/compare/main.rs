@@ -21,6 +21,8 @@ mod origin;
 mod peers;
 mod policy;
 mod process;
+#[path = "../random/mod.rs"]
+mod random;
 mod report;
 #[path = "../rules/mod.rs"]
 mod rules;
