@@ -13,6 +13,8 @@
 
 #[path = "cache/lru.rs"]
 mod lru;
+#[path = "random/mod.rs"]
+mod random;
 #[path = "cache/trace.rs"]
 mod trace;
 

@@ -12,10 +12,15 @@
     reason = "criterion's macros make public items without docs"
 )]
 
-use std::fmt::Write as _;
+#[path = "random/mod.rs"]
+mod random;
+#[path = "rules/mod.rs"]
+mod rules;
+#[path = "rules/sites.rs"]
+mod sites;
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::time::Instant;
 
 use criterion::measurement::WallTime;
@@ -29,6 +34,10 @@ use portcullis::message::Scheme;
 use portcullis::plan::{Arrival, Plan, Received};
 use portcullis::route::Target;
 
+use random::Random;
+use rules::{GLOBS, NETWORKS, REFERRERS};
+use sites::Sites;
+
 /// Client addresses.
 const CLIENTS: usize = 1 << 17;
 
@@ -38,62 +47,11 @@ const HEADS: usize = 20;
 const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 \
                       (KHTML, like Gecko) Chrome/145.0.0.0 Safari/537.36";
 
-/// Programs that people block.
-const BLOCKED_AGENTS: [&str; 10] = [
-    "python-requests",
-    "Scrapy",
-    "curl/",
-    "Wget",
-    "Go-http-client",
-    "HTTrack",
-    "libwww-perl",
-    "AhrefsBot",
-    "Bytespider",
-    "HeadlessChrome",
-];
-
-/// Apps that show WebP and do not say so.
-const APPS: [&str; 10] = [
-    "okhttp",
-    "Android 11",
-    "Dalvik/",
-    "CFNetwork",
-    "Alamofire",
-    "ExoPlayer",
-    "FBAN/",
-    "Instagram",
-    "Pinterest/",
-    "ShopApp/",
-];
-
-/// xorshift64*: the same requests in every run.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
     fn address(&mut self) -> Ipv4Addr {
         let [a, b, c, d, ..] = self.next().to_le_bytes();
         Ipv4Addr::new(a % 222 + 1, b, c, d)
     }
-}
-
-fn country_database() -> PathBuf {
-    if let Ok(path) = std::env::var("PORTCULLIS_COUNTRY_MMDB") {
-        return path.into();
-    }
-    eprintln!("no PORTCULLIS_COUNTRY_MMDB: the small database of the tests is used");
-    [
-        env!("CARGO_MANIFEST_DIR"),
-        "tests/fixtures/country/country.mmdb",
-    ]
-    .iter()
-    .collect()
 }
 
 /// Which tables a policy has.
@@ -105,35 +63,12 @@ enum Tables {
 
 /// A policy at the default limits, with `networks` blocked from a file.
 fn policy(folder: &std::path::Path, tables: Tables, networks: &[String]) -> Snapshot {
-    let mut toml = "[origin]\nurl = \"http://127.0.0.1:9\"\n".to_owned();
-    let mut line = |text: &str| writeln!(toml, "{text}").expect("a String takes all");
-    line("[client]\ntrusted_proxies = [\"10.0.0.0/8\"]");
+    let top =
+        "[origin]\nurl = \"http://127.0.0.1:9\"\n[client]\ntrusted_proxies = [\"10.0.0.0/8\"]\n";
     std::fs::write(folder.join("networks.txt"), networks.join("\n")).expect("the folder is ours");
-    line("[access.ip]\nblock_files = [\"networks.txt\"]");
-    line(&format!(
-        "[access.geo]\nmode = \"block\"\ndatabase = {:?}",
-        country_database()
-    ));
-    line("countries = [\"CN\",\"RU\",\"IR\",\"KP\",\"SY\",\"CU\",\"BY\",\"VE\",\"MM\",\"ZW\"]");
+    let mut toml = top.to_owned() + &rules::address_tables("block_files = [\"networks.txt\"]");
     if tables == Tables::All {
-        line(&format!(
-            "[access.user_agent]\nblock = {:?}",
-            BLOCKED_AGENTS
-        ));
-        let urls: Vec<String> = (0..30)
-            .map(|n| format!("https://www.site{n}.example.com/"))
-            .collect();
-        line(&format!(
-            "[access.referrer]\nmode = \"allow\"\nmissing = \"allow\"\nurls = {urls:?}"
-        ));
-        let globs: Vec<String> = (0..20).map(glob).collect();
-        for table in ["upload", "delivery"] {
-            line(&format!(
-                "[access.origins.{table}]\nmissing = \"allow\"\npatterns = {globs:?}"
-            ));
-        }
-        line(&format!("[[images.clients]]\nuser_agents = {:?}", APPS));
-        line("accept = \"image/webp,*/*;q=0.8\"");
+        toml.push_str(&rules::field_tables(&Sites::new().pages("allow")));
     }
     let path = folder.join("portcullis.toml");
     std::fs::write(&path, toml).expect("the folder is ours");
@@ -143,20 +78,9 @@ fn policy(folder: &std::path::Path, tables: Tables, networks: &[String]) -> Snap
     }
 }
 
-/// Globs of the kinds that the second seed page shows.
-fn glob(n: usize) -> String {
-    match n % 5 {
-        0 => format!("www.site{n}.example.com"),
-        1 => format!("*.site{n}.example.com"),
-        2 => format!("[a-n]*site{n}.{{com,org,net}}"),
-        3 => format!("**.site{n}.example.com"),
-        _ => format!("app-?.site{n}.example.com:8443"),
-    }
-}
-
 /// An `Origin` that one of the globs admits; every kind in turn.
 fn any_origin(n: usize) -> String {
-    let site = n % 20;
+    let site = n % GLOBS;
     match site % 5 {
         0 => format!("https://www.site{site}.example.com"),
         1 => format!("https://shop.site{site}.example.com"),
@@ -203,7 +127,7 @@ fn browser(n: usize, origin: String) -> Received {
         let value = HeaderValue::try_from(value).expect("ASCII");
         headers.append(HeaderName::from_static(name), value);
     };
-    let site = n % 30;
+    let site = n % REFERRERS;
     field("host", "img.example.com".to_owned());
     field("user-agent", CHROME.to_owned());
     field(
@@ -301,8 +225,11 @@ fn print_percentiles<T: Copy>(name: &str, inputs: &[T], work: &mut impl FnMut(us
 }
 
 fn address_rules(criterion: &mut Criterion) {
+    if rules::real_country_database().is_none() {
+        eprintln!("no PORTCULLIS_COUNTRY_MMDB: the small database of the tests is used");
+    }
     let mut group = criterion.benchmark_group("ip.block and geo.block");
-    for count in [100, 1_000_000] {
+    for count in [NETWORKS, 1_000_000] {
         let case = Case::new(Tables::Addresses, count);
         let rules = &case.snapshot.route(None).rules;
         let geo = rules.geo().expect("the policy has it");
@@ -321,7 +248,7 @@ fn address_rules(criterion: &mut Criterion) {
 }
 
 fn decisions(criterion: &mut Criterion) {
-    let case = Case::new(Tables::All, 100);
+    let case = Case::new(Tables::All, NETWORKS);
     let rules = &case.snapshot.route(None).rules;
     let plans = case.plans();
     let passing: Vec<Ipv4Addr> = (case.clients.iter().copied())
@@ -365,7 +292,7 @@ fn decisions(criterion: &mut Criterion) {
 }
 
 fn parts(criterion: &mut Criterion) {
-    let case = Case::new(Tables::All, 100);
+    let case = Case::new(Tables::All, NETWORKS);
     let plans = case.plans();
     let mut group = criterion.benchmark_group("plan");
     let matcher = &case.snapshot.matcher;

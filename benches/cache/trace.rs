@@ -4,18 +4,13 @@ use portcullis::cache::entry::Head;
 use portcullis::cache::store::Store;
 
 use crate::lru::Lru;
+use crate::random::Random;
 use crate::{entry, find_other, is_hit, is_smoke_test, other, put, put_other, url};
 
-/// xorshift64*: the same trace in every run.
-struct Random(u64);
-
 impl Random {
-    /// From 0 to 1.
-    fn next(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
+    /// At least 0, less than 1.
+    fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -43,10 +38,10 @@ impl Trace {
             })
             .collect();
         // From 200 bytes to 1 MB, as many of each order of magnitude.
-        let bytes = (0..objects).map(|_| (200.0 * 5000_f64.powf(random.next())) as u64);
+        let bytes = (0..objects).map(|_| (200.0 * 5000_f64.powf(random.fraction())) as u64);
         let bytes = bytes.collect();
         let requests = (0..requests).map(|_| {
-            let at = random.next() * sum;
+            let at = random.fraction() * sum;
             sums.partition_point(|other| *other < at).min(objects - 1)
         });
         Self {

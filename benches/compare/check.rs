@@ -8,7 +8,8 @@ use crate::client::{Client, Reply};
 use crate::load::request::{Clients, Profile, Request};
 use crate::origin::{self, Origin, SEEN_IMAGE, SEEN_STORED, SEEN_TEXT};
 use crate::peers::Instance;
-use crate::policy::{APPS, BLOCKED_AGENTS, HOST, Policy, shop};
+use crate::policy::{HOST, Policy, shop};
+use crate::rules::{APPS, BLOCKED_AGENTS};
 
 /// A request and what every peer has to answer.
 struct Case {

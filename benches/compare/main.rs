@@ -21,7 +21,11 @@ mod origin;
 mod peers;
 mod policy;
 mod process;
+#[path = "../random/mod.rs"]
+mod random;
 mod report;
+#[path = "../rules/mod.rs"]
+mod rules;
 mod usage;
 mod workload;
 

@@ -18,6 +18,10 @@ mod policy;
 mod profile;
 mod program;
 mod record;
+#[path = "../rules/mod.rs"]
+mod rules;
+#[path = "../rules/sites.rs"]
+mod sites;
 mod system_calls;
 
 use std::io;
@@ -78,7 +82,10 @@ fn answers(arguments: &Arguments) -> io::Result<()> {
 fn count(arguments: &Arguments) -> io::Result<bool> {
     let mut record = Record {
         commit: commit(),
-        country_database: policy::country_database().1.to_owned(),
+        country_database: match rules::real_country_database() {
+            Some(_) => "real".to_owned(),
+            None => "tests".to_owned(),
+        },
         valgrind: version("valgrind").unwrap_or_default(),
         ..Record::default()
     };

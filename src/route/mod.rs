@@ -1,6 +1,7 @@
 //! Host and path: read once, normalised once, and matched (section 5).
 
 pub mod host;
+mod index;
 pub mod path;
 pub mod pattern;
 mod table;

@@ -50,21 +50,24 @@ impl PathPattern {
             return Err(PathPatternError::DoubleStar);
         }
         check_head(text, head)?;
-        let parts = |decode: fn(&[u8]) -> Vec<u8>| -> Result<Glob, PathPatternError> {
-            let parts = head.split('*').map(|part| {
+        let glob = |decode: fn(&[u8]) -> Vec<u8>| -> Result<Glob, PathPatternError> {
+            let mut parts = head.split('*').map(|part| {
                 let part = decode_unreserved(part.as_bytes()).map_err(|_| {
                     PathPatternError::NeverMatches("it has a bad escape or a control character")
                 })?;
                 Ok(decode(&part))
             });
             Ok(Glob {
-                parts: parts.collect::<Result<_, _>>()?,
-                tail,
+                literal: parts.next().unwrap_or_else(|| Ok(Vec::new()))?,
+                rest: Rest {
+                    parts: parts.collect::<Result<_, _>>()?,
+                    tail,
+                },
             })
         };
         Ok(Self {
-            normal: parts(decode_delimiters)?,
-            plain: parts(|part| decode_all(&decode_all(part)))?,
+            normal: glob(decode_delimiters)?,
+            plain: glob(|part| decode_all(&decode_all(part)))?,
             text: text.to_owned(),
         })
     }
@@ -72,6 +75,16 @@ impl PathPattern {
     /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What [`Self::matches`] compares.
+    pub(super) fn normal(&self) -> &Glob {
+        &self.normal
+    }
+
+    /// What [`Self::matches_plain`] compares.
+    pub(super) fn plain(&self) -> &Glob {
+        &self.plain
     }
 
     /// Whether a path's [`super::NormalPath::matched`] bytes fit.
@@ -111,29 +124,59 @@ fn check_head(text: &str, head: &str) -> Result<(), PathPatternError> {
     Ok(())
 }
 
-/// Literal parts with a `*` between each two.
+/// A literal text, and what follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Glob {
-    parts: Vec<Vec<u8>>,
+pub(super) struct Glob {
+    /// All up to the first `*`.
+    pub(super) literal: Vec<u8>,
+    pub(super) rest: Rest,
+}
+
+/// What follows the first literal of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Rest {
+    /// The literal after each `*`.
+    parts: Box<[Vec<u8>]>,
     /// Whether `/**` follows.
     tail: bool,
 }
 
 impl Glob {
     fn matches(&self, path: &[u8]) -> bool {
+        path.strip_prefix(self.literal.as_slice())
+            .is_some_and(|behind| self.rest.matches(behind))
+    }
+}
+
+impl Rest {
+    /// What follows a `*` that ends its segment: it takes all up to the next
+    /// slash, whatever that is.
+    pub(super) fn below_segment(&self) -> Option<Glob> {
+        let (first, others) = self.parts.split_first()?;
+        first.starts_with(b"/").then(|| Glob {
+            literal: first.clone(),
+            rest: Self {
+                parts: others.into(),
+                tail: self.tail,
+            },
+        })
+    }
+
+    /// Whether what a path has behind the first literal fits.
+    pub(super) fn matches(&self, behind: &[u8]) -> bool {
         if !self.tail {
-            return matches_parts(&self.parts, path);
+            return matches_parts(&self.parts, behind);
         }
-        // The head has to fit the path up to as many slashes as it has; what
-        // is below belongs to `/**`.
+        // The parts have to fit up to as many slashes as they have; what is
+        // below belongs to `/**`.
         let slashes: usize = self.parts.iter().map(|part| count_slashes(part)).sum();
-        let below = path
+        let below = behind
             .iter()
             .enumerate()
             .filter(|(_, byte)| **byte == b'/')
             .nth(slashes);
-        let end = below.map_or(path.len(), |(at, _)| at);
-        matches_parts(&self.parts, &path[..end])
+        let end = below.map_or(behind.len(), |(at, _)| at);
+        matches_parts(&self.parts, &behind[..end])
     }
 }
 
@@ -141,16 +184,14 @@ fn count_slashes(part: &[u8]) -> usize {
     part.iter().filter(|byte| **byte == b'/').count()
 }
 
-/// Whether `path` is the parts in order with runs without `/` between them.
+/// Whether `text` is the parts in order, a run without `/` before each.
 /// Taking the earliest place for each inner part is enough: a later one
 /// leaves less room, and no run may cross a slash.
-fn matches_parts(parts: &[Vec<u8>], path: &[u8]) -> bool {
-    let [first, inner @ .., last] = parts else {
-        return parts.first().is_some_and(|only| only == path);
+fn matches_parts(parts: &[Vec<u8>], text: &[u8]) -> bool {
+    let [inner @ .., last] = parts else {
+        return text.is_empty();
     };
-    let Some(mut rest) = path.strip_prefix(first.as_slice()) else {
-        return false;
-    };
+    let mut rest = text;
     for part in inner {
         let Some(at) = find_before_slash(rest, part) else {
             return false;

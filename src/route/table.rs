@@ -1,22 +1,23 @@
 //! Which route a host and path belong to: the first that matches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::index::PathIndex;
 use super::{HostPattern, NormalPath, PathError, PathPattern};
 
-/// Finds a route by its place in the file. Which routes a host can meet is
-/// worked out when this is built, so a request only compares paths.
+/// Finds a route by its place in the file. A request looks up its host and
+/// each parent of it, and in each set of routes so found one path among the
+/// sorted ones: the cost hardly grows with the number of routes.
 #[derive(Clone, Debug)]
 pub struct RouteMatcher {
-    exact: HashMap<String, Arc<[usize]>, RandomState>,
+    exact: HashMap<String, Arc<Paths>, RandomState>,
     /// By the parent of `*.parent`.
-    below: HashMap<String, Arc<[usize]>, RandomState>,
-    any: Arc<[usize]>,
-    /// By route; `None`: every path.
-    paths: Vec<Option<Vec<PathPattern>>>,
+    below: HashMap<String, Arc<Paths>, RandomState>,
+    /// Of the routes for every host.
+    any: Arc<Paths>,
 }
 
 /// Collects routes in their order.
@@ -33,45 +34,39 @@ impl RouteMatcherBuilder {
 
     /// The finished matcher.
     pub fn build(self) -> RouteMatcher {
+        let mut any = Vec::new();
+        let mut exact: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut below: HashMap<String, Vec<usize>> = HashMap::new();
         let (hosts, paths): (Vec<_>, Vec<_>) = self.routes.into_iter().unzip();
-        let mut names: (BTreeSet<&String>, BTreeSet<&String>) = Default::default();
-        for pattern in hosts.iter().flatten() {
-            match pattern {
-                HostPattern::Exact(name) => names.0.insert(name),
-                HostPattern::Below(parent) => names.1.insert(parent),
-            };
+        for (route, hosts) in hosts.into_iter().enumerate() {
+            if hosts.is_empty() {
+                any.push(route);
+            }
+            for host in hosts {
+                let places = match host {
+                    HostPattern::Exact(name) => exact.entry(name),
+                    HostPattern::Below(parent) => below.entry(parent),
+                };
+                places.or_default().push(route);
+            }
         }
-        let candidates = |fits: &dyn Fn(&HostPattern) -> bool| -> Arc<[usize]> {
-            let fits =
-                |patterns: &Vec<HostPattern>| patterns.is_empty() || patterns.iter().any(fits);
-            (0..hosts.len())
-                .filter(|route| fits(&hosts[*route]))
+        // Hosts are often many for the same routes.
+        let mut known: HashMap<Vec<usize>, Arc<Paths>> = HashMap::new();
+        let mut shared = |routes: Vec<usize>| {
+            let paths = known
+                .entry(routes)
+                .or_insert_with_key(|routes| Arc::new(Paths::new(routes, &paths)));
+            Arc::clone(paths)
+        };
+        let mut by_name = |places: HashMap<String, Vec<usize>>| {
+            (places.into_iter())
+                .map(|(name, routes)| (name, shared(routes)))
                 .collect()
         };
-        // A host below `parent` that nothing more exact is known about.
-        let below = |parent: &str, pattern: &HostPattern| match pattern {
-            HostPattern::Exact(_) => false,
-            HostPattern::Below(other) => other == parent || pattern.matches(parent),
-        };
         RouteMatcher {
-            exact: (names.0.iter())
-                .map(|name| {
-                    (
-                        (*name).clone(),
-                        candidates(&|pattern| pattern.matches(name)),
-                    )
-                })
-                .collect(),
-            below: (names.1.iter())
-                .map(|parent| {
-                    (
-                        (*parent).clone(),
-                        candidates(&|pattern| below(parent, pattern)),
-                    )
-                })
-                .collect(),
-            any: candidates(&|_| false),
-            paths,
+            exact: by_name(exact),
+            below: by_name(below),
+            any: shared(any),
         }
     }
 }
@@ -84,40 +79,72 @@ impl RouteMatcher {
     ///
     /// [`PathError::Ambiguous`] if the path's plain reading meets another one.
     pub fn find(&self, host: &str, path: &NormalPath<'_>) -> Result<Option<usize>, PathError> {
-        let candidates = self.candidates(host);
-        let find = |fits: &dyn Fn(&PathPattern) -> bool| {
-            candidates
-                .iter()
-                .copied()
-                .find(|route| match &self.paths[*route] {
-                    None => true,
-                    Some(patterns) => patterns.iter().any(fits),
-                })
-        };
-        let found = find(&|pattern| pattern.matches(path.matched()));
+        let found = self.first(host, |paths, end| paths.first(path.matched(), end));
+        let first_plain = |plain| self.first(host, |paths, end| paths.first_plain(plain, end));
         match path.plain() {
-            Some(plain) if find(&|pattern| pattern.matches_plain(plain)) != found => {
-                Err(PathError::Ambiguous)
-            }
-            _ => Ok(found),
+            Some(plain) if first_plain(plain) != found => Err(PathError::Ambiguous),
+            _ => Ok((found != usize::MAX).then_some(found)),
         }
     }
 
-    /// The routes that `host` can meet, in order.
-    fn candidates(&self, host: &str) -> &[usize] {
-        if let Some(routes) = self.exact.get(host) {
-            return routes;
+    /// The first route of all that `host` meets. Asked of each is its first
+    /// before the one found so far, or else that one.
+    fn first(&self, host: &str, ask: impl Fn(&Paths, usize) -> usize) -> usize {
+        let mut first = ask(&self.any, usize::MAX);
+        if let Some(paths) = self.exact.get(host) {
+            first = ask(paths, first);
         }
-        if !self.below.is_empty() {
-            let mut rest = host;
-            while let Some((_, parent)) = rest.split_once('.') {
-                if let Some(routes) = self.below.get(parent) {
-                    return routes;
-                }
-                rest = parent;
+        if self.below.is_empty() {
+            return first;
+        }
+        let mut rest = host;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(paths) = self.below.get(parent) {
+                first = ask(paths, first);
             }
+            rest = parent;
         }
-        &self.any
+        first
+    }
+}
+
+/// The paths of the routes that a host can meet by one of its names.
+#[derive(Debug)]
+struct Paths {
+    /// The first route that takes every path; `usize::MAX`: none does.
+    every: usize,
+    normal: PathIndex,
+    /// For plain readings; `None`: no pattern has one of its own.
+    plain: Option<PathIndex>,
+}
+
+impl Paths {
+    /// Of these routes, in their order. `paths` are those of all routes.
+    fn new(routes: &[usize], paths: &[Option<Vec<PathPattern>>]) -> Self {
+        let every = routes.iter().find(|route| paths[**route].is_none());
+        let patterns = || {
+            let before = routes.iter().take_while(|route| Some(*route) != every);
+            before.flat_map(|route| paths[*route].iter().flatten().map(|path| (*route, path)))
+        };
+        let differs = patterns().any(|(_, path)| path.normal() != path.plain());
+        Self {
+            every: every.map_or(usize::MAX, |route| *route),
+            normal: PathIndex::new(patterns().map(|(route, path)| (route, path.normal()))),
+            plain: differs
+                .then(|| PathIndex::new(patterns().map(|(route, path)| (route, path.plain())))),
+        }
+    }
+
+    /// The first route for what a path is matched by, if it comes before the
+    /// route `end`; else `end`.
+    fn first(&self, path: &[u8], end: usize) -> usize {
+        self.normal.first(path, end.min(self.every))
+    }
+
+    /// The same for its plain reading.
+    fn first_plain(&self, plain: &[u8], end: usize) -> usize {
+        let index = self.plain.as_ref().unwrap_or(&self.normal);
+        index.first(plain, end.min(self.every))
     }
 }
 
@@ -189,29 +216,88 @@ mod tests {
         );
     }
 
+    #[test]
+    fn hosts_of_the_same_routes_share_them() {
+        let hosts: Vec<String> = (0..100).map(|n| format!("h{n}.example.com")).collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let matcher = matcher(&[(&hosts, &["/a/**"]), (&hosts[1..], &["/b"])]);
+        assert!(Arc::ptr_eq(
+            &matcher.exact["h1.example.com"],
+            &matcher.exact["h99.example.com"]
+        ));
+        assert_eq!(find(&matcher, "h0.example.com", "/b"), Ok(None));
+        assert_eq!(find(&matcher, "h1.example.com", "/b"), Ok(Some(1)));
+    }
+
+    #[test]
+    fn plain_readings_share_the_index_if_they_can() {
+        assert!(matcher(&[(&[], &["/a/*"])]).any.plain.is_none());
+        assert!(matcher(&[(&[], &["/a%20b"])]).any.plain.is_some());
+    }
+
+    type Route = (Vec<HostPattern>, Option<Vec<PathPattern>>);
+
+    /// What [`RouteMatcher::find`] has to answer, found by asking each route.
+    fn scan(
+        routes: &[Route],
+        host: &str,
+        path: &NormalPath<'_>,
+    ) -> Result<Option<usize>, PathError> {
+        let first = |fits: &dyn Fn(&PathPattern) -> bool| {
+            routes.iter().position(|(hosts, paths)| {
+                (hosts.is_empty() || hosts.iter().any(|pattern| pattern.matches(host)))
+                    && paths.as_ref().is_none_or(|paths| paths.iter().any(fits))
+            })
+        };
+        let found = first(&|pattern| pattern.matches(path.matched()));
+        match path.plain() {
+            Some(plain) if first(&|pattern| pattern.matches_plain(plain)) != found => {
+                Err(PathError::Ambiguous)
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// Routes whose names, literals and wildcards get in each other's way.
+    fn routes() -> impl Strategy<Value = Vec<Route>> {
+        let host =
+            "(\\*\\.)?[ab](\\.[ab]){0,2}".prop_map(|text| HostPattern::parse(&text).unwrap());
+        let path = prop_oneof![
+            4 => "(/([aAb]{0,2}|[ab]?\\*[ab]?\\*?|a%20b|a,b|a%2Cb|%252561)){1,4}(/\\*\\*)?",
+            2 => "/same/same(/[ab]{1,2}|[ab]|\\*){0,2}(/\\*\\*)?",
+            1 => "/|/\\*\\*|/\\*",
+        ];
+        let path =
+            path.prop_filter_map("not a path pattern", |text| PathPattern::parse(&text).ok());
+        let hosts = proptest::collection::vec(host, 0..3);
+        let paths = proptest::option::weighted(0.9, proptest::collection::vec(path, 0..5));
+        proptest::collection::vec((hosts, paths), 0..12)
+    }
+
+    fn raw_path() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => "(/{1,2}([aAb]{0,2}|a%20b|a(,|%2C|%2c)b|%2561|%252561|a;v|\\.\\.|%2e|b%2fa)){1,5}/?",
+            2 => "/same/{1,2}same(/[ab]{0,2}|[ab]){0,3}/?",
+            1 => "/|\\*|/same?",
+        ]
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
         #[test]
         fn equals_a_scan_of_all_routes(
-            routes in proptest::collection::vec(
-                (proptest::collection::vec("(\\*\\.)?[ab](\\.[ab]){0,2}", 0..3), proptest::option::of("/[ab]/\\*\\*")),
-                0..6,
-            ),
+            routes in routes(),
             host in "[ab](\\.[ab]){0,3}",
-            path in "/[ab]",
+            raw in raw_path(),
+            merge_slashes: bool,
         ) {
             let mut builder = RouteMatcherBuilder::default();
-            let parsed: Vec<(Vec<HostPattern>, Option<Vec<PathPattern>>)> = routes.iter().map(|(hosts, path)| (
-                hosts.iter().map(|h| HostPattern::parse(h).unwrap()).collect(),
-                path.as_ref().map(|p| vec![PathPattern::parse(p).unwrap()]),
-            )).collect();
-            for (hosts, paths) in parsed.clone() {
+            for (hosts, paths) in routes.clone() {
                 builder.add(hosts, paths);
             }
-            let expected = parsed.iter().position(|(hosts, paths)| {
-                (hosts.is_empty() || hosts.iter().any(|h| h.matches(&host)))
-                    && paths.as_ref().is_none_or(|p| p.iter().any(|p| p.matches(path.as_bytes())))
-            });
-            prop_assert_eq!(find(&builder.build(), &host, &path), Ok(expected));
+            if let Ok(path) = NormalPath::new(&raw, merge_slashes) {
+                prop_assert_eq!(builder.build().find(&host, &path), scan(&routes, &host, &path));
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{Chart, compiled, curve, nanoseconds};
 use crate::Outcome;
 use crate::load::random::Random;
 use crate::policy::country;
+use crate::rules;
 
 const SIZES: [usize; 6] = [10, 100, 1000, 10_000, 100_000, 1_000_000];
 const COUNTRIES: [usize; 3] = [1, 10, 100];
@@ -105,7 +106,7 @@ impl Kind {
             Self::Agents => format!("[access.user_agent]\nblock = {entries:?}\n"),
             Self::Countries => format!(
                 "[access.geo]\nmode = \"block\"\ncountries = {entries:?}\ndatabase = {:?}\n",
-                country::database()
+                rules::country_database()
             ),
         })
     }

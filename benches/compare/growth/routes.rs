@@ -18,12 +18,17 @@ const REQUESTS: usize = 1 << 12;
 enum Told {
     ByHost,
     ByPath,
+    /// All have the same first segments.
+    ByThirdSegment,
+    BelowWildcard,
 }
 
 pub(super) fn chart() -> Outcome<Chart> {
     let kinds = [
         (Told::ByHost, "told apart by host"),
         (Told::ByPath, "told apart by path"),
+        (Told::ByThirdSegment, "by the third segment"),
+        (Told::BelowWildcard, "by what follows a wildcard"),
     ];
     let curves: Outcome<Vec<_>> = kinds
         .into_iter()
@@ -41,13 +46,13 @@ pub(super) fn chart() -> Outcome<Chart> {
 fn point(told: Told, size: usize) -> Outcome<(f64, std::time::Duration)> {
     let mut text = "[origin]\nurl = \"http://127.0.0.1:9\"\n".to_owned();
     for n in 0..size {
-        match told {
-            Told::ByHost => writeln!(
-                text,
-                "[[route]]\nname = \"r{n}\"\nhosts = [\"h{n}.example.com\"]"
-            )?,
-            Told::ByPath => writeln!(text, "[[route]]\nname = \"r{n}\"\npaths = [\"/p{n}/**\"]")?,
-        }
+        let (key, entry) = match told {
+            Told::ByHost => ("hosts", format!("h{n}.example.com")),
+            Told::ByPath => ("paths", format!("/p{n}/**")),
+            Told::ByThirdSegment => ("paths", format!("/shops/north/p{n}/**")),
+            Told::BelowWildcard => ("paths", format!("/*/*/p{n}/**")),
+        };
+        writeln!(text, "[[route]]\nname = \"r{n}\"\n{key} = [{entry:?}]")?;
     }
     let (snapshot, took) = compiled(&text)?;
     let mut random = Random::new(7);
@@ -66,9 +71,14 @@ fn point(told: Told, size: usize) -> Outcome<(f64, std::time::Duration)> {
 }
 
 fn request(told: Told, n: usize) -> Outcome<Received> {
-    let (host, path) = match told {
-        Told::ByHost => (format!("h{n}.example.com"), "/a.jpg".to_owned()),
-        Told::ByPath => ("img.example.com".to_owned(), format!("/p{n}/a.jpg")),
+    let host = match told {
+        Told::ByHost => format!("h{n}.example.com"),
+        _ => "img.example.com".to_owned(),
+    };
+    let path = match told {
+        Told::ByHost => "/a.jpg".to_owned(),
+        Told::ByPath => format!("/p{n}/a.jpg"),
+        Told::ByThirdSegment | Told::BelowWildcard => format!("/shops/north/p{n}/a.jpg"),
     };
     let headers = HeaderMap::from_iter([(HOST, HeaderValue::try_from(host)?)]);
     Ok(Received::new(Method::GET, Uri::try_from(path)?, headers))

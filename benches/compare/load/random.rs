@@ -1,21 +1,12 @@
-//! The same choices in every run.
+//! What is chosen at random: numbers and client addresses.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// xorshift64*.
-#[derive(Debug)]
-pub(crate) struct Random(u64);
+pub(crate) use crate::random::Random;
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
     /// Below `bound`.

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::random::Random;
-use crate::policy::{APP_ACCEPT, BLOCKED_AGENTS, GLOBS, HOST, Policy, shop};
+use crate::policy::{HOST, Policy, shop};
+use crate::rules::{APP_ACCEPT, BLOCKED_AGENTS, GLOBS};
 
 /// How many requests are prepared.
 pub(crate) const PREPARED: usize = 2000;

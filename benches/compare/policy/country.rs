@@ -8,8 +8,9 @@ use ipnet::IpNet;
 use maxminddb::{LookupResult, PathElement, Reader, WithinOptions};
 use portcullis::access::country::CountryCode;
 
-use super::{COUNTRIES, is_global};
+use super::is_global;
 use crate::Outcome;
+use crate::rules::{COUNTRIES, country_database, real_country_database};
 
 /// Where a record may have its country, and what nginx's module calls it.
 const FIELDS: [(&[PathElement<'_>], &str); 2] = [
@@ -38,13 +39,13 @@ impl Countries {
     /// Reads the database that `PORTCULLIS_COUNTRY_MMDB` names, or the small
     /// one of the tests, and says so.
     pub(crate) fn find() -> Outcome<Self> {
-        let is_small = named().is_none();
+        let is_small = real_country_database().is_none();
         if is_small {
             eprintln!(
                 "NO REAL COUNTRY DATABASE: PORTCULLIS_COUNTRY_MMDB is not set, so the small one of the tests is used"
             );
         }
-        Self::read(&database(), is_small)
+        Self::read(&country_database(), is_small)
     }
 
     fn read(path: &Path, is_small: bool) -> Outcome<Self> {
@@ -84,17 +85,6 @@ impl Countries {
     }
 }
 
-fn named() -> Option<PathBuf> {
-    let path = std::env::var_os("PORTCULLIS_COUNTRY_MMDB")?;
-    (!path.is_empty()).then(|| path.into())
-}
-
-/// The file that is used.
-pub(crate) fn database() -> PathBuf {
-    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/country/country.mmdb");
-    named().unwrap_or(small)
-}
-
 fn open(path: &Path) -> Outcome<Reader<Vec<u8>>> {
     let opened = Reader::open_readfile(path);
     Ok(opened.map_err(|error| format!("the country database {}: {error}", path.display()))?)
@@ -102,7 +92,7 @@ fn open(path: &Path) -> Outcome<Reader<Vec<u8>>> {
 
 /// The codes of all countries that the database has.
 pub(crate) fn codes() -> Outcome<Vec<String>> {
-    let reader = open(&database())?;
+    let reader = open(&country_database())?;
     let mut codes = BTreeSet::new();
     for record in reader.networks(WithinOptions::default())? {
         let record = record?;

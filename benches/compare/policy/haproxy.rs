@@ -5,11 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{
-    APP_ACCEPT, APPS, BLOCKED_AGENTS, EXTENSIONS, ORIGINAL_ACCEPT, Policy, Setting, WEBP_ACCEPT,
-    glob,
-};
+use super::{EXTENSIONS, ORIGINAL_ACCEPT, Policy, Setting, WEBP_ACCEPT, glob};
 use crate::Outcome;
+use crate::rules::{APP_ACCEPT, APPS, BLOCKED_AGENTS};
 
 pub(crate) fn write(policy: &Policy, setting: &Setting) -> Outcome<PathBuf> {
     let folder = &setting.folder;

@@ -1,5 +1,6 @@
-//! The policy that all peers have, described once; a file beside this one
-//! writes it in each peer's own words.
+//! The policy that all peers have: the rules of all benches, with networks and
+//! sites that everybody can be told of. A file beside this one writes it in
+//! each peer's own words.
 
 pub(crate) mod country;
 pub(crate) mod glob;
@@ -15,42 +16,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::Outcome;
 use crate::load::random::Random;
+use crate::rules::{GLOBS, NETWORKS, REFERRERS};
 use country::Countries;
-
-/// The countries that are blocked.
-pub(crate) const COUNTRIES: [&str; 10] =
-    ["CN", "RU", "IR", "KP", "SY", "CU", "BY", "VE", "MM", "ZW"];
-
-/// Words of programs that are blocked.
-pub(crate) const BLOCKED_AGENTS: [&str; 10] = [
-    "python-requests",
-    "Scrapy",
-    "curl/",
-    "Wget",
-    "Go-http-client",
-    "HTTrack",
-    "libwww-perl",
-    "AhrefsBot",
-    "Bytespider",
-    "HeadlessChrome",
-];
-
-/// Words of apps that show WebP and do not say so.
-pub(crate) const APPS: [&str; 10] = [
-    "okhttp",
-    "Android 11",
-    "Dalvik/",
-    "CFNetwork",
-    "Alamofire",
-    "ExoPlayer",
-    "FBAN/",
-    "Instagram",
-    "Pinterest/",
-    "ShopApp/",
-];
-
-/// What their `Accept` should have said.
-pub(crate) const APP_ACCEPT: &str = "image/webp,image/apng,*/*;q=0.8";
 
 /// `Accept` towards the origin for a client that shows WebP.
 pub(crate) const WEBP_ACCEPT: &str = "image/webp,*/*;q=0.8";
@@ -65,15 +32,6 @@ pub(crate) const EXTENSIONS: [&str; 9] = [
 
 /// The host that clients ask for.
 pub(crate) const HOST: &str = "img.example.com";
-
-/// Referrers that are allowed.
-pub(crate) const REFERRERS: usize = 30;
-
-/// Globs that an `Origin` has to fit, or else the Referer.
-pub(crate) const GLOBS: usize = 20;
-
-/// Networks that are blocked.
-const NETWORKS: usize = 100;
 
 /// What every peer does alike.
 #[derive(Debug)]

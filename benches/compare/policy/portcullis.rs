@@ -4,8 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{APP_ACCEPT, APPS, BLOCKED_AGENTS, COUNTRIES, Policy, Setting};
+use super::{Policy, Setting};
 use crate::Outcome;
+use crate::rules::{self, Pages};
 
 /// Writes the file. What it does not name is at its default; the admin
 /// listener is on, at a port that is free.
@@ -38,31 +39,7 @@ trusted_proxies = ["127.0.0.1"]
 [origin]
 url = "http://{origin}"
 
-[access.ip]
-block = {networks:?}
-
-[access.user_agent]
-block = {BLOCKED_AGENTS:?}
-
-[access.geo]
-mode = "block"
-countries = {COUNTRIES:?}
-database = {database:?}
-
-[access.origins.delivery]
-patterns = {globs:?}
-missing = "allow"
-
-[access.referrer]
-mode = "allow"
-urls = {referrers:?}
-missing = "allow"
-
-[[images.clients]]
-user_agents = {APPS:?}
-accept = "{APP_ACCEPT}"
-
-[cache]
+{addresses}{fields}[cache]
 memory = "{memory}"
 
 [admin]
@@ -73,8 +50,13 @@ access = {log:?}
 "#,
         listen = setting.listen,
         origin = setting.origin,
-        database = policy.countries.database,
-        globs = policy.globs,
+        addresses = rules::address_tables(&format!("block = {networks:?}")),
+        fields = rules::field_tables(&Pages {
+            referrers: &referrers,
+            globs: &policy.globs,
+            origins: &["delivery"],
+            missing: "allow",
+        }),
         memory = setting
             .cache
             .map_or_else(|| "0".to_owned(), |bytes| format!("{} MiB", bytes >> 20)),

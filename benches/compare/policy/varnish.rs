@@ -8,11 +8,9 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::{
-    APP_ACCEPT, APPS, BLOCKED_AGENTS, EXTENSIONS, ORIGINAL_ACCEPT, Policy, Setting, WEBP_ACCEPT,
-    glob,
-};
+use super::{EXTENSIONS, ORIGINAL_ACCEPT, Policy, Setting, WEBP_ACCEPT, glob};
 use crate::Outcome;
+use crate::rules::{APP_ACCEPT, APPS, BLOCKED_AGENTS};
 
 pub(crate) fn write(policy: &Policy, setting: &Setting) -> Outcome<PathBuf> {
     let path = setting.folder.join("policy.vcl");
