@@ -33,6 +33,8 @@ const ROOM: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Bench {
     date: Date,
+    /// Where the last head was written.
+    text: RefCell<Vec<u8>>,
     /// Where heads are read: one place stays in the processor's cache.
     room: RefCell<Box<[MaybeUninit<u8>]>>,
 }
@@ -49,10 +51,33 @@ enum Next {
     End(End),
 }
 
+/// So much of the memory of a head is kept for the next one, in bytes.
+const KEPT: usize = 16 * 1024;
+
+impl Bench {
+    /// Empty memory for a head.
+    fn text(&self) -> Vec<u8> {
+        let kept = self.text.take();
+        match kept.capacity() {
+            0 => Vec::with_capacity(2 * 1024),
+            _ => kept,
+        }
+    }
+
+    /// Keeps the memory of a head that has been sent.
+    fn keep(&self, mut text: Vec<u8>) {
+        if text.capacity() <= KEPT {
+            text.clear();
+            self.text.replace(text);
+        }
+    }
+}
+
 impl Default for Bench {
     fn default() -> Self {
         Self {
             date: Date::default(),
+            text: RefCell::default(),
             room: RefCell::new(vec![MaybeUninit::uninit(); ROOM].into()),
         }
     }
@@ -128,7 +153,7 @@ impl Served<'_> {
             head: to_head,
             last: self.worker.is_draining(),
         };
-        let mut sending = Sending::new(response, asked, &self.worker.bench.date, &self.link);
+        let mut sending = Sending::new(response, asked, &self.worker.bench, &self.link);
         let sent = poll_fn(|cx| sending.poll(stream, cx));
         match self.watch(stream, sent).await {
             Ok(Sent::Keep) => None,

@@ -1,6 +1,5 @@
 //! A response on its way out.
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,12 +9,12 @@ use bytes::{Buf as _, Bytes};
 use hyper::body::Body as _;
 use smallvec::SmallVec;
 
-use super::date::Date;
+use super::Bench;
 use super::encode::{Asked, Framing, Said, encode};
 use crate::proxy::ClientResponse;
 use crate::server::connection::GATHERED;
 use crate::server::link::Link;
-use crate::server::stream::Stream;
+use crate::server::stream::{JOINED, Stream};
 use crate::server::watched::Watched;
 
 /// As many pieces go into one write.
@@ -23,12 +22,23 @@ const MOST_PIECES: usize = 16;
 
 /// What is sent of a response, and what is left of it.
 #[derive(Debug)]
-pub(super) struct Sending {
-    /// What has been made and not been sent.
-    queue: VecDeque<Bytes>,
+pub(super) struct Sending<'a> {
+    bench: &'a Bench,
+    /// The head, and a short piece of the body behind it.
+    text: Vec<u8>,
+    /// So much of that has been sent.
+    text_sent: usize,
+    /// What has been made beside and not been sent.
+    queue: SmallVec<[Bytes; 2]>,
     queued: usize,
     body: Option<Watched>,
     said: Said,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.bench.keep(std::mem::take(&mut self.text));
+    }
 }
 
 /// How sending a response ended.
@@ -52,27 +62,26 @@ enum Gathered {
     Cut,
 }
 
-impl Sending {
+impl<'a> Sending<'a> {
     /// A response to a GET, or to a HEAD.
     pub(super) fn new(
         response: ClientResponse,
         asked: Asked,
-        date: &Date,
+        bench: &'a Bench,
         link: &Rc<Link>,
     ) -> Self {
-        let mut text = Vec::with_capacity(1024);
-        let said = encode(&response, asked, date, &mut text);
-        let mut sending = Self {
-            queue: VecDeque::with_capacity(2),
-            queued: 0,
-            body: Some(Watched::new(response.into_body(), link)),
+        let mut text = bench.text();
+        let said = encode(&response, asked, &bench.date, &mut text);
+        let body = Watched::new(response.into_body(), link);
+        Self {
+            bench,
+            queued: text.len(),
+            text,
+            text_sent: 0,
+            queue: SmallVec::new(),
+            body: (said.framing != Framing::Nothing).then_some(body),
             said,
-        };
-        sending.push(text.into());
-        if said.framing == Framing::Nothing {
-            sending.body = None;
         }
-        sending
     }
 
     /// Sends as much as can be sent now.
@@ -82,11 +91,12 @@ impl Sending {
             if matches!(gathered, Gathered::Cut) {
                 return Poll::Ready(Sent::Cut);
             }
-            while !self.queue.is_empty() {
-                let slices: SmallVec<[IoSlice<'_>; MOST_PIECES]> = (self.queue.iter())
-                    .take(MOST_PIECES)
-                    .map(|piece| IoSlice::new(piece))
-                    .collect();
+            while self.queued > 0 {
+                let text = &self.text[self.text_sent..];
+                let text = (!text.is_empty()).then(|| IoSlice::new(text));
+                let pieces = self.queue.iter().map(|piece| IoSlice::new(piece));
+                let slices: SmallVec<[IoSlice<'_>; MOST_PIECES]> =
+                    text.into_iter().chain(pieces).take(MOST_PIECES).collect();
                 let written = ready!(stream.write(cx, &slices));
                 drop(slices);
                 match written {
@@ -162,20 +172,28 @@ impl Sending {
     }
 
     fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.queued += bytes.len();
-            self.queue.push_back(bytes);
+        self.queued += bytes.len();
+        if self.text_sent == 0 && self.queue.is_empty() && bytes.len() <= JOINED {
+            self.text.extend_from_slice(&bytes);
+        } else if !bytes.is_empty() {
+            self.queue.push(bytes);
         }
     }
 
-    fn sent(&mut self, mut written: usize) {
+    fn sent(&mut self, written: usize) {
         self.queued -= written;
-        while let Some(first) = self.queue.front_mut() {
-            if written < first.len() {
-                return first.advance(written);
-            }
-            written -= first.len();
-            self.queue.pop_front();
+        let of_text = written.min(self.text.len() - self.text_sent);
+        self.text_sent += of_text;
+        let mut left = written - of_text;
+        let whole = |piece: &&Bytes| {
+            let is_whole = piece.len() <= left;
+            left -= if is_whole { piece.len() } else { 0 };
+            is_whole
+        };
+        let gone = self.queue.iter().take_while(whole).count();
+        self.queue.drain(..gone);
+        if let Some(first) = self.queue.first_mut() {
+            first.advance(left);
         }
     }
 }
