@@ -74,8 +74,9 @@ impl<'a> NormalPath<'a> {
 
     /// What follows the last `.` of the last segment.
     pub fn extension(&self) -> Option<&str> {
-        let last = self.path.rsplit('/').next()?;
-        last.rsplit_once('.').map(|(_, extension)| extension)
+        let ends = |byte: &u8| matches!(byte, b'.' | b'/');
+        let at = self.path.as_bytes().iter().rposition(ends)?;
+        self.path[at..].strip_prefix('.')
     }
 }
 
@@ -350,6 +351,8 @@ mod tests {
         assert_eq!(extension("/a.jp%67").as_deref(), Some("jpg"));
         assert_eq!(extension("/a.b/c"), None);
         assert_eq!(extension("/a."), Some(String::new()));
+        assert_eq!(extension("/"), None);
+        assert_eq!(extension("/a/.b").as_deref(), Some("b"));
     }
 
     proptest! {
