@@ -1,0 +1,125 @@
+//! A response's body as it comes on a connection of ours.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::SizeHint;
+
+use super::direct::Direct;
+use super::error::{Cause, Flaw};
+use super::head::Framing;
+
+/// What is to come of a body.
+#[derive(Debug)]
+pub(super) struct Inflow {
+    framing: Framing,
+    /// Received, and not handed on.
+    held: Bytes,
+    /// Where it is read.
+    buffer: BytesMut,
+    ended: bool,
+}
+
+impl Inflow {
+    /// The body of an answer, whose connection is not used again if more came
+    /// than belongs to it.
+    pub(super) fn new(framing: Framing, held: Bytes, direct: &mut Direct) -> Self {
+        let mut inflow = Self {
+            framing,
+            held,
+            buffer: BytesMut::new(),
+            ended: false,
+        };
+        inflow.look_for_end(direct);
+        inflow
+    }
+
+    /// Whether all of it was handed on.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self.framing {
+            Framing::Length(left) => SizeHint::with_exact(left),
+            Framing::Chunked(_) | Framing::Close => SizeHint::new(),
+        }
+    }
+
+    /// More of it; `None` at its end.
+    pub(super) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        direct: &mut Direct,
+    ) -> Poll<Option<Result<Bytes, Cause>>> {
+        while !self.ended {
+            if let Some(data) = self.take().transpose() {
+                self.look_for_end(direct);
+                return Poll::Ready(Some(data.map_err(Cause::from)));
+            }
+            self.look_for_end(direct);
+            if !self.ended {
+                match ready!(self.poll_more(cx, direct)) {
+                    Ok(()) => {}
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Data out of what is held.
+    fn take(&mut self) -> Result<Option<Bytes>, Flaw> {
+        match &mut self.framing {
+            _ if self.held.is_empty() => Ok(None),
+            Framing::Chunked(chunked) => chunked.next(&mut self.held),
+            Framing::Close => Ok(Some(std::mem::take(&mut self.held))),
+            Framing::Length(left) => {
+                let length = usize::try_from(*left).unwrap_or(usize::MAX);
+                let data = match length >= self.held.len() {
+                    true => std::mem::take(&mut self.held),
+                    false => self.held.split_to(length),
+                };
+                *left -= data.len() as u64;
+                Ok(Some(data))
+            }
+        }
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>, direct: &mut Direct) -> Poll<Result<(), Cause>> {
+        let left = match self.framing {
+            Framing::Length(left) => left,
+            Framing::Chunked(_) | Framing::Close => u64::MAX,
+        };
+        self.held = ready!(direct.poll_body(cx, &mut self.buffer, left)).map_err(Cause::from)?;
+        if self.held.is_empty() {
+            match self.framing {
+                Framing::Close => self.end(direct),
+                _ => return Poll::Ready(Err(Flaw::Closed.into())),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn look_for_end(&mut self, direct: &mut Direct) {
+        let is_over = match &self.framing {
+            Framing::Length(left) => *left == 0,
+            Framing::Chunked(chunked) => chunked.is_over(),
+            Framing::Close => false,
+        };
+        if is_over {
+            self.end(direct);
+        }
+    }
+
+    fn end(&mut self, direct: &mut Direct) {
+        self.ended = true;
+        // What is there beyond the end is an answer to nobody: were it kept,
+        // the next request would be answered by it.
+        if !self.held.is_empty() || matches!(self.framing, Framing::Close) {
+            direct.spend();
+        }
+        self.held = Bytes::new();
+        self.buffer = BytesMut::new();
+    }
+}
