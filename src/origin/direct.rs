@@ -203,7 +203,8 @@ impl Direct {
     ) -> Poll<io::Result<Bytes>> {
         // One more, for what should not be there; and a read that fills less
         // than its room is one after which nobody asks whether there is more.
-        let wanted = usize::try_from(left).map_or(self.room, |left| self.room.min(left + 1));
+        let wanted =
+            usize::try_from(left).map_or(self.room, |left| self.room.min(left.saturating_add(1)));
         if buffer.capacity() < wanted {
             buffer.reserve(wanted);
         }
@@ -372,3 +373,6 @@ impl From<Flaw> for OriginError {
         Self::Malformed(flaw.into())
     }
 }
+
+#[cfg(test)]
+mod tests;
