@@ -28,8 +28,9 @@ const FIRST: usize = 8 * 1024;
 /// The same if the last response filled that.
 const WIDE: usize = 2 * FIRST;
 
-/// So many responses before the response, and the origin is given up.
-const MOST_INTERIM: u32 = 1000;
+/// So many responses before the response, and the origin is given up: some
+/// tell of their progress many times, but none so often.
+const MOST_INTERIM: u32 = 20_000;
 
 /// What is kept of the room in which requests are written, in bytes.
 const KEPT_ROOM: usize = 16 * 1024;

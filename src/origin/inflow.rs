@@ -18,6 +18,8 @@ pub(super) struct Inflow {
     /// Where it is read.
     buffer: BytesMut,
     ended: bool,
+    /// Why it will be cut.
+    broken: Option<Cause>,
 }
 
 impl Inflow {
@@ -29,6 +31,7 @@ impl Inflow {
             held,
             buffer: BytesMut::new(),
             ended: false,
+            broken: None,
         };
         inflow.look_for_end(direct);
         inflow
@@ -52,17 +55,34 @@ impl Inflow {
         cx: &mut Context<'_>,
         direct: &mut Direct,
     ) -> Poll<Option<Result<Bytes, Cause>>> {
-        while !self.ended {
-            if let Some(data) = self.take().transpose() {
-                self.look_for_end(direct);
-                return Poll::Ready(Some(data.map_err(Cause::from)));
+        if let Some(cause) = self.broken.take() {
+            return Poll::Ready(Some(Err(cause)));
+        }
+        match ready!(self.poll_next(cx, direct)) {
+            Some(Err(cause)) => {
+                // What came before may have come just now: it is to be sent
+                // on before that connection is cut too.
+                self.broken = Some(cause);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
+            next => Poll::Ready(next),
+        }
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        direct: &mut Direct,
+    ) -> Poll<Option<Result<Bytes, Cause>>> {
+        while !self.ended {
+            let data = self.take()?;
             self.look_for_end(direct);
+            if data.is_some() {
+                return Poll::Ready(data.map(Ok));
+            }
             if !self.ended {
-                match ready!(self.poll_more(cx, direct)) {
-                    Ok(()) => {}
-                    Err(error) => return Poll::Ready(Some(Err(error))),
-                }
+                ready!(self.poll_more(cx, direct))?;
             }
         }
         Poll::Ready(None)
