@@ -14,7 +14,7 @@ use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
 use super::encode::encode;
-use super::error::Flaw;
+use super::error::{Cause, Flaw};
 use super::head::{Framing, Head, MOST_BYTES, may_end, parse};
 use super::limit::Permit;
 use super::pool::BUFFER;
@@ -35,7 +35,7 @@ const MOST_INTERIM: u32 = 20_000;
 /// What is kept of the room in which requests are written, in bytes.
 const KEPT_ROOM: usize = 16 * 1024;
 
-/// A connection of ours. Between requests it has no buffer.
+/// A connection of ours.
 #[derive(Debug)]
 pub(super) struct Direct {
     stream: Stream,
@@ -43,6 +43,10 @@ pub(super) struct Direct {
     /// It can carry another request when this one's response has ended.
     keeps: bool,
     wide: bool,
+    /// Where a body is read. None between requests.
+    buffer: BytesMut,
+    /// Why the body will be cut.
+    pub(super) broken: Option<Box<Cause>>,
     /// How much of a body is read at once, in bytes.
     room: usize,
     /// The last read did not fill half of it.
@@ -88,6 +92,8 @@ impl Direct {
             _permit: permit,
             keeps: true,
             wide: false,
+            buffer: BytesMut::new(),
+            broken: None,
             room: FIRST,
             sparse: false,
         }
@@ -98,9 +104,10 @@ impl Direct {
         (self.stream, self._permit)
     }
 
-    /// It carries no request after this one.
-    pub(super) fn spend(&mut self) {
-        self.keeps = false;
+    /// A body has been read to its end; `in_step`: and no byte beyond it.
+    pub(super) fn end(&mut self, in_step: bool) {
+        self.keeps &= in_step;
+        self.buffer = BytesMut::new();
     }
 
     pub(super) fn keeps(&self) -> bool {
@@ -184,37 +191,22 @@ impl Direct {
         .await
     }
 
-    /// Reads into `buffer` up to its capacity.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-    ) -> Poll<io::Result<usize>> {
-        pin!(self.stream.read_buf(buffer)).poll(cx)
-    }
-
     /// More of a body, of which at most `left` bytes are to come; empty at
-    /// the end of the connection. `buffer` is where it is read, if that is
-    /// not in use any more.
-    pub(super) fn poll_body(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-        left: u64,
-    ) -> Poll<io::Result<Bytes>> {
+    /// the end of the connection.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>, left: u64) -> Poll<io::Result<Bytes>> {
         // One more, for what should not be there; and a read that fills less
         // than its room is one after which nobody asks whether there is more.
         let wanted =
             usize::try_from(left).map_or(self.room, |left| self.room.min(left.saturating_add(1)));
-        if buffer.capacity() < wanted {
-            buffer.reserve(wanted);
+        if self.buffer.capacity() < wanted {
+            self.buffer.reserve(wanted);
         }
-        let read = ready!(self.poll_read(cx, buffer))?;
+        let read = ready!(poll_read(&mut self.stream, cx, &mut self.buffer))?;
         if read as u64 == left {
-            return Poll::Ready(Ok(std::mem::take(buffer).freeze()));
+            return Poll::Ready(Ok(std::mem::take(&mut self.buffer).freeze()));
         }
         self.learn(read, wanted);
-        Poll::Ready(Ok(buffer.split().freeze()))
+        Poll::Ready(Ok(self.buffer.split().freeze()))
     }
 
     /// Bodies that keep their room full get more of it; those that leave half
@@ -243,7 +235,7 @@ impl Exchange<'_> {
                     rest.advance(sent);
                     continue;
                 }
-                Poll::Ready(written) => sent(written),
+                Poll::Ready(written) => sent(&written),
             };
         }
         if let Sending::Flush = self.sending
@@ -263,7 +255,7 @@ impl Exchange<'_> {
             Poll::Ready(Ok(sent @ 1..)) if sent < head.len() => {
                 Sending::Rest(Bytes::copy_from_slice(&head[sent..]))
             }
-            Poll::Ready(written) => sent(written),
+            Poll::Ready(written) => sent(&written),
         };
         head.shrink_to(KEPT_ROOM);
         sending
@@ -271,7 +263,7 @@ impl Exchange<'_> {
 
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, OriginError>> {
         loop {
-            let read = ready!(self.direct.poll_read(cx, &mut self.received));
+            let read = ready!(poll_read(&mut self.direct.stream, cx, &mut self.received));
             let read = read.map_err(|error| broken(error, self.heard))?;
             if read == 0 {
                 return Poll::Ready(Err(self.cut()));
@@ -352,9 +344,18 @@ impl Exchange<'_> {
     }
 }
 
+/// Reads into `buffer` up to its capacity.
+fn poll_read(
+    stream: &mut Stream,
+    cx: &mut Context<'_>,
+    buffer: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    pin!(stream.read_buf(buffer)).poll(cx)
+}
+
 /// An error shows again, or shows first what the origin had to say, by
 /// reading.
-fn sent(written: io::Result<usize>) -> Sending {
+fn sent(written: &io::Result<usize>) -> Sending {
     match written {
         Ok(1..) => Sending::Flush,
         Ok(0) | Err(_) => Sending::Done,

@@ -34,8 +34,8 @@ pub(super) struct Head {
 pub(super) enum Framing {
     /// So many bytes are to come.
     Length(u64),
-    /// It says when it ends.
-    Chunked(Chunked),
+    /// It says when it ends. Boxed: it is rarer, and needs room.
+    Chunked(Box<Chunked>),
     /// It ends with the connection.
     Close,
 }
@@ -145,7 +145,7 @@ fn framing(
     }
     match (notes.chunked, notes.length) {
         (Some(_), _) if version == Version::HTTP_10 => Err(Flaw::Coding),
-        (Some(true), _) => Ok(Framing::Chunked(Chunked::default())),
+        (Some(true), _) => Ok(Framing::Chunked(Box::default())),
         (Some(false), _) | (None, None) => Ok(Framing::Close),
         (None, Some(length)) => length.map(Framing::Length),
     }

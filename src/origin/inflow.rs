@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::body::SizeHint;
 
 use super::direct::Direct;
@@ -15,31 +15,24 @@ pub(super) struct Inflow {
     framing: Framing,
     /// Received, and not handed on.
     held: Bytes,
-    /// Where it is read.
-    buffer: BytesMut,
-    ended: bool,
-    /// Why it will be cut.
-    broken: Option<Cause>,
 }
 
 impl Inflow {
     /// The body of an answer, whose connection is not used again if more came
     /// than belongs to it.
     pub(super) fn new(framing: Framing, held: Bytes, direct: &mut Direct) -> Self {
-        let mut inflow = Self {
-            framing,
-            held,
-            buffer: BytesMut::new(),
-            ended: false,
-            broken: None,
-        };
+        let mut inflow = Self { framing, held };
         inflow.look_for_end(direct);
         inflow
     }
 
     /// Whether all of it was handed on.
     pub(super) fn is_over(&self) -> bool {
-        self.ended
+        match &self.framing {
+            Framing::Length(left) => *left == 0,
+            Framing::Chunked(chunked) => chunked.is_over(),
+            Framing::Close => false,
+        }
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -55,14 +48,14 @@ impl Inflow {
         cx: &mut Context<'_>,
         direct: &mut Direct,
     ) -> Poll<Option<Result<Bytes, Cause>>> {
-        if let Some(cause) = self.broken.take() {
-            return Poll::Ready(Some(Err(cause)));
+        if let Some(cause) = direct.broken.take() {
+            return Poll::Ready(Some(Err(*cause)));
         }
         match ready!(self.poll_next(cx, direct)) {
             Some(Err(cause)) => {
                 // What came before may have come just now: it is to be sent
                 // on before that connection is cut too.
-                self.broken = Some(cause);
+                direct.broken = Some(Box::new(cause));
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -75,13 +68,13 @@ impl Inflow {
         cx: &mut Context<'_>,
         direct: &mut Direct,
     ) -> Poll<Option<Result<Bytes, Cause>>> {
-        while !self.ended {
+        while !self.is_over() {
             let data = self.take()?;
             self.look_for_end(direct);
             if data.is_some() {
                 return Poll::Ready(data.map(Ok));
             }
-            if !self.ended {
+            if !self.is_over() {
                 ready!(self.poll_more(cx, direct))?;
             }
         }
@@ -111,35 +104,23 @@ impl Inflow {
             Framing::Length(left) => left,
             Framing::Chunked(_) | Framing::Close => u64::MAX,
         };
-        self.held = ready!(direct.poll_body(cx, &mut self.buffer, left)).map_err(Cause::from)?;
+        self.held = ready!(direct.poll_body(cx, left)).map_err(Cause::from)?;
         if self.held.is_empty() {
-            match self.framing {
-                Framing::Close => self.end(direct),
-                _ => return Poll::Ready(Err(Flaw::Closed.into())),
+            if !matches!(self.framing, Framing::Close) {
+                return Poll::Ready(Err(Flaw::Closed.into()));
             }
+            direct.end(false);
+            self.framing = Framing::Length(0);
         }
         Poll::Ready(Ok(()))
     }
 
     fn look_for_end(&mut self, direct: &mut Direct) {
-        let is_over = match &self.framing {
-            Framing::Length(left) => *left == 0,
-            Framing::Chunked(chunked) => chunked.is_over(),
-            Framing::Close => false,
-        };
-        if is_over {
-            self.end(direct);
+        if self.is_over() {
+            // What is there beyond the end is an answer to nobody: were it
+            // kept, the next request would be answered by it.
+            direct.end(self.held.is_empty());
+            self.held = Bytes::new();
         }
-    }
-
-    fn end(&mut self, direct: &mut Direct) {
-        self.ended = true;
-        // What is there beyond the end is an answer to nobody: were it kept,
-        // the next request would be answered by it.
-        if !self.held.is_empty() || matches!(self.framing, Framing::Close) {
-            direct.spend();
-        }
-        self.held = Bytes::new();
-        self.buffer = BytesMut::new();
     }
 }

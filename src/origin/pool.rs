@@ -125,7 +125,7 @@ impl Connection {
     }
 
     /// Closes one that is idle.
-    fn close(self: Box<Self>) {
+    fn close(self) {
         if let Link::Direct(direct) = self.link {
             direct.close();
         }
