@@ -10,7 +10,8 @@ use hyper::{Request, Uri};
 const FIELD: usize = 48;
 
 /// Appends the head of a request without a body: the very bytes that hyper
-/// would send, so that an origin cannot tell who asked.
+/// would send, so that an origin cannot tell who asked; only that an origin
+/// that answered by HTTP/1.0 and keeps its connection is asked by 1.1 again.
 pub(super) fn encode<B>(request: &Request<B>, head: &mut Vec<u8>) {
     let headers = request.headers();
     head.reserve(FIELD * (headers.len() + 2));
