@@ -1,15 +1,20 @@
 //! A response body on its way from the origin.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::Response;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::direct::Answer;
+use super::error::Cause;
 use super::flow::UploadState;
+use super::inflow::Inflow;
 use super::lease::Lease;
+use super::pool::Link;
 
 /// The body is looked at so many times in `stall_timeout`.
 const LOOKS: u32 = 4;
@@ -19,10 +24,17 @@ const LOOKS: u32 = 4;
 /// request; before, it is closed. Trailers end it and go no further.
 #[derive(Debug)]
 pub struct Download {
-    body: Incoming,
+    source: Source,
     lease: Option<Lease>,
     ended: bool,
     patience: Patience,
+}
+
+/// Where it comes from.
+#[derive(Debug)]
+enum Source {
+    Direct(Inflow),
+    Driven(Incoming),
 }
 
 /// Why a response was cut.
@@ -30,13 +42,13 @@ pub struct Download {
 pub enum DownloadError {
     /// The origin did not send it to the end.
     #[error("the origin's response ended before its time")]
-    Incomplete(#[source] hyper::Error),
+    Incomplete(#[source] Cause),
     /// The origin sent nothing for `server.stall_timeout`.
     #[error("the origin sent nothing of its response for server.stall_timeout")]
     Stalled,
     /// The request's body was cut, and the response with it.
     #[error("the request body was cut within the response")]
-    Upload(#[source] hyper::Error),
+    Upload(#[source] Cause),
 }
 
 /// How long somebody has waited, without a clock call until somebody does.
@@ -47,9 +59,28 @@ struct Patience {
 }
 
 impl Download {
-    pub(super) fn new(body: Incoming, lease: Lease) -> Self {
+    /// What comes on a connection of ours.
+    pub(super) fn direct(answer: Answer, mut lease: Lease) -> Response<Self> {
+        let Answer {
+            response,
+            framing,
+            held,
+        } = answer;
+        let Link::Direct(direct) = &mut lease.connection.link else {
+            unreachable!("an answer is read from a connection of ours")
+        };
+        let inflow = Inflow::new(framing, held, direct);
+        response.map(|()| Self::new(Source::Direct(inflow), lease))
+    }
+
+    /// What hyper reads.
+    pub(super) fn driven(body: Incoming, lease: Lease) -> Self {
+        Self::new(Source::Driven(body), lease)
+    }
+
+    fn new(source: Source, lease: Lease) -> Self {
         Self {
-            body,
+            source,
             lease: Some(lease),
             ended: false,
             patience: Patience::default(),
@@ -61,13 +92,32 @@ impl Download {
         self.lease = None;
     }
 
+    /// More of it; `None` at its end, which trailers are too.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cause>>> {
+        match (&mut self.source, &mut self.lease) {
+            (Source::Driven(body), _) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(frame.and_then(|frame| match frame {
+                    Ok(frame) => frame.into_data().ok().map(Ok),
+                    Err(error) => Some(Err(error.into())),
+                }))
+            }
+            (Source::Direct(inflow), Some(lease)) => match &mut lease.connection.link {
+                Link::Direct(direct) => inflow.poll_data(cx, direct),
+                Link::Driven(_) => unreachable!("it is read from a connection of ours"),
+            },
+            // It was given up.
+            (Source::Direct(_), None) => Poll::Pending,
+        }
+    }
+
     /// The connection is of no more use.
     fn fail(&mut self, error: DownloadError) -> DownloadError {
         self.lease = None;
         error
     }
 
-    fn cut(&mut self, error: hyper::Error) -> DownloadError {
+    fn cut(&mut self, error: Cause) -> DownloadError {
         let upload = self.lease.as_ref().map(Lease::upload);
         let error = match upload {
             Some(UploadState::Cut | UploadState::TooLarge) => DownloadError::Upload(error),
@@ -97,7 +147,7 @@ impl Body for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         let this = &mut *self;
-        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+        let Poll::Ready(data) = this.poll_data(cx) else {
             // Asked for and not there: it is the origin that is waited for.
             let Some(lease) = &this.lease else {
                 return Poll::Pending;
@@ -109,10 +159,10 @@ impl Body for Download {
             });
         };
         this.patience.reward();
-        Poll::Ready(match frame {
-            Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
+        Poll::Ready(match data {
+            Some(Ok(data)) => Some(Ok(Frame::data(data))),
             Some(Err(error)) => Some(Err(this.cut(error))),
-            Some(Ok(_)) | None => {
+            None => {
                 this.ended = true;
                 None
             }
@@ -120,11 +170,18 @@ impl Body for Download {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended || self.body.is_end_stream()
+        self.ended
+            || match &self.source {
+                Source::Direct(inflow) => inflow.is_over(),
+                Source::Driven(body) => body.is_end_stream(),
+            }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.source {
+            Source::Direct(inflow) => inflow.size_hint(),
+            Source::Driven(body) => body.size_hint(),
+        }
     }
 }
 

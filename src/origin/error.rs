@@ -5,6 +5,57 @@ use std::io;
 use hyper::StatusCode;
 use tokio_rustls::rustls;
 
+/// What ended an exchange, as those see it who speak HTTP and carry its bytes.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum Cause {
+    /// On a connection that hyper speaks on.
+    Hyper(#[from] hyper::Error),
+    /// The stream below failed.
+    Stream(#[from] io::Error),
+    /// What came, or did not, on a connection that we speak on.
+    Flaw(#[from] Flaw),
+}
+
+/// What is wrong with what an origin sent. What hyper finds too is named as
+/// it names it, since a log has both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// It closed the connection too early.
+    #[error("connection closed before message completed")]
+    Closed,
+    /// Bytes came that nobody had asked for.
+    #[error("received unexpected message from connection")]
+    Unasked,
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    #[error("invalid HTTP version parsed")]
+    Version,
+    /// No status code.
+    #[error("invalid HTTP status-code parsed")]
+    Status,
+    /// No field line.
+    #[error("invalid HTTP header parsed")]
+    Field,
+    /// No length, or several.
+    #[error("invalid content-length parsed")]
+    Length,
+    /// A transfer coding in HTTP/1.0.
+    #[error("unexpected transfer-encoding parsed")]
+    Coding,
+    /// Too many bytes or fields.
+    #[error("message head is too large")]
+    TooLarge,
+    /// It answers again and again, but never at last.
+    #[error("too many interim responses")]
+    Interim,
+    /// No chunk, or one with too much around it.
+    #[error("invalid chunk")]
+    Chunk,
+    /// No trailer section, or too long a one.
+    #[error("invalid trailer section")]
+    Trailers,
+}
+
 /// Why the origin gave no response.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
@@ -52,13 +103,13 @@ pub enum OriginError {
     NoConnectionFree,
     /// It closed the connection before any byte of a response.
     #[error("the origin closed the connection before it answered")]
-    Terminated(#[source] hyper::Error),
+    Terminated(#[source] Cause),
     /// It closed the connection within the head of a response.
     #[error("the origin closed the connection within its response head")]
-    Incomplete(#[source] hyper::Error),
+    Incomplete(#[source] Cause),
     /// What it sent is not HTTP.
     #[error("the origin's response is not valid HTTP")]
-    Malformed(#[source] hyper::Error),
+    Malformed(#[source] Cause),
     /// Its body is coded in a way that was not asked for.
     #[error("the origin's response has a transfer coding beside chunked")]
     TransferCoding,
@@ -73,7 +124,7 @@ pub enum OriginError {
     WriteTimeout,
     /// The client did not send its request to the end.
     #[error("the request body ended before its time")]
-    Upload(#[source] hyper::Error),
+    Upload(#[source] Cause),
     /// The client sent less than 1 KiB a second for `server.stall_timeout`.
     #[error("the client sent less than 1 KiB a second for server.stall_timeout")]
     UploadStalled,

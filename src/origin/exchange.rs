@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::body::{Body as _, Incoming};
-use hyper::header::CONNECTION;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper::body::Body as _;
+use hyper::{Method, Request, Response, StatusCode};
 
-use super::flow::{Flow, UploadState};
-use super::pool::Connection;
-use super::timer::Timer;
-use super::{ClientGroup, Download, OriginError, OriginSettings, Origins, Upload, tls};
-use crate::message::field;
+use super::driven;
+use super::lease::Lease;
+use super::pool::{Connection, Link};
+use super::{ClientGroup, Download, OriginError, OriginSettings, Origins, Upload};
 
 /// How the origin is asked.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +22,23 @@ pub struct Asking<'a> {
 }
 
 /// Why there is no response.
-enum Failure {
+pub(super) enum Failure {
     /// Nothing of the request was sent: the connection was closed while idle.
     Unsent,
     /// The request was sent on a connection that had carried another before,
     /// and was closed at that time.
     Stale(OriginError),
     Failed(OriginError),
+}
+
+impl Failure {
+    /// That of a request that was sent, on a connection that was `used` before.
+    pub(super) fn of(error: OriginError, used: bool) -> Self {
+        match error {
+            error @ OriginError::Terminated(_) if used => Self::Stale(error),
+            error => Self::Failed(error),
+        }
+    }
 }
 
 impl Origins {
@@ -72,35 +80,33 @@ impl Origins {
         // failure of the origin's, so it is not one of the retries.
         let mut stale = repeatable;
         loop {
-            let again = next.as_ref().filter(|_| retries > 0 || stale);
-            let again = again.map(copy_head);
-            match (self.attempt(asking, next).await, again) {
-                (Ok(response), _) => return Ok(response),
-                (Err(Failure::Unsent), _) => self.counters.origin.stale.add(1),
-                (Err(Failure::Stale(_)), Some(copy)) if stale => {
+            match self.attempt(asking, next, retries > 0 || stale).await {
+                Ok(response) => return Ok(response),
+                Err(Failure::Unsent) => self.counters.origin.stale.add(1),
+                Err(Failure::Stale(_)) if stale => {
                     self.counters.origin.stale.add(1);
                     stale = false;
                     // The others that closed with it are found by then.
                     tokio::task::yield_now().await;
-                    *next = Some(copy);
                 }
-                (Err(Failure::Stale(error) | Failure::Failed(error)), Some(copy))
+                Err(Failure::Stale(error) | Failure::Failed(error))
                     if error.may_retry() && retries > 0 =>
                 {
                     self.counters.origin.retried.add(1);
                     retries -= 1;
-                    *next = Some(copy);
                 }
-                (Err(Failure::Stale(error) | Failure::Failed(error)), _) => return Err(error),
+                Err(Failure::Stale(error) | Failure::Failed(error)) => return Err(error),
             }
         }
     }
 
-    /// Takes the request, and puts it back where nothing of it was sent.
+    /// Leaves the request there after a failure if nothing of it was sent, or
+    /// it is asked `again`.
     async fn attempt(
         &self,
         asking: Asking<'_>,
         request: &mut Option<Request<Upload>>,
+        again: bool,
     ) -> Result<Response<Download>, Failure> {
         let endpoint = self.endpoint(asking.settings);
         let mut now = Instant::now();
@@ -113,98 +119,61 @@ impl Origins {
                 lease.map_err(Failure::Failed)?
             }
         };
-        match lease.connection.used {
+        let used = std::mem::replace(&mut lease.connection.used, true);
+        match used {
             true => self.counters.origin.reused.add(1),
             false => self.counters.origin.opened.add(1),
         }
-        let limit = asking.settings.response_timeout;
-        let response = exchange(&mut lease.connection, request, now, limit).await?;
-        let (head, body) = response.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Failure::Failed(OriginError::Upgraded));
+        let asked = request.as_ref().expect("it is there before each attempt");
+        let Connection { link, timer, .. } = &mut *lease.connection;
+        if let Link::Direct(direct) = link {
+            if let Err(error) = direct.quiet() {
+                return Err(match used {
+                    true => Failure::Unsent,
+                    false => Failure::Failed(error),
+                });
+            }
+            if asked.body().is_empty() {
+                let due = now + asking.settings.response_timeout;
+                let answer = direct.ask(asked, &self.room, timer, due).await;
+                let answer = answer.map_err(|error| Failure::of(error, used))?;
+                return Ok(Download::direct(answer, lease));
+            }
         }
-        // Only asked where it matters: if the upload still goes on.
-        lease.connection.closing =
-            lease.upload() == UploadState::Going && is_last(head.version, &head.headers);
-        let download = Download::new(body, lease);
-        Ok(Response::from_parts(head, download))
+        let limits = driven::Limits {
+            now,
+            response: asking.settings.response_timeout,
+            stall: asking.stall_timeout,
+        };
+        // Boxed, since it is seldom needed too.
+        Box::pin(drive(lease, request, used, again, limits)).await
     }
 }
 
-async fn exchange(
-    connection: &mut Connection,
+/// Has hyper send the request.
+async fn drive(
+    lease: Lease,
     request: &mut Option<Request<Upload>>,
-    now: Instant,
-    limit: Duration,
-) -> Result<Response<Incoming>, Failure> {
-    connection.heard.set(false);
-    let used = std::mem::replace(&mut connection.used, true);
-    let mut taken = request.take().expect("it is there before each attempt");
-    let uploads = taken.body_mut().watch(&connection.flow);
-    let upload = uploads.then_some((&*connection.flow, connection.stall_timeout));
-    let answer = connection.sender.try_send_request(taken);
-    let result = tokio::select! {
-        biased;
-        result = answer => result,
-        error = silence(upload, &mut connection.timer, now, limit) => {
-            return Err(Failure::Failed(error));
-        }
+    used: bool,
+    again: bool,
+    limits: driven::Limits,
+) -> Result<Response<Download>, Failure> {
+    let mut lease = lease.driven().await.map_err(Failure::Failed)?;
+    let copy = request.as_ref().filter(|_| again).map(copy_head);
+    let Connection { link, timer, .. } = &mut *lease.connection;
+    let Link::Driven(driven) = link else {
+        unreachable!("it was made one just now")
     };
-    result.map_err(|mut error| match error.take_message() {
-        Some(unsent) if used => {
-            *request = Some(unsent);
-            Failure::Unsent
-        }
-        _ => match failed(error.into_error(), connection) {
-            error @ OriginError::Terminated(_) if used => Failure::Stale(error),
-            error => Failure::Failed(error),
-        },
-    })
-}
-
-/// Ends when the upload is stalled, or when the origin has been silent for
-/// `response_timeout` after the request was sent, which one without a body
-/// is at once.
-async fn silence(
-    upload: Option<(&Flow, Duration)>,
-    timer: &mut Timer,
-    mut sent: Instant,
-    response_timeout: Duration,
-) -> OriginError {
-    if let Some((flow, stall_timeout)) = upload {
-        if let Err(stalled) = flow.ended(stall_timeout).await {
-            return stalled;
-        }
-        sent = Instant::now();
+    let answer = driven.exchange(request, used, timer, limits).await;
+    if request.is_none() {
+        *request = copy;
     }
-    timer.passed(sent + response_timeout).await;
-    OriginError::ResponseTimeout
-}
-
-fn failed(error: hyper::Error, connection: &Connection) -> OriginError {
-    if connection.flow.upload() == UploadState::TooLarge {
-        OriginError::UploadTooLarge
-    } else if error.is_user() || error.is_body_write_aborted() {
-        OriginError::Upload(error)
-    } else if error.is_parse() {
-        OriginError::Malformed(error)
-    } else if let Some(cause) = tls::cause(&error) {
-        cause.into()
-    } else if connection.heard.get() {
-        OriginError::Incomplete(error)
-    } else {
-        OriginError::Terminated(error)
+    let (head, body) = answer?.into_parts();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failure::Failed(OriginError::Upgraded));
     }
-}
-
-/// Whether the origin says that it reads no more after this response.
-fn is_last(version: Version, headers: &HeaderMap) -> bool {
-    let says = |wanted: &[u8]| {
-        let lines = headers.get_all(CONNECTION).iter();
-        let mut words = lines.flat_map(|line| field::entries(line.as_bytes()));
-        words.any(|word| word.eq_ignore_ascii_case(wanted))
-    };
-    says(b"close") || version == Version::HTTP_10 && !says(b"keep-alive")
+    let download = Download::driven(body, lease);
+    Ok(Response::from_parts(head, download))
 }
 
 /// Whether it can be sent twice.
@@ -224,29 +193,9 @@ fn is_idempotent(method: &Method) -> bool {
 /// without a body.
 pub fn copy_head(request: &Request<Upload>) -> Request<Upload> {
     debug_assert!(request.body().is_end_stream(), "a body cannot be copied");
-    let mut copy = Request::new(Upload::default());
+    let mut copy = Request::new(Upload::none_like(request.body()));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
     copy
-}
-
-#[cfg(test)]
-mod tests {
-    use hyper::header::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn last_responses() {
-        let says = |version, value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONNECTION, HeaderValue::from_static(value));
-            is_last(version, &headers)
-        };
-        assert!(says(Version::HTTP_11, "Close") && says(Version::HTTP_11, "x, close"));
-        assert!(!says(Version::HTTP_11, "closed") && says(Version::HTTP_10, "x"));
-        assert!(!says(Version::HTTP_10, "keep-alive"));
-    }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::task::spawn_local;
 
-use super::ClientGroup;
 use super::flow::{Flow, UploadState};
-use super::pool::{Connection, Endpoint};
+use super::pool::{Connection, Endpoint, Link};
+use super::{ClientGroup, OriginError};
 
 /// A connection that a request uses. Dropping it closes the connection, and
 /// with it whatever is still on its way.
@@ -36,32 +36,50 @@ impl Lease {
         }
     }
 
+    /// Has hyper speak on the connection, if it does not yet.
+    pub(super) async fn driven(self) -> Result<Self, OriginError> {
+        let Self { connection, used } = self;
+        let connection = connection.driven(&used.endpoint).await?;
+        Ok(Self { connection, used })
+    }
+
     /// What has become of the request's body.
     pub(super) fn upload(&self) -> UploadState {
-        self.connection.flow.upload()
+        match &self.connection.link {
+            Link::Direct(_) => UploadState::Done,
+            Link::Driven(driven) => driven.flow.upload(),
+        }
     }
 
     /// The response was read to its end: the connection can be used again
     /// once the request has gone to its end too.
     pub(super) fn finish(mut self) {
-        if self.connection.sender.is_ready() {
-            return self.give_back();
-        }
-        let cut = self.connection.closing && self.upload() == UploadState::Going;
-        if cut || self.connection.sender.is_closed() {
-            return;
-        }
-        spawn_local(async move {
-            let flow = Rc::clone(&self.connection.flow);
-            let stall_timeout = self.connection.stall_timeout;
-            let ready = tokio::select! {
-                ready = self.connection.sender.ready() => ready.is_ok(),
-                () = gives_up(&flow, stall_timeout) => false,
-            };
-            if ready {
-                self.give_back();
+        match &mut self.connection.link {
+            Link::Direct(direct) if direct.keeps() => self.give_back(),
+            Link::Direct(_) => {}
+            Link::Driven(driven) if driven.sender.is_ready() => self.give_back(),
+            Link::Driven(driven) => {
+                let cut = driven.closing && driven.flow.upload() == UploadState::Going;
+                if !cut && !driven.sender.is_closed() {
+                    spawn_local(self.outlived());
+                }
             }
-        });
+        }
+    }
+
+    /// Waits for an upload that goes on after its response.
+    async fn outlived(mut self) {
+        let stall_timeout = self.connection.stall_timeout;
+        let Link::Driven(driven) = &mut self.connection.link else {
+            return;
+        };
+        let ready = tokio::select! {
+            ready = driven.sender.ready() => ready.is_ok(),
+            () = gives_up(&driven.flow, stall_timeout) => false,
+        };
+        if ready {
+            self.give_back();
+        }
     }
 
     fn give_back(self) {

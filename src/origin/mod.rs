@@ -1,11 +1,18 @@
 //! The server that owns the assets (section 10): finding a connection,
 //! asking, and what can go wrong.
 
+mod chunked;
 mod connect;
+mod direct;
 mod download;
+mod driven;
+mod encode;
 mod error;
 mod exchange;
 mod flow;
+mod head;
+mod inflow;
+mod interim;
 mod lease;
 mod limit;
 mod lookup;
@@ -21,9 +28,10 @@ mod upload;
 mod wire;
 
 pub use download::{Download, DownloadError};
-pub use error::OriginError;
+pub use error::{Cause, Flaw, OriginError};
 pub use exchange::{Asking, copy_head};
 pub use flow::SLOWEST;
+pub use interim::{Hear, Listener};
 pub use limit::Limits;
 pub use pool::Origins;
 pub use settings::{HostMode, OriginSettings, OriginUrl, OriginUrlError};

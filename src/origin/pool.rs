@@ -1,26 +1,26 @@
 //! A worker's connections to origins: no lock, last in, first out.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::connect::connect;
-use super::flow::Flow;
+use super::direct::Direct;
+use super::driven::Driven;
 use super::lease::Lease;
 use super::limit::{Class, Limit, Permit};
 use super::lookup::Lookup;
 use super::share::Busy;
-use super::stream::Heard;
 use super::timer::Timer;
-use super::wire::Wire;
-use super::{Asking, Limits, OriginError, OriginSettings, Upload};
+use super::{Asking, Limits, OriginError, OriginSettings};
 use crate::log::counters::WorkerCounters;
 
 /// A connection idle for longer is closed: what stands between may have
@@ -28,10 +28,10 @@ use crate::log::counters::WorkerCounters;
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// How much of a response is read at once, and how much of an upload is kept
-/// for a slow origin, in bytes. hyper begins with 8 KiB and comes to this only
-/// where an origin keeps it full. Of a body of 1 MiB two thirds of the cost
+/// for a slow origin, in bytes. It begins with 8 KiB and comes to this only where an
+/// origin keeps it full. Of a body of 1 MiB two thirds of the cost
 /// with 64 KiB; more than this gains nothing. A slow client holds three of them.
-const BUFFER: usize = 160 * 1024;
+pub(super) const BUFFER: usize = 160 * 1024;
 
 /// The origins that one worker talks to.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Origins {
     limits: Arc<Limits>,
     pub(super) counters: Arc<WorkerCounters>,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
+    /// Where the head of a request is written that is sent at once.
+    pub(super) room: RefCell<Vec<u8>>,
 }
 
 /// One host and port, reached in one way, and the connections to it.
@@ -53,6 +55,8 @@ pub(super) struct Endpoint {
     pub(super) worker: usize,
     pub(super) limit: Arc<Limit>,
     idle: RefCell<Vec<(Instant, Box<Connection>)>>,
+    /// Wakes whoever looks after the idle.
+    keeper: RefCell<Waker>,
     /// Connections for those in line, by ticket.
     pub(super) handed: RefCell<HashMap<u64, Box<Connection>>>,
     pub(super) busy: RefCell<Busy>,
@@ -62,32 +66,68 @@ pub(super) struct Endpoint {
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) sender: SendRequest<Upload>,
-    /// Whether the origin has sent a byte since this was last reset.
-    pub(super) heard: Rc<Cell<bool>>,
-    /// How its upload moves.
-    pub(super) flow: Rc<Flow>,
+    pub(super) link: Link,
     /// Whether it has carried a request before.
     pub(super) used: bool,
-    /// Whether it carries one now.
-    busy: bool,
-    /// The origin reads no more after this response.
-    pub(super) closing: bool,
     /// `max_connections` by which it was asked for.
     max: usize,
     /// `server.stall_timeout` of the request that it carries.
     pub(super) stall_timeout: Duration,
     /// How long the response is waited for.
     pub(super) timer: Timer,
-    driver: AbortHandle,
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // hyper goes on with an upload for as long as its client does, also
-        // when nobody waits for the response any more.
-        if self.busy {
-            self.driver.abort();
+/// Who speaks on a connection. It begins as one of ours; the first request
+/// with a body makes it hyper's, for good. A request without one takes either.
+#[derive(Debug)]
+pub(super) enum Link {
+    Direct(Direct),
+    Driven(Driven),
+}
+
+impl Connection {
+    /// The same, but hyper speaks on it.
+    pub(super) async fn driven(
+        self: Box<Self>,
+        endpoint: &Rc<Endpoint>,
+    ) -> Result<Box<Self>, OriginError> {
+        let Link::Direct(direct) = self.link else {
+            return Ok(self);
+        };
+        let driven = Driven::new(direct, endpoint).await?;
+        Ok(Box::new(Self {
+            link: Link::Driven(driven),
+            ..*self
+        }))
+    }
+
+    /// Whether it may be used again, as far as is known without looking.
+    fn is_open(&self) -> bool {
+        match &self.link {
+            Link::Direct(_) => true,
+            Link::Driven(driven) => driven.sender.is_ready(),
+        }
+    }
+
+    /// Whether one of ours that is idle can stay so. `cx` is woken if that
+    /// changes.
+    fn stays(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.link {
+            Link::Direct(direct) => direct.poll_ended(cx).is_pending(),
+            Link::Driven(driven) => !driven.sender.is_closed(),
+        }
+    }
+
+    fn set_busy(&mut self, busy: bool) {
+        if let Link::Driven(driven) = &mut self.link {
+            driven.busy = busy;
+        }
+    }
+
+    /// Closes one that is idle.
+    fn close(self) {
+        if let Link::Direct(direct) = self.link {
+            direct.close();
         }
     }
 }
@@ -101,6 +141,7 @@ impl Origins {
             limits,
             counters,
             endpoints: RefCell::default(),
+            room: RefCell::default(),
         }
     }
 
@@ -124,11 +165,12 @@ impl Origins {
             worker: self.worker,
             limit: self.limits.of(settings),
             idle: RefCell::default(),
+            keeper: RefCell::new(Waker::noop().clone()),
             handed: RefCell::default(),
             busy: RefCell::default(),
             counters: Arc::clone(&self.counters),
         });
-        spawn_local(give_up_idle(
+        spawn_local(keep_idle(
             Rc::downgrade(&endpoint),
             Arc::clone(&endpoint.limit),
         ));
@@ -159,8 +201,7 @@ impl Endpoint {
     }
 
     fn hand_over(self: &Rc<Self>, mut connection: Box<Connection>, asking: Asking<'_>) -> Lease {
-        connection.busy = true;
-        connection.closing = false;
+        connection.set_busy(true);
         connection.max = asking.settings.max_connections;
         connection.stall_timeout = asking.stall_timeout;
         Lease::new(connection, self, asking.client)
@@ -172,48 +213,33 @@ impl Endpoint {
         permit: Permit,
     ) -> Result<Box<Connection>, OriginError> {
         let stream = connect(settings, &self.lookup).await?;
-        let heard = Rc::new(Cell::new(false));
-        let flow = Rc::new(Flow::default());
-        let stream = Heard {
-            stream,
-            heard: Rc::clone(&heard),
-        };
-        let io = TokioIo::new(Wire::new(stream, Rc::clone(&flow)));
-        let (sender, driver) = Builder::new()
-            .max_buf_size(BUFFER)
-            .handshake(io)
-            .await
-            .map_err(OriginError::Terminated)?;
-        let endpoint = Rc::downgrade(self);
-        let driver = spawn_local(async move {
-            // Whoever waits for the response gets the error too.
-            let _ = driver.await;
-            drop(permit);
-            if let Some(endpoint) = endpoint.upgrade() {
-                endpoint.change_idle(|idle| idle.retain(|(_, idle)| !idle.sender.is_closed()));
-            }
-        });
         Ok(Box::new(Connection {
-            sender,
-            heard,
-            flow,
+            link: Link::Direct(Direct::new(stream, permit)),
             used: false,
-            busy: true,
-            closing: false,
             max: settings.max_connections,
             stall_timeout: Duration::ZERO,
             timer: Timer::default(),
-            driver: driver.abort_handle(),
         }))
+    }
+
+    /// Those that hyper found closed are idle no more.
+    pub(super) fn forget_closed(&self) {
+        self.change_idle(|idle| {
+            idle.retain(|(_, idle)| match &idle.link {
+                Link::Direct(_) => true,
+                Link::Driven(driven) => !driven.sender.is_closed(),
+            });
+        });
     }
 
     fn pop(&self, now: Instant) -> Option<Box<Connection>> {
         self.change_idle(|idle| {
             while let Some((since, connection)) = idle.pop() {
                 let idle_for = now.saturating_duration_since(since);
-                if connection.sender.is_ready() && idle_for < MAX_IDLE {
+                if connection.is_open() && idle_for < MAX_IDLE {
                     return Some(connection);
                 }
+                connection.close();
             }
             None
         })
@@ -227,17 +253,42 @@ impl Endpoint {
                 return;
             }
             if self.limit.waiting() > 0 {
-                // Closed, so that another worker may open one.
-                return;
+                // So that another worker may open one.
+                return connection.close();
             }
         }
         if self.limit.open() > connection.max {
             // `max_connections` was lowered.
+            return connection.close();
+        }
+        connection.set_busy(false);
+        if !connection.stays(&mut Context::from_waker(&self.keeper.borrow())) {
             return;
         }
-        connection.busy = false;
         let now = Instant::now();
         self.change_idle(|idle| idle.push((now, connection)));
+    }
+
+    /// Closes those that others wait for, and those that were idle for too long.
+    fn give_up_idle(&self) {
+        if !self.has_idle() {
+            return;
+        }
+        let given_up: Vec<_> = self.change_idle(|idle| {
+            let kept_for_long = idle.partition_point(|(since, _)| since.elapsed() >= MAX_IDLE);
+            let given_up = kept_for_long.max(self.limit.waiting()).min(idle.len());
+            idle.drain(..given_up).collect()
+        });
+        given_up.into_iter().for_each(|(_, idle)| idle.close());
+    }
+
+    /// Drops the idle that have ended, and has `cx` woken when another does:
+    /// one waker for all, which each gets when it becomes idle.
+    fn close_ended(&self, cx: &mut Context<'_>) {
+        self.keeper.borrow_mut().clone_from(cx.waker());
+        if self.has_idle() {
+            self.change_idle(|idle| idle.retain_mut(|(_, idle)| idle.stays(cx)));
+        }
     }
 
     fn has_idle(&self) -> bool {
@@ -263,23 +314,24 @@ impl Endpoint {
     }
 }
 
-/// Closes idle connections when other workers wait for some, and those that
-/// have been idle for too long.
-async fn give_up_idle(endpoint: Weak<Endpoint>, limit: Arc<Limit>) {
+/// Closes idle connections when other workers wait for some, those that have
+/// been idle for too long, and those of ours that the origin closes.
+async fn keep_idle(endpoint: Weak<Endpoint>, limit: Arc<Limit>) {
     loop {
         let wanted = limit.wanted.notified();
-        let Some(endpoint) = endpoint.upgrade() else {
+        let Some(known) = endpoint.upgrade() else {
             return;
         };
-        if endpoint.has_idle() {
-            endpoint.change_idle(|idle| {
-                let kept_for_long = idle.partition_point(|(since, _)| since.elapsed() >= MAX_IDLE);
-                let given_up = kept_for_long.max(limit.waiting()).min(idle.len());
-                idle.drain(..given_up);
-            });
-        }
-        drop(endpoint);
+        known.give_up_idle();
+        drop(known);
         // Late or not, it is looked at again.
-        let _ = timeout(MAX_IDLE, wanted).await;
+        let mut pause = pin!(timeout(MAX_IDLE, wanted));
+        poll_fn(|cx| {
+            if let Some(endpoint) = endpoint.upgrade() {
+                endpoint.close_ended(cx);
+            }
+            pause.as_mut().poll(cx).map(drop)
+        })
+        .await;
     }
 }

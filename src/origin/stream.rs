@@ -1,9 +1,7 @@
 //! A connection to the origin as bytes, whatever carries them.
 
-use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,13 +16,6 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A stream that tells whether anything was heard from the other side.
-#[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) stream: Stream,
-    pub(super) heard: Rc<Cell<bool>>,
-}
-
 /// Calls the method of whichever stream it is.
 macro_rules! either {
     ($stream:expr, $method:ident($($argument:expr),*)) => {
@@ -35,28 +26,23 @@ macro_rules! either {
     };
 }
 
-impl AsyncRead for Heard {
+impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = either!(&mut self.stream, poll_read(cx, buf));
-        if buf.filled().len() > before {
-            self.heard.set(true);
-        }
-        polled
+        either!(&mut *self, poll_read(cx, buf))
     }
 }
 
-impl AsyncWrite for Heard {
+impl AsyncWrite for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        either!(&mut self.stream, poll_write(cx, buf))
+        either!(&mut *self, poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -68,21 +54,21 @@ impl AsyncWrite for Heard {
         if let [buf] = bufs {
             return self.poll_write(cx, buf);
         }
-        either!(&mut self.stream, poll_write_vectored(cx, bufs))
+        either!(&mut *self, poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.stream, poll_flush(cx))
+        either!(&mut *self, poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.stream, poll_shutdown(cx))
+        either!(&mut *self, poll_shutdown(cx))
     }
 }

@@ -20,7 +20,8 @@ impl Timer {
         poll_fn(|cx| self.poll_passed(cx, due)).await;
     }
 
-    fn poll_passed(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
+    /// Ready at `due`.
+    pub(super) fn poll_passed(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
         let due = due.into();
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if sleep.deadline() > due {

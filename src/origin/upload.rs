@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::Listener;
 use super::flow::{Flow, UploadState};
 
 /// A client's body, streamed: read only as fast as the origin takes it.
@@ -20,6 +21,8 @@ pub struct Upload {
     /// How many more bytes `server.max_body` allows.
     left: u64,
     flow: Option<Going>,
+    /// Who is told of interim responses to the request.
+    listener: Option<Listener>,
 }
 
 /// Why an upload was cut here: never to look complete.
@@ -52,6 +55,24 @@ impl Upload {
             left: max,
             flow: None,
             received: None,
+            listener: None,
+        }
+    }
+
+    /// Has `listener` told of the interim responses to this request.
+    pub fn listen(&mut self, listener: Listener) {
+        self.listener = Some(listener);
+    }
+
+    pub(super) fn listener(&self) -> Option<&Listener> {
+        self.listener.as_ref()
+    }
+
+    /// No body, for a request that is listened to in the same way.
+    pub(super) fn none_like(other: &Self) -> Self {
+        Self {
+            listener: other.listener.clone(),
+            ..Self::default()
         }
     }
 

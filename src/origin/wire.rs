@@ -1,5 +1,6 @@
 //! What lies between HTTP and the origin's stream.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::flow::Flow;
 
-/// A stream that tells how an upload moves, and whose errors are found by
-/// reading.
+/// A stream that tells how an upload moves and whether anything was heard from
+/// the other side, and whose errors are found by reading.
 ///
 /// An origin may answer before it has read the whole request and then close
 /// its connection. What is still written fails, but the response has come, and
@@ -20,14 +21,17 @@ use super::flow::Flow;
 pub(super) struct Wire<S> {
     stream: S,
     flow: Rc<Flow>,
+    /// Set with each byte that comes.
+    heard: Rc<Cell<bool>>,
     broken: bool,
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(stream: S, flow: Rc<Flow>) -> Self {
+    pub(super) fn new(stream: S, flow: Rc<Flow>, heard: Rc<Cell<bool>>) -> Self {
         Self {
             stream,
             flow,
+            heard,
             broken: false,
         }
     }
@@ -54,7 +58,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard.set(true);
+        }
+        polled
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, StatusCode, Version};
 
 use super::instance::Instance;
 use crate::message::connection;
+use crate::origin::{Hear, Listener, Upload};
 
 /// Of one request; what an origin sends beyond is dropped.
 const MOST_HEADS: usize = 16;
@@ -30,6 +31,8 @@ struct Shared {
     waiting: AtomicBool,
     heads: Mutex<Heads>,
     waker: OnceLock<Waker>,
+    /// By which they are passed on.
+    instance: OnceLock<Arc<Instance>>,
 }
 
 #[derive(Debug, Default)]
@@ -64,21 +67,24 @@ impl Interim {
         }
     }
 
-    /// Passes on what the origin sends before its answer to `request`.
-    pub(super) fn listen<B>(&self, request: &mut Request<B>, instance: &Arc<Instance>) {
+    /// Passes on what the origin sends before its answer to the request with
+    /// this body.
+    pub(super) fn listen(&self, body: &mut Upload, instance: &Arc<Instance>) {
         self.close();
         let number = self.0.request.load(Ordering::Relaxed) + 1;
         self.0.request.store(number, Ordering::Relaxed);
-        let (shared, instance) = (Arc::clone(&self.0), Arc::clone(instance));
-        hyper::ext::on_informational(request, move |response| {
-            if shared.request.load(Ordering::Relaxed) == number {
-                shared.add(
-                    response.status(),
-                    response.headers(),
-                    instance.via(response.version()),
-                );
-            }
-        });
+        self.0.instance.get_or_init(|| Arc::clone(instance));
+        body.listen(Listener::new(number, Arc::clone(&self.0) as Arc<dyn Hear>));
+    }
+}
+
+impl Hear for Shared {
+    fn hear(&self, request: u64, status: StatusCode, version: Version, fields: &HeaderMap) {
+        if self.request.load(Ordering::Relaxed) == request
+            && let Some(instance) = self.instance.get()
+        {
+            self.add(status, fields, instance.via(version));
+        }
     }
 }
 

@@ -176,7 +176,7 @@ impl Proxy {
         let settings = planned.plan.route.cache;
         let mut request = prepared.request(received, rest.into_body());
         if version == Version::HTTP_11 {
-            interim.listen(&mut request, &self.instance);
+            interim.listen(request.body_mut(), &self.instance);
         }
         Next::Ask(self.ask(onward, settings, prepared, request, reference))
     }

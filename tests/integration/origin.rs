@@ -28,6 +28,61 @@ fn connections_are_used_again() {
 }
 
 #[test]
+fn requests_with_and_without_a_body_share_connections() {
+    let origin = Origin::ok();
+    let portcullis = Portcullis::start(&origin, &with(""));
+    let mut client = portcullis.client();
+    for _ in 0..3 {
+        assert_eq!(client.get("/", "").text(), "ok");
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+        assert_eq!(client.reply().text(), "ok");
+        client.send("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.reply().text(), "ok");
+    }
+    let asked = origin.asked();
+    assert_eq!(asked.len(), 9);
+    assert!(asked.iter().all(|asked| asked.connection == 0));
+    assert!(
+        asked
+            .iter()
+            .skip(1)
+            .step_by(3)
+            .all(|asked| asked.body == b"body")
+    );
+    let counters = portcullis.server.counters();
+    assert_eq!(counters.sum(|worker| worker.origin.opened.get()), 1);
+    assert_eq!(counters.sum(|worker| worker.origin.reused.get()), 8);
+}
+
+#[test]
+fn what_an_origin_says_too_much_answers_nobody() {
+    const EVIL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    for late in [false, true] {
+        let origin = Origin::scripted(move |conversation| {
+            while let Some(asked) = conversation.request() {
+                conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                if late && asked.line().contains("/first") {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                if asked.line().contains("/first") {
+                    conversation.say(EVIL);
+                }
+            }
+        });
+        let portcullis = Portcullis::start(&origin, &with(""));
+        let mut client = portcullis.client();
+        for _ in 0..10 {
+            assert_eq!(client.get("/first", "").text(), "ok");
+            let counters = portcullis.server.counters();
+            eventually("it is closed", || {
+                counters.sum(|worker| worker.origin.idle.get() + worker.origin.busy.get()) == 0
+            });
+            assert_eq!(client.get("/second", "").text(), "ok");
+        }
+    }
+}
+
+#[test]
 fn a_connection_closed_while_idle_is_not_seen_by_the_client() {
     let origin = Origin::scripted(|conversation| {
         // One answer, then closed without a word.
