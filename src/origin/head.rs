@@ -10,6 +10,7 @@ use hyper::{HeaderMap, Method, Response, StatusCode, Version};
 use super::chunked::Chunked;
 use super::error::Flaw;
 use crate::message::field;
+use crate::message::fields::Name;
 
 /// The longest head, in bytes.
 pub(super) const MOST_BYTES: usize = super::pool::BUFFER;
@@ -99,7 +100,10 @@ fn take_fields(
     let mut notes = Notes::default();
     headers.reserve(fields.len());
     for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Flaw::TooLarge)?;
+        let name = match Name::of(field.name.as_bytes()) {
+            Some(known) => known.name().clone(),
+            None => HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Flaw::TooLarge)?,
+        };
         let value = bytes.slice_ref(field.value);
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| Flaw::Field)?;
         notes.take(&name, field.value);
