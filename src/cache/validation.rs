@@ -12,6 +12,7 @@ use super::settings::CacheSettings;
 use super::storable::judge;
 use crate::message::connection;
 use crate::message::field::trim;
+use crate::message::lines::Lines;
 
 /// Fields that say what the stored bytes are: a newer response does not
 /// change the bytes (RFC 9111 section 3.2).
@@ -26,7 +27,7 @@ const OF_THE_BODY: [HeaderName; 4] = [
 /// 9111 section 4.3.1): If-None-Match where it has an entity tag, and
 /// If-Modified-Since where it has a Last-Modified. False: it has neither, and
 /// nothing was added.
-pub fn add_conditions(stored: &HeaderMap, request: &mut HeaderMap) -> bool {
+pub fn add_conditions(stored: &HeaderMap, request: &mut Lines) -> bool {
     let modified = last_modified(stored);
     let conditions = [
         (header::IF_NONE_MATCH, entity_tag(stored)),
@@ -35,7 +36,7 @@ pub fn add_conditions(stored: &HeaderMap, request: &mut HeaderMap) -> bool {
     let mut added = false;
     for (name, value) in conditions {
         if let Some(value) = value {
-            request.insert(name, value.clone());
+            request.push(&name, value);
             added = true;
         }
     }
@@ -219,8 +220,10 @@ mod tests {
             ),
             (&[("etag", ""), ("last-modified", "0")], (None, None)),
         ] {
+            let mut lines = Lines::default();
+            let added = add_conditions(&headers(stored), &mut lines);
             let mut request = HeaderMap::new();
-            let added = add_conditions(&headers(stored), &mut request);
+            lines.add_to(&mut request);
             let text = |name| {
                 request
                     .get(name)

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod decimal;
 pub mod field;
 pub mod fields;
+pub mod lines;
 pub mod substrings;
 pub mod vary;
 

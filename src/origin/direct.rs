@@ -10,17 +10,16 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
-use super::encode::encode;
 use super::error::{Cause, Flaw};
 use super::head::{Framing, Head, MOST_BYTES, may_end, parse};
 use super::limit::Permit;
 use super::pool::BUFFER;
 use super::stream::Stream;
 use super::timer::Timer;
-use super::{OriginError, Upload, tls};
+use super::{OriginError, OriginRequest, tls};
 
 /// How much is read at first, in bytes: a head and a small body.
 const FIRST: usize = 8 * 1024;
@@ -65,7 +64,7 @@ pub(super) struct Answer {
 /// One request on its way, and what has come in return.
 struct Exchange<'a> {
     direct: &'a mut Direct,
-    request: &'a Request<Upload>,
+    request: &'a OriginRequest,
     sending: Sending,
     received: BytesMut,
     /// Of what is received, how much is known not to be a whole head.
@@ -164,7 +163,7 @@ impl Direct {
     /// [`OriginError`]; [`OriginError::Terminated`] if nothing came at all.
     pub(super) async fn ask(
         &mut self,
-        request: &Request<Upload>,
+        request: &OriginRequest,
         room: &RefCell<Vec<u8>>,
         timer: &mut Timer,
         due: Instant,
@@ -249,7 +248,7 @@ impl Exchange<'_> {
     fn begin(&mut self, cx: &mut Context<'_>, room: &RefCell<Vec<u8>>) -> Sending {
         let mut head = room.borrow_mut();
         head.clear();
-        encode(self.request, &mut head);
+        self.request.encode(&mut head);
         let sending = match Pin::new(&mut self.direct.stream).poll_write(cx, &head) {
             Poll::Pending => Sending::Rest(Bytes::copy_from_slice(&head)),
             Poll::Ready(Ok(sent @ 1..)) if sent < head.len() => {
@@ -282,7 +281,7 @@ impl Exchange<'_> {
     fn take(&mut self) -> Result<Option<Answer>, OriginError> {
         let mut held = std::mem::take(&mut self.received).freeze();
         loop {
-            let head = parse(&held, self.request.method())?;
+            let head = parse(&held, &self.request.method)?;
             let Some(head) = head else {
                 // Nobody else has any of it, so that nothing is copied.
                 self.received = BytesMut::from(held);
@@ -314,7 +313,7 @@ impl Exchange<'_> {
             return Err(Flaw::Interim.into());
         }
         let response = head.response;
-        if let Some(listener) = self.request.body().listener() {
+        if let Some(listener) = self.request.body.listener() {
             listener.tell(response.status(), response.version(), response.headers());
         }
         Ok(())
@@ -336,7 +335,7 @@ impl Exchange<'_> {
     fn cut(&mut self) -> OriginError {
         let held = std::mem::take(&mut self.received).freeze();
         // What comes in parts is not looked at before its end.
-        match parse(&held, self.request.method()) {
+        match parse(&held, &self.request.method) {
             Err(flaw) => flaw.into(),
             Ok(_) if self.heard => OriginError::Incomplete(Flaw::Closed.into()),
             Ok(_) => OriginError::Terminated(Flaw::Closed.into()),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::CONNECTION;
-use hyper::{HeaderMap, Request, Response, Version};
+use hyper::{HeaderMap, Response, Version};
 use hyper_util::rt::TokioIo;
 use tokio::task::{AbortHandle, spawn_local};
 
@@ -18,7 +18,7 @@ use super::flow::{Flow, UploadState};
 use super::pool::{BUFFER, Endpoint};
 use super::timer::Timer;
 use super::wire::Wire;
-use super::{OriginError, Upload, tls};
+use super::{OriginError, OriginRequest, Upload, tls};
 use crate::message::field;
 
 /// A connection of hyper's.
@@ -91,14 +91,16 @@ impl Driven {
     /// Sends the request, and puts it back where nothing of it was sent.
     pub(super) async fn exchange(
         &mut self,
-        request: &mut Option<Request<Upload>>,
+        request: &mut Option<OriginRequest>,
         used: bool,
         timer: &mut Timer,
         limits: Limits,
     ) -> Result<Response<Incoming>, Failure> {
         self.heard.set(false);
         self.closing = false;
-        let mut taken = request.take().expect("it is there before each attempt");
+        let taken = request.take().expect("it is there before each attempt");
+        let head = taken.with_body(Upload::default());
+        let mut taken = taken.into_hyper();
         if let Some(listener) = taken.body().listener().cloned() {
             hyper::ext::on_informational(&mut taken, move |head| {
                 listener.tell(head.status(), head.version(), head.headers());
@@ -114,7 +116,10 @@ impl Driven {
         };
         let response = result.map_err(|mut error| match error.take_message() {
             Some(unsent) if used => {
-                *request = Some(unsent);
+                *request = Some(OriginRequest {
+                    body: unsent.into_body(),
+                    ..head
+                });
                 Failure::Unsent
             }
             _ => Failure::of(self.failed(error.into_error()), used),

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::body::Body as _;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 
 use super::driven;
 use super::lease::Lease;
 use super::pool::{Connection, Link};
-use super::{ClientGroup, Download, OriginError, OriginSettings, Origins, Upload};
+use super::{ClientGroup, Download, OriginError, OriginRequest, OriginSettings, Origins};
 
 /// How the origin is asked.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +49,7 @@ impl Origins {
     pub fn send<'a>(
         &'a self,
         asking: Asking<'a>,
-        request: Request<Upload>,
+        request: OriginRequest,
     ) -> impl Future<Output = Result<Response<Download>, OriginError>> + use<'a> {
         // Where it stays: an `async fn` would move it once more.
         let mut next = Some(request);
@@ -68,7 +67,7 @@ impl Origins {
     async fn attempts(
         &self,
         asking: Asking<'_>,
-        next: &mut Option<Request<Upload>>,
+        next: &mut Option<OriginRequest>,
     ) -> Result<Response<Download>, OriginError> {
         let repeatable = next.as_ref().is_some_and(is_repeatable);
         let mut retries = if repeatable {
@@ -105,7 +104,7 @@ impl Origins {
     async fn attempt(
         &self,
         asking: Asking<'_>,
-        request: &mut Option<Request<Upload>>,
+        request: &mut Option<OriginRequest>,
         again: bool,
     ) -> Result<Response<Download>, Failure> {
         let endpoint = self.endpoint(asking.settings);
@@ -133,7 +132,7 @@ impl Origins {
                     false => Failure::Failed(error),
                 });
             }
-            if asked.body().is_empty() {
+            if asked.body.is_empty() {
                 let due = now + asking.settings.response_timeout;
                 let answer = direct.ask(asked, &self.room, timer, due).await;
                 let answer = answer.map_err(|error| Failure::of(error, used))?;
@@ -153,13 +152,13 @@ impl Origins {
 /// Has hyper send the request.
 async fn drive(
     lease: Lease,
-    request: &mut Option<Request<Upload>>,
+    request: &mut Option<OriginRequest>,
     used: bool,
     again: bool,
     limits: driven::Limits,
 ) -> Result<Response<Download>, Failure> {
     let mut lease = lease.driven().await.map_err(Failure::Failed)?;
-    let copy = request.as_ref().filter(|_| again).map(copy_head);
+    let copy = request.as_ref().filter(|_| again).map(OriginRequest::copy);
     let Connection { link, timer, .. } = &mut *lease.connection;
     let Link::Driven(driven) = link else {
         unreachable!("it was made one just now")
@@ -177,8 +176,8 @@ async fn drive(
 }
 
 /// Whether it can be sent twice.
-fn is_repeatable(request: &Request<Upload>) -> bool {
-    request.body().is_empty() && is_idempotent(request.method())
+fn is_repeatable(request: &OriginRequest) -> bool {
+    request.body.is_empty() && is_idempotent(&request.method)
 }
 
 /// RFC 9110 section 9.2.2.
@@ -187,15 +186,4 @@ fn is_idempotent(method: &Method) -> bool {
         *method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
     )
-}
-
-/// The same request, which is listened to in the same way; only for one
-/// without a body.
-pub fn copy_head(request: &Request<Upload>) -> Request<Upload> {
-    debug_assert!(request.body().is_end_stream(), "a body cannot be copied");
-    let mut copy = Request::new(Upload::none_like(request.body()));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }

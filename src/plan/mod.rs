@@ -12,7 +12,6 @@ pub use policy_test::{TestFailure, run_tests};
 pub use question::{Question, QuestionError};
 pub use reject::Reject;
 
-use hyper::header::HeaderValue;
 use hyper::{Method, Uri};
 use smallvec::SmallVec;
 
@@ -24,7 +23,6 @@ use crate::message::authority::Authority;
 use crate::message::fields::Fields;
 use crate::message::{Scheme, connection};
 use crate::network::AddressText;
-use crate::origin::HostMode;
 use crate::route::Target;
 
 /// A request head as received, without the fields that Connection names.
@@ -176,37 +174,15 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The host of the request, and the Host field for the origin.
-    pub fn hosts(&self) -> (HeaderValue, HeaderValue) {
-        let value = |text: &[u8]| {
-            let value = HeaderValue::from_bytes(text);
-            value.expect("a normalised host is ASCII without controls")
-        };
-        let authority = &self.target.authority;
-        let own = match authority.port {
-            None => value(authority.host.as_bytes()),
-            Some(port) => {
-                let port = HeaderValue::from(port);
-                value(&[authority.host.as_bytes(), b":", port.as_bytes()].concat())
-            }
-        };
-        let origins = match &self.route.origin.host {
-            HostMode::Preserve => own.clone(),
-            HostMode::Origin => value(self.route.origin.url.authority().as_bytes()),
-            HostMode::Literal(value) => value.clone(),
-        };
-        (own, origins)
-    }
-
     /// `X-Forwarded-For` for the origin: the client, the hops to its right,
     /// and the peer. What stood left of the client was written by strangers.
-    pub fn forwarded_for(&self, peer: PeerAddr) -> HeaderValue {
+    pub fn forwarded_for(&self, peer: PeerAddr) -> SmallVec<[u8; 96]> {
         let mut text = SmallVec::<[u8; 96]>::from_slice(&AddressText::of(self.client.address.ip()));
         let peer = (self.client.from != ClientFrom::Peer).then(|| peer.ip());
         for hop in self.client.hops.iter().copied().chain(peer) {
             text.extend_from_slice(b", ");
             text.extend_from_slice(&AddressText::of(hop));
         }
-        HeaderValue::from_bytes(&text).expect("addresses are ASCII")
+        text
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Request, Uri, Version};
+use hyper::{HeaderMap, Uri, Version};
 use smallvec::SmallVec;
 
 use super::Planned;
@@ -18,29 +18,39 @@ use super::record::{Known, Record, Seen};
 use super::reference::Reference;
 use super::respond::{Edit, Taken, respond};
 use super::response::ClientResponse;
+use crate::cache::conditional::CONDITIONAL;
 use crate::cache::encoding::Encodings;
 use crate::cache::status::CacheStatus;
 use crate::cache::vary::Form;
 use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
 use crate::images::Choice;
+use crate::message::decimal::Digits;
 use crate::message::fields::{Name, Names};
-use crate::origin::{Asking, ClientGroup, OriginError, OriginSettings, Origins, Upload};
+use crate::message::lines::Lines;
+use crate::origin::{
+    Asking, ClientGroup, HostMode, OriginError, OriginRequest, OriginSettings, Origins, Upload,
+};
 use crate::plan::{Plan, Received};
 
-static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-type Fields = SmallVec<[(HeaderName, HeaderValue); 7]>;
+/// What the origin is sent instead of what the client sent.
+#[derive(Debug)]
+struct Set {
+    lines: Lines,
+    /// Of which names no line of the client's passes on.
+    names: Names,
+    /// The same of names without a number.
+    others: SmallVec<[HeaderName; 2]>,
+}
 
 /// What the origin is sent and the response gets, worked out by the plan.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) settings: Arc<OriginSettings>,
     uri: Uri,
-    set: Fields,
-    /// The field by which strangers could name a client.
-    client_field: Option<HeaderName>,
+    set: Set,
     via: HeaderValue,
     pub(super) edit: Edit,
     pub(super) client: Option<ClientGroup>,
@@ -56,7 +66,7 @@ pub(super) struct Errand {
     client: Option<ClientGroup>,
     stall_timeout: Duration,
     passed: Option<Passed>,
-    request: Request<Upload>,
+    request: OriginRequest,
     record: Record,
     reference: Reference,
 }
@@ -75,18 +85,17 @@ impl Prepared {
             Some(known) => known.choice,
             None => plan.choice(),
         };
-        let mut set = fields(plan, &choice, known.as_ref(), encodings);
-        set.push((
-            X_FORWARDED_FOR.clone(),
-            plan.forwarded_for(seen.arrival.peer),
-        ));
-        let client_field = seen.snapshot.client.field.name();
+        let mut set = set(plan, &choice, known.as_ref(), encodings);
+        let hops = plan.forwarded_for(seen.arrival.peer);
+        set.lines.push_text(&X_FORWARDED_FOR, &[&hops]);
+        if !plan.client.peer_trusted {
+            // By it strangers could name a client.
+            set.replace(seen.snapshot.client.field.name());
+        }
         Some(Self {
             settings: Arc::clone(&plan.route.origin),
             uri: Uri::try_from(plan.origin_target()).ok()?,
             set,
-            client_field: (!plan.client.peer_trusted && !is_private(client_field.as_str()))
-                .then(|| client_field.clone()),
             via: instance.via(seen.version).clone(),
             edit: Edit::new(plan.route, choice.vary.cloned(), seen.shape()),
             client: group(seen.snapshot, plan),
@@ -95,34 +104,52 @@ impl Prepared {
         })
     }
 
-    /// The request, its head edited in place.
-    pub(super) fn request(
-        &mut self,
-        received: Received,
-        body: Option<Incoming>,
-    ) -> Request<Upload> {
+    /// The request, with what of its own fields passes on.
+    pub(super) fn request(&mut self, received: Received, body: Option<Incoming>) -> OriginRequest {
         let Received {
             method, headers, ..
         } = received;
-        let mut headers = headers.to_map(self.set.len() + 2, passes_on);
-        if let Some(name) = &self.client_field {
-            headers.remove(name);
+        let mut lines = std::mem::take(&mut self.set.lines);
+        let mut conditions = Lines::default();
+        if let Some(left) = max_forwards::counted(&method, &headers) {
+            lines.push(&header::MAX_FORWARDS, &left.into());
+            self.set.names.insert(Name::MAX_FORWARDS);
         }
-        for (name, value) in std::mem::take(&mut self.set) {
-            headers.insert(name, value);
+        for line in headers.iter() {
+            match line.known {
+                Some(name) if self.set.names.contains(name) => {}
+                Some(name) if PARTIAL.contains(name) => {
+                    conditions.push_text(name.name(), &[line.value]);
+                }
+                Some(name) => lines.push_text(name.name(), &[line.value]),
+                None => lines.push_if(line.name, &[line.value], |name| {
+                    !is_private(name) && !self.set.is_other(name)
+                }),
+            }
         }
-        max_forwards::count(&method, &mut headers);
-        headers.append(header::VIA, self.via.clone());
-        let body = Upload::new(body, self.max_body);
-        if !body.is_empty() && !headers.contains_key(header::CONTENT_LENGTH) {
-            // hyper sends no body with a GET that does not say that it has one.
-            headers.insert(header::TRANSFER_ENCODING, CHUNKED.clone());
+        lines.push(&header::VIA, &self.via);
+        OriginRequest {
+            method,
+            uri: std::mem::take(&mut self.uri),
+            lines,
+            conditions,
+            body: Upload::new(body, self.max_body),
         }
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = std::mem::take(&mut self.uri);
-        *request.headers_mut() = headers;
-        request
+    }
+}
+
+impl Set {
+    /// Has no line of that name passed on.
+    fn replace(&mut self, name: &HeaderName) {
+        match Name::of(name.as_str().as_bytes()) {
+            Some(known) => self.names.insert(known),
+            None => self.others.push(name.clone()),
+        }
+    }
+
+    fn is_other(&self, name: &[u8]) -> bool {
+        let mut others = self.others.iter();
+        others.any(|other| other.as_str().as_bytes() == name)
     }
 }
 
@@ -131,7 +158,7 @@ impl Errand {
     pub(super) fn new(
         prepared: Prepared,
         passed: Option<Passed>,
-        request: Request<Upload>,
+        request: OriginRequest,
         record: Record,
         reference: Reference,
     ) -> Self {
@@ -157,7 +184,7 @@ impl Errand {
     /// Asks the origin and passes its response on.
     pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> ClientResponse {
         let asked = Instant::now();
-        let uploads = !self.request.body().is_empty();
+        let uploads = !self.request.body.is_empty();
         let asking = Asking {
             settings: &self.settings,
             client: self.client,
@@ -199,33 +226,52 @@ fn fail(
 }
 
 /// What the origin gets of the plan, whoever asks.
-fn fields(
+fn set(
     plan: &Plan<'_>,
     choice: &Choice<'_>,
     known: Option<&Known<'_>>,
     encodings: Option<Encodings>,
-) -> Fields {
-    let (own, origins) = plan.hosts();
-    let scheme = HeaderValue::from_static(plan.target.scheme.as_str());
-    let mut set = Fields::new();
-    set.push((header::HOST, origins));
-    set.push((X_FORWARDED_PROTO.clone(), scheme));
-    set.push((X_FORWARDED_HOST.clone(), own));
+) -> Set {
+    let mut set = Set {
+        lines: Lines::with_capacity(1024),
+        names: ENDS_HERE,
+        others: SmallVec::new(),
+    };
+    let lines = &mut set.lines;
+    let authority = &plan.target.authority;
+    let port = authority.port.map(|port| Digits::of(port.into()));
+    let port: [&[u8]; 2] = match &port {
+        Some(port) => [b":", port.as_bytes()],
+        None => [b"", b""],
+    };
+    let own = [authority.host.as_bytes(), port[0], port[1]];
+    match &plan.route.origin.host {
+        HostMode::Preserve => lines.push_text(&header::HOST, &own),
+        HostMode::Origin => {
+            let authority = plan.route.origin.url.authority();
+            lines.push_text(&header::HOST, &[authority.as_bytes()]);
+        }
+        HostMode::Literal(value) => lines.push(&header::HOST, value),
+    }
+    lines.push_text(
+        &X_FORWARDED_PROTO,
+        &[plan.target.scheme.as_str().as_bytes()],
+    );
+    lines.push_text(&X_FORWARDED_HOST, &own);
     if let Some(accept) = choice.accept {
-        set.push((header::ACCEPT, accept.clone()));
+        lines.push(&header::ACCEPT, accept);
+        set.names.insert(Name::ACCEPT);
     }
     if let Some(encodings) = encodings {
-        set.push((header::ACCEPT_ENCODING, encodings.field()));
+        lines.push(&header::ACCEPT_ENCODING, &encodings.field());
+        set.names.insert(Name::ACCEPT_ENCODING);
     }
     if let Some(field) = &plan.route.key.field {
-        let key = match known {
-            Some(known) => HeaderValue::try_from(known.key.as_str()),
-            None => HeaderValue::try_from(plan.cache_key(choice)),
-        };
-        set.push((
-            field.clone(),
-            key.expect("a normalised key is a field value"),
-        ));
+        match known {
+            Some(known) => lines.push_text(field, &[known.key.as_bytes()]),
+            None => lines.push_text(field, &[plan.cache_key(choice).as_bytes()]),
+        }
+        set.replace(field);
     }
     set
 }
@@ -238,18 +284,22 @@ pub(super) fn background(
     encodings: Encodings,
     form: &Form,
     instance: &Instance,
-) -> Option<Request<Upload>> {
+) -> Option<OriginRequest> {
     let Planned { plan, known } = planned;
     let known = known.as_ref()?;
-    let mut request = Request::new(Upload::default());
-    *request.uri_mut() = Uri::try_from(plan.origin_target()).ok()?;
-    let headers = request.headers_mut();
-    form.apply(headers);
-    for (name, value) in fields(plan, &known.choice, Some(known), Some(encodings)) {
-        headers.insert(name, value);
+    let (mut headers, mut ours) = (HeaderMap::new(), HeaderMap::new());
+    form.apply(&mut headers);
+    let set = set(plan, &known.choice, Some(known), Some(encodings));
+    set.lines.add_to(&mut ours);
+    for (name, value) in &ours {
+        headers.insert(name, value.clone());
     }
     headers.append(header::VIA, instance.via(Version::HTTP_11).clone());
-    Some(request)
+    Some(OriginRequest {
+        uri: Uri::try_from(plan.origin_target()).ok()?,
+        lines: Lines::from(&headers),
+        ..OriginRequest::default()
+    })
 }
 
 /// Who shares the origin's connections with others: a proxy that we trust and
@@ -283,37 +333,32 @@ const ENDS_HERE: Names = Names::of(&[
     Name::X_REAL_IP,
 ]);
 
-/// Whether a field of the request goes to the origin as it is.
-fn passes_on(name: Result<Name, &HeaderName>) -> bool {
-    match name {
-        Ok(known) => !ENDS_HERE.contains(known),
-        Err(name) => !is_private(name.as_str()),
-    }
-}
+/// The fields that ask for less than the whole response.
+const PARTIAL: Names = Names::of(&CONDITIONAL);
 
 /// Whether a field is never passed on. A name with other characters than
 /// letters, digits and `-` may be read as another one by the origin.
-fn is_private(name: &str) -> bool {
+fn is_private(name: &[u8]) -> bool {
     const PLAIN: [bool; 256] = plain();
-    if !name.bytes().all(|byte| PLAIN[usize::from(byte)]) {
+    if !name.iter().all(|byte| PLAIN[usize::from(*byte)]) {
         return true;
     }
-    match name.as_bytes() {
+    match name {
         [b'x', b'-', ..] => {
-            name.starts_with("x-forwarded-")
+            name.starts_with(b"x-forwarded-")
                 || matches!(
                     name,
-                    "x-real-ip"
-                        | "x-host"
-                        | "x-original-url"
-                        | "x-rewrite-url"
-                        | "x-http-method"
-                        | "x-http-method-override"
-                        | "x-method-override"
+                    b"x-real-ip"
+                        | b"x-host"
+                        | b"x-original-url"
+                        | b"x-rewrite-url"
+                        | b"x-http-method"
+                        | b"x-http-method-override"
+                        | b"x-method-override"
                 )
         }
         // `Expect` was met here: the body is read as soon as the origin takes it.
-        _ => matches!(name, "forwarded" | "proxy" | "expect"),
+        _ => matches!(name, b"forwarded" | b"proxy" | b"expect"),
     }
 }
 
@@ -337,7 +382,9 @@ mod tests {
     fn names_with_a_number_end_here_as_others_do() {
         for known in Name::all() {
             let name = known.name();
-            let ends = is_private(name.as_str()) || is_hop_by_hop(name) || *name == header::HOST;
+            let ends = is_private(name.as_str().as_bytes())
+                || is_hop_by_hop(name)
+                || *name == header::HOST;
             assert_eq!(ENDS_HERE.contains(known), ends, "{name}");
         }
     }
@@ -353,7 +400,7 @@ mod tests {
             "x_a",
             "a.b",
         ] {
-            assert!(is_private(name), "{name}");
+            assert!(is_private(name.as_bytes()), "{name}");
         }
         for name in [
             "x-forward",
@@ -363,7 +410,7 @@ mod tests {
             "authorization",
             "x-hostess",
         ] {
-            assert!(!is_private(name), "{name}");
+            assert!(!is_private(name.as_bytes()), "{name}");
         }
     }
 }

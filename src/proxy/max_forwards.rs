@@ -1,10 +1,9 @@
 //! `Max-Forwards` of OPTIONS (RFC 9110 section 7.6.2). TRACE, the other
 //! method that has it, is refused; any other method's is no matter of ours.
 
-use hyper::header::{HeaderValue, MAX_FORWARDS};
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 
-use crate::message::field::{Single, single};
+use crate::message::field::Single;
 use crate::message::fields::{Fields, Name};
 
 /// Whether the request goes no further than here.
@@ -12,13 +11,12 @@ pub(super) fn ends_here(method: &Method, fields: &Fields) -> bool {
     *method == Method::OPTIONS && left(fields.single(Name::MAX_FORWARDS)) == Some(0)
 }
 
-/// Counts this forwarding.
-pub(super) fn count(method: &Method, headers: &mut HeaderMap) {
-    if *method == Method::OPTIONS
-        && let Some(left) = left(single(headers, &MAX_FORWARDS))
-    {
-        headers.insert(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
-    }
+/// How often it may be forwarded after this time; `None`: the field, if there
+/// is one, is passed on as it is.
+pub(super) fn counted(method: &Method, fields: &Fields) -> Option<u64> {
+    let counts = *method == Method::OPTIONS;
+    let left = counts.then(|| left(fields.single(Name::MAX_FORWARDS)));
+    Some(left??.saturating_sub(1))
 }
 
 /// How often it may still be forwarded; `None`: nobody says, or says it in a
@@ -37,31 +35,33 @@ fn left(field: Single<'_>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::{HeaderValue, MAX_FORWARDS};
+
     use super::*;
+
+    fn sent(value: &'static str) -> Fields {
+        let mut headers = HeaderMap::new();
+        headers.insert(MAX_FORWARDS, HeaderValue::from_static(value));
+        headers.into()
+    }
 
     #[test]
     fn counts_down_to_nothing() {
         for (value, expected) in [
-            ("10", "9"),
-            ("1", "0"),
-            ("99999999999999999999999", "18446744073709551614"),
-            ("+1", "+1"),
-            ("x", "x"),
+            ("10", Some(9)),
+            ("1", Some(0)),
+            ("99999999999999999999999", Some(u64::MAX - 1)),
+            ("+1", None),
+            ("x", None),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(&MAX_FORWARDS, HeaderValue::from_static(value));
-            assert!(
-                !ends_here(&Method::OPTIONS, &Fields::from(&headers)),
-                "{value}"
-            );
-            count(&Method::GET, &mut headers);
-            assert_eq!(headers[&MAX_FORWARDS], value);
-            count(&Method::OPTIONS, &mut headers);
-            assert_eq!(headers[&MAX_FORWARDS], expected);
+            let fields = sent(value);
+            assert!(!ends_here(&Method::OPTIONS, &fields), "{value}");
+            assert_eq!(counted(&Method::GET, &fields), None);
+            assert_eq!(counted(&Method::OPTIONS, &fields), expected, "{value}");
         }
-        let mut headers = HeaderMap::new();
-        headers.insert(&MAX_FORWARDS, HeaderValue::from_static("0"));
-        assert!(ends_here(&Method::OPTIONS, &Fields::from(&headers)));
-        assert!(!ends_here(&Method::GET, &Fields::from(&headers)));
+        assert_eq!(counted(&Method::OPTIONS, &Fields::default()), None);
+        assert!(ends_here(&Method::OPTIONS, &sent("0")));
+        assert!(!ends_here(&Method::GET, &sent("0")));
     }
 }

@@ -32,7 +32,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hyper::{Request, Version};
+use hyper::Version;
 
 use self::answer::Answer;
 use self::cached::{Journey, Underway};
@@ -49,7 +49,7 @@ use crate::cache::status::CacheStatus;
 use crate::config::Snapshot;
 use crate::log::access::Journal;
 use crate::log::counters::WorkerCounters;
-use crate::origin::{Origins, Upload};
+use crate::origin::{OriginRequest, Origins};
 use crate::plan::{Arrival, Plan, Received, Reject};
 
 /// Handles the requests of one worker.
@@ -176,7 +176,7 @@ impl Proxy {
         let settings = planned.plan.route.cache;
         let mut request = prepared.request(received, rest.into_body());
         if version == Version::HTTP_11 {
-            interim.listen(request.body_mut(), &self.instance);
+            interim.listen(&mut request.body, &self.instance);
         }
         Next::Ask(self.ask(onward, settings, prepared, request, reference))
     }
@@ -187,7 +187,7 @@ impl Proxy {
         onward: Onward,
         settings: CacheSettings,
         prepared: Prepared,
-        request: Request<Upload>,
+        mut request: OriginRequest,
         reference: Reference,
     ) -> Pin<Box<dyn Future<Output = ClientResponse> + '_>> {
         let Onward {
@@ -203,7 +203,8 @@ impl Proxy {
         if let Some(passed) = &passed {
             record.cached(passed.result());
         }
-        let request = request.map(|body| body.counted(self.counting.received()));
+        let body = std::mem::take(&mut request.body);
+        request.body = body.counted(self.counting.received());
         let errand = Errand::new(prepared, passed, request, record, reference);
         Box::pin(errand.run(&self.origins, &self.instance))
     }

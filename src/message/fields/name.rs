@@ -162,7 +162,7 @@ impl Names {
 
     /// With `name` too.
     #[inline]
-    pub(super) fn insert(&mut self, name: Name) {
+    pub fn insert(&mut self, name: Name) {
         self.0 |= 1 << name.0;
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Body as _;
 use hyper::header::AGE;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, StatusCode};
 use tokio::task::spawn_local;
 
 use super::asker::Asker;
@@ -24,7 +24,7 @@ use crate::cache::storable::{Unstorable, assess};
 use crate::cache::validation::{add_conditions, freshen};
 use crate::log::counters::FillEnd;
 use crate::origin::{
-    Asking, ClientGroup, Download, OriginError, OriginSettings, Origins, Upload, copy_head,
+    Asking, ClientGroup, Download, OriginError, OriginRequest, OriginSettings, Origins,
 };
 use crate::proxy::count::Counting;
 use crate::proxy::instance::Instance;
@@ -52,7 +52,7 @@ pub(in crate::proxy) struct Fetch {
     pub(in crate::proxy) origin: Arc<OriginSettings>,
     pub(in crate::proxy) client: Option<ClientGroup>,
     pub(in crate::proxy) stall_timeout: Duration,
-    pub(in crate::proxy) request: Request<Upload>,
+    pub(in crate::proxy) request: OriginRequest,
 }
 
 impl Fetch {
@@ -144,12 +144,12 @@ impl Fetcher {
         let mut stale = fetch.stale.clone();
         loop {
             let mut request = match &stale {
-                Some(_) => copy_head(&fetch.request),
+                Some(_) => fetch.request.copy(),
                 None => std::mem::take(&mut fetch.request),
             };
             let conditional = stale
                 .as_ref()
-                .is_some_and(|stale| add_conditions(&stale.head.headers, request.headers_mut()));
+                .is_some_and(|stale| add_conditions(&stale.head.headers, &mut request.conditions));
             let requested = self.cache.moment();
             let taken = match self.send(fetch.asking(), request).await {
                 Ok(taken) => taken,
@@ -169,7 +169,7 @@ impl Fetcher {
     pub(super) async fn send(
         &self,
         asking: Asking<'_>,
-        request: Request<Upload>,
+        request: OriginRequest,
     ) -> Result<Taken, OriginError> {
         let response = self.origins.send(asking, request).await?;
         Taken::new(response, false, &self.instance)

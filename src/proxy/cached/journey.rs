@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::Entry as Field;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, StatusCode};
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::answer::{Answered, answer};
@@ -13,7 +12,6 @@ use super::fetch::{Fetch, Fetched, Fetcher, is_failure};
 use super::reading::Source;
 use crate::cache::clock::Moment;
 use crate::cache::collapse::{Begin, Begun};
-use crate::cache::conditional::{CONDITIONAL, is_conditional};
 use crate::cache::entry::{Entry, Key};
 use crate::cache::fill::{Fill, FillReader, Opened, Verdict};
 use crate::cache::policy::Policy;
@@ -21,8 +19,8 @@ use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
 use crate::cache::status::{CacheStatus, Reason};
 use crate::log::counters::CacheResult;
-use crate::message::fields::Name;
-use crate::origin::{Asking, ClientGroup, OriginSettings, Upload, copy_head};
+use crate::message::lines::Lines;
+use crate::origin::{Asking, ClientGroup, OriginRequest, OriginSettings};
 use crate::proxy::answer::Answer;
 use crate::proxy::forward::Prepared;
 use crate::proxy::record::Record;
@@ -51,13 +49,13 @@ pub(in crate::proxy) struct Journey {
     wanted: Wanted,
     /// The client's own conditions and ranges, for the case that nothing is
     /// stored that they could be held against.
-    conditions: HeaderMap,
+    conditions: Lines,
     settings: CacheSettings,
     origin: Arc<OriginSettings>,
     client: Option<ClientGroup>,
     stall_timeout: Duration,
     edit: Edit,
-    request: Request<Upload>,
+    request: OriginRequest,
     record: Record,
     reference: Reference,
 }
@@ -112,15 +110,12 @@ impl Journey {
         wanted: Wanted,
         settings: CacheSettings,
         prepared: Prepared,
-        mut request: Request<Upload>,
+        mut request: OriginRequest,
         record: Record,
         reference: Reference,
     ) -> Self {
         // What is stored is the whole of it, whatever its client lacks.
-        let conditions = match is_conditional(wanted.asker.asked().headers) {
-            true => take_conditions(request.headers_mut()),
-            false => HeaderMap::new(),
-        };
+        let conditions = std::mem::take(&mut request.conditions);
         Self {
             conditions,
             wanted,
@@ -209,7 +204,7 @@ impl Journey {
             stall_timeout: self.stall_timeout,
             request: std::mem::take(&mut self.request),
         };
-        let again = (!self.conditions.is_empty()).then(|| copy_head(&fetch.request));
+        let again = (!self.conditions.is_empty()).then(|| fetch.request.copy());
         let fetching = self.wanted.fetcher.clone().fetch(fetch);
         let (fetched, took) = match whose {
             // Boxed, as all that is rare here: its room is not moved with the rest.
@@ -229,9 +224,8 @@ impl Journey {
     }
 
     /// Asks for what the client itself asked for: a part, or news.
-    async fn pass(mut self, mut request: Request<Upload>, why: &'static str) -> ClientResponse {
-        let conditions = std::mem::take(&mut self.conditions);
-        request.headers_mut().extend(conditions);
+    async fn pass(mut self, mut request: OriginRequest, why: &'static str) -> ClientResponse {
+        request.conditions = std::mem::take(&mut self.conditions);
         let asking = Asking {
             settings: &self.origin,
             client: self.client,
@@ -425,16 +419,4 @@ impl Journey {
         let answer = Answer::failed(made, self.reference).at_cache(status);
         answer.into_response(self.record)
     }
-}
-
-/// What is in [`CONDITIONAL`], taken from a request.
-fn take_conditions(headers: &mut HeaderMap) -> HeaderMap {
-    let mut taken = HeaderMap::new();
-    for name in CONDITIONAL.map(Name::name) {
-        if let Field::Occupied(found) = headers.entry(name) {
-            let (name, values) = found.remove_entry_mult();
-            taken.extend(values.map(|value| (name.clone(), value)));
-        }
-    }
-    taken
 }

@@ -7,25 +7,25 @@ use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
 use hyper::header::HeaderName;
-use hyper::{HeaderMap, Method, Request, StatusCode, Version};
+use hyper::{HeaderMap, Method, StatusCode, Version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::yield_now;
 
-use super::super::{Answer, FIRST, WIDE, encode};
+use super::super::{Answer, FIRST, WIDE};
 use super::{PATIENCE, Script, ask, connected, head_of, pause, read, run, settings};
 use crate::log::counters::WorkerCounters;
 use crate::origin::interim::{Hear, Listener};
-use crate::origin::{Limits, Origins, Upload};
+use crate::origin::{Limits, OriginRequest, Origins};
 
 #[test]
 fn a_long_request_to_a_slow_origin_is_sent_to_its_end() {
-    let mut request = Request::new(Upload::default());
+    let mut request = OriginRequest::default();
     for number in 0..40 {
         let name: HeaderName = format!("x-{number}").parse().unwrap();
         request
-            .headers_mut()
-            .append(name, "y".repeat(200_000).parse().unwrap());
+            .lines
+            .push_text(&name, &["y".repeat(200_000).as_bytes()]);
     }
     run(async {
         let (mut direct, mut peer) = connected().await;
@@ -41,7 +41,7 @@ fn a_long_request_to_a_slow_origin_is_sent_to_its_end() {
         let (answer, head) = tokio::join!(ask(&mut direct, &request), answers);
         assert!(answer.is_ok() && direct.keeps());
         let mut expected = Vec::new();
-        encode(&request, &mut expected);
+        request.encode(&mut expected);
         assert!(head == expected);
     });
 }
@@ -144,7 +144,7 @@ fn interim_responses_are_told_of_but_not_for_ever() {
         let ears = Arc::new(Ears::default());
         let mut request = script.request();
         request
-            .body_mut()
+            .body
             .listen(Listener::new(7, Arc::clone(&ears) as _));
         let status = run(async {
             let (mut direct, peer) = connected().await;

@@ -82,7 +82,7 @@ fn a_fetch_that_never_ran_leaves_nobody_waiting() {
         origin: origin(),
         client: None,
         stall_timeout: Duration::from_secs(5),
-        request: Request::new(Upload::default()),
+        request: OriginRequest::default(),
     });
     drop(fetching);
     let verdict = pin!(waiting.verdict()).poll(&mut Context::from_waker(Waker::noop()));
