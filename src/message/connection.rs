@@ -5,7 +5,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use super::field::entries;
-use super::fields::{Fields, Name};
+use super::fields::{Fields, Name, Names};
 
 /// Fields that a Connection field cannot name away: without them the message
 /// would be another one, for another host, of another length or another user.
@@ -39,10 +39,10 @@ static CONNECTION: HeaderName = header::CONNECTION;
 /// Removes the fields that a request's own Connection field names. Done
 /// once, on the message as received, before anything reads or adds a field.
 pub fn remove_named(fields: &mut Fields) {
-    let lines = fields.lines(Name::CONNECTION);
-    if name_nothing(lines.clone(), |name| fields.contains(name)) {
+    if names_nothing(fields) {
         return;
     }
+    let lines = fields.lines(Name::CONNECTION);
     let named: Vec<HeaderName> = named(lines, &NEVER_NAMED_AWAY).collect();
     fields.retain(|line| {
         let is_it = |name: &HeaderName| line.name.eq_ignore_ascii_case(name.as_str().as_bytes());
@@ -67,6 +67,12 @@ pub fn remove_named_in_response(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a Connection field names nothing that is there, and there is none
+/// that would have to be removed.
+pub fn names_nothing(fields: &Fields) -> bool {
+    name_nothing(fields.lines(Name::CONNECTION), |name| fields.contains(name))
+}
+
 fn named<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
     kept: &[HeaderName],
@@ -76,6 +82,19 @@ fn named<'a>(
         .filter_map(|name| HeaderName::from_bytes(name).ok())
         .filter(|name| *name != header::CONNECTION && !kept.contains(name))
 }
+
+/// Of the names that have a number, those of [`is_hop_by_hop`].
+pub const HOP_BY_HOP: Names = Names::of(&[
+    Name::CONNECTION,
+    Name::KEEP_ALIVE,
+    Name::PROXY_AUTHENTICATE,
+    Name::PROXY_AUTHORIZATION,
+    Name::PROXY_CONNECTION,
+    Name::TE,
+    Name::TRAILER,
+    Name::TRANSFER_ENCODING,
+    Name::UPGRADE,
+]);
 
 /// Removes every hop-by-hop field; what Connection names must be gone already.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -180,6 +199,17 @@ mod tests {
         remove_named_in_response(&mut headers);
         assert_eq!(headers.len(), 4);
         assert!(!headers.contains_key("x-hop"));
+    }
+
+    #[test]
+    fn names_with_a_number_end_here_as_others_do() {
+        for known in Name::all() {
+            let name = known.name();
+            assert_eq!(HOP_BY_HOP.contains(known), is_hop_by_hop(name), "{name}");
+        }
+        for name in ["trailer", "te", "keep-alive", "upgrade", "proxy-connection"] {
+            assert!(Name::of(name.as_bytes()).is_some(), "{name}");
+        }
     }
 
     proptest! {

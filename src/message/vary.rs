@@ -12,7 +12,8 @@ static FIELD: HeaderName = VARY;
 /// Adds the field names in `ours` to a response's `Vary`: those it has stay,
 /// none is named twice, and `*` says it all.
 pub fn merge(headers: &mut HeaderMap, ours: &HeaderValue) {
-    let value = match merged(headers, ours.as_bytes()) {
+    let lines = || headers.get_all(&FIELD).iter().map(HeaderValue::as_bytes);
+    let value = match merged(lines, ours.as_bytes()) {
         None => return,
         Some(Cow::Borrowed(_)) => ours.clone(),
         Some(Cow::Owned(merged)) => HeaderValue::from_bytes(&merged).expect("made of field values"),
@@ -20,10 +21,12 @@ pub fn merge(headers: &mut HeaderMap, ours: &HeaderValue) {
     headers.insert(&FIELD, value);
 }
 
-/// The field names of a response's `Vary` and those in `ours`, none twice;
-/// borrowed, if that is `ours`. `None`: it stays as it is.
-pub fn merged<'a>(headers: &HeaderMap, ours: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-    let lines = || headers.get_all(&FIELD).iter().map(HeaderValue::as_bytes);
+/// The field names of the `lines` of a response's `Vary` and those in `ours`,
+/// none twice; borrowed, if that is `ours`. `None`: it stays as it is.
+pub fn merged<'a, L: Iterator<Item = &'a [u8]>>(
+    lines: impl Fn() -> L,
+    ours: &'a [u8],
+) -> Option<Cow<'a, [u8]>> {
     let mut first_two = lines();
     // The usual cases: none, or one that ours begins with.
     if match (first_two.next(), first_two.next()) {

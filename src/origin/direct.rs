@@ -20,6 +20,7 @@ use super::pool::BUFFER;
 use super::stream::Stream;
 use super::timer::Timer;
 use super::{OriginError, OriginRequest, tls};
+use crate::message::fields::Fields;
 
 /// How much is read at first, in bytes: a head and a small body.
 const FIRST: usize = 8 * 1024;
@@ -55,7 +56,9 @@ pub(super) struct Direct {
 /// A response whose body is to be read from the connection.
 #[derive(Debug)]
 pub(super) struct Answer {
+    /// Without its fields.
     pub(super) response: Response<()>,
+    pub(super) fields: Fields,
     pub(super) framing: Framing,
     /// What of the body, or behind it, came with the head.
     pub(super) held: Bytes,
@@ -302,6 +305,7 @@ impl Exchange<'_> {
         self.direct.keeps = head.keeps && is_sent;
         Answer {
             response: head.response,
+            fields: head.fields,
             framing: head.framing,
             held,
         }
@@ -314,7 +318,8 @@ impl Exchange<'_> {
         }
         let response = head.response;
         if let Some(listener) = self.request.body.listener() {
-            listener.tell(response.status(), response.version(), response.headers());
+            let fields = head.fields.to_map(0, |_| true);
+            listener.tell(response.status(), response.version(), &fields);
         }
         Ok(())
     }

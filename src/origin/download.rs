@@ -5,10 +5,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Response;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::OriginResponse;
 use super::direct::Answer;
 use super::error::Cause;
 use super::flow::UploadState;
@@ -60,9 +60,10 @@ struct Patience {
 
 impl Download {
     /// What comes on a connection of ours.
-    pub(super) fn direct(answer: Answer, mut lease: Lease) -> Response<Self> {
+    pub(super) fn direct(answer: Answer, mut lease: Lease) -> OriginResponse {
         let Answer {
             response,
+            fields,
             framing,
             held,
         } = answer;
@@ -70,7 +71,10 @@ impl Download {
             unreachable!("an answer is read from a connection of ours")
         };
         let inflow = Inflow::new(framing, held, direct);
-        response.map(|()| Self::new(Source::Direct(inflow), lease))
+        OriginResponse {
+            response: response.map(|()| Self::new(Source::Direct(inflow), lease)),
+            fields: Some(fields),
+        }
     }
 
     /// What hyper reads.

@@ -7,7 +7,9 @@ use hyper::{Method, Response, StatusCode};
 use super::driven;
 use super::lease::Lease;
 use super::pool::{Connection, Link};
-use super::{ClientGroup, Download, OriginError, OriginRequest, OriginSettings, Origins};
+use super::{
+    ClientGroup, Download, OriginError, OriginRequest, OriginResponse, OriginSettings, Origins,
+};
 
 /// How the origin is asked.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +52,7 @@ impl Origins {
         &'a self,
         asking: Asking<'a>,
         request: OriginRequest,
-    ) -> impl Future<Output = Result<Response<Download>, OriginError>> + use<'a> {
+    ) -> impl Future<Output = Result<OriginResponse, OriginError>> + use<'a> {
         // Where it stays: an `async fn` would move it once more.
         let mut next = Some(request);
         async move {
@@ -68,7 +70,7 @@ impl Origins {
         &self,
         asking: Asking<'_>,
         next: &mut Option<OriginRequest>,
-    ) -> Result<Response<Download>, OriginError> {
+    ) -> Result<OriginResponse, OriginError> {
         let repeatable = next.as_ref().is_some_and(is_repeatable);
         let mut retries = if repeatable {
             asking.settings.retries
@@ -106,7 +108,7 @@ impl Origins {
         asking: Asking<'_>,
         request: &mut Option<OriginRequest>,
         again: bool,
-    ) -> Result<Response<Download>, Failure> {
+    ) -> Result<OriginResponse, Failure> {
         let endpoint = self.endpoint(asking.settings);
         let mut now = Instant::now();
         let mut lease = match endpoint.lease_idle(asking, now) {
@@ -156,7 +158,7 @@ async fn drive(
     used: bool,
     again: bool,
     limits: driven::Limits,
-) -> Result<Response<Download>, Failure> {
+) -> Result<OriginResponse, Failure> {
     let mut lease = lease.driven().await.map_err(Failure::Failed)?;
     let copy = request.as_ref().filter(|_| again).map(OriginRequest::copy);
     let Connection { link, timer, .. } = &mut *lease.connection;
@@ -172,7 +174,10 @@ async fn drive(
         return Err(Failure::Failed(OriginError::Upgraded));
     }
     let download = Download::driven(body, lease);
-    Ok(Response::from_parts(head, download))
+    Ok(OriginResponse {
+        response: Response::from_parts(head, download),
+        fields: None,
+    })
 }
 
 /// Whether it can be sent twice.

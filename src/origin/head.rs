@@ -4,16 +4,18 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use hyper::ext::ReasonPhrase;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use hyper::{HeaderMap, Method, Response, StatusCode, Version};
+use hyper::{Method, Response, StatusCode, Version};
 
 use super::chunked::Chunked;
 use super::error::Flaw;
 use crate::message::field;
-use crate::message::fields::Name;
+use crate::message::fields::{Fields, Name, Names};
 
 /// The longest head, in bytes.
 pub(super) const MOST_BYTES: usize = super::pool::BUFFER;
+
+/// The longest name of a field, in bytes: what a map of fields takes.
+const LONGEST_NAME: usize = u16::MAX as usize;
 
 /// The most fields in one.
 const MOST_FIELDS: usize = 100;
@@ -21,7 +23,10 @@ const MOST_FIELDS: usize = 100;
 /// What stands at the beginning of some bytes.
 #[derive(Debug)]
 pub(super) struct Head {
+    /// Without its fields.
     pub(super) response: Response<()>,
+    /// Parts of the bytes.
+    pub(super) fields: Fields,
     /// How the end of its body is known.
     pub(super) framing: Framing,
     /// The origin reads another request after this response.
@@ -82,39 +87,45 @@ pub(super) fn parse(bytes: &Bytes, asked_by: &Method) -> Result<Option<Head>, Fl
     {
         response.extensions_mut().insert(reason);
     }
-    let notes = take_fields(response.headers_mut(), head.headers, bytes)?;
+    let (fields, notes) = take_fields(head.headers, bytes.slice(..length))?;
     let version = response.version();
     Ok(Some(Head {
         framing: framing(&notes, status, version, asked_by)?,
         keeps: !notes.close && (version == Version::HTTP_11 || notes.keep_alive),
         response,
+        fields,
         length,
     }))
 }
 
-fn take_fields(
-    headers: &mut HeaderMap,
-    fields: &[httparse::Header<'_>],
-    bytes: &Bytes,
-) -> Result<Notes, Flaw> {
+fn take_fields(found: &[httparse::Header<'_>], head: Bytes) -> Result<(Fields, Notes), Flaw> {
     let mut notes = Notes::default();
-    headers.reserve(fields.len());
-    for field in fields {
-        let name = match Name::of(field.name.as_bytes()) {
-            Some(known) => known.name().clone(),
-            None => HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Flaw::TooLarge)?,
-        };
-        let value = bytes.slice_ref(field.value);
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| Flaw::Field)?;
-        notes.take(&name, field.value);
-        headers.append(name, value);
+    let start = head.as_ptr() as usize;
+    let place = |part: &[u8]| ((part.as_ptr() as usize).wrapping_sub(start), part.len());
+    let mut fields = Fields::within(head, found.len());
+    for field in found {
+        let name = field.name.as_bytes();
+        if name.len() > LONGEST_NAME || !fields.push(place(name), place(field.value)) {
+            return Err(Flaw::TooLarge);
+        }
     }
-    Ok(notes)
+    const NOTED: Names = Names::of(&[
+        Name::CONTENT_LENGTH,
+        Name::CONNECTION,
+        Name::TRANSFER_ENCODING,
+    ]);
+    for line in fields.iter() {
+        match line.known {
+            Some(name) if NOTED.contains(name) => notes.take(name, line.value),
+            _ => {}
+        }
+    }
+    Ok((fields, notes))
 }
 
 impl Notes {
-    fn take(&mut self, name: &HeaderName, value: &[u8]) {
-        if *name == CONTENT_LENGTH {
+    fn take(&mut self, name: Name, value: &[u8]) {
+        if name == Name::CONTENT_LENGTH {
             for entry in field::entries(value) {
                 self.length = Some(match (self.length.take(), number(entry)) {
                     (None, Some(length)) => Ok(length),
@@ -122,14 +133,17 @@ impl Notes {
                     _ => Err(Flaw::Length),
                 });
             }
-        } else if *name == CONNECTION {
+        } else if name == Name::CONNECTION {
             for word in field::entries(value) {
                 self.close |= word.eq_ignore_ascii_case(b"close");
                 self.keep_alive |= word.eq_ignore_ascii_case(b"keep-alive");
             }
-        } else if *name == TRANSFER_ENCODING {
+        } else if name == Name::TRANSFER_ENCODING {
             let last = field::entries(value).next_back();
-            self.chunked = Some(last.is_some_and(|last| last.eq_ignore_ascii_case(b"chunked")));
+            // Of a line with other bytes than text nothing is believed.
+            let is_text = value.is_ascii();
+            let chunked = last.filter(|last| last.eq_ignore_ascii_case(b"chunked"));
+            self.chunked = Some(is_text && chunked.is_some());
         }
     }
 }

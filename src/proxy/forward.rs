@@ -11,13 +11,14 @@ use smallvec::SmallVec;
 
 use super::Planned;
 use super::answer::Answer;
+use super::body::Body;
 use super::cached::Passed;
 use super::instance::Instance;
 use super::max_forwards;
 use super::record::{Known, Record, Seen};
 use super::reference::Reference;
 use super::respond::{Edit, Taken, respond};
-use super::response::ClientResponse;
+use super::response::{ClientResponse, PassedHead};
 use crate::cache::conditional::CONDITIONAL;
 use crate::cache::encoding::Encodings;
 use crate::cache::status::CacheStatus;
@@ -194,7 +195,24 @@ impl Errand {
         let mut record = self.record;
         record.origin_took(asked.elapsed());
         let status = self.passed.as_ref().map(Passed::status);
-        match reply.and_then(|reply| Taken::new(reply, self.edit.shape.head, instance)) {
+        let reply = reply.map(|mut reply| {
+            let changes = self.passed.as_ref().is_some_and(Passed::changes);
+            let head = match changes {
+                true => None,
+                false => PassedHead::new(&mut reply, &self.edit, instance, status),
+            };
+            (reply, head)
+        });
+        let taken = match reply {
+            Ok((reply, Some(head))) => {
+                record.status(head.status());
+                let body = Body::origin(reply.response.into_body(), record);
+                return ClientResponse::passed(head, body);
+            }
+            Ok((reply, None)) => Taken::new(reply.into_response(), self.edit.shape.head, instance),
+            Err(error) => Err(error),
+        };
+        match taken {
             Ok(taken) => {
                 if let Some(passed) = self.passed {
                     passed.answered(&taken.head);

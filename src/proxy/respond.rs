@@ -139,7 +139,7 @@ impl Taken {
 }
 
 /// Whether a response with that status has a body (RFC 9112 section 6.3).
-fn has_body(to_head: bool, status: StatusCode) -> bool {
+pub(super) fn has_body(to_head: bool, status: StatusCode) -> bool {
     !to_head && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
@@ -175,7 +175,7 @@ pub(super) fn respond(
     Response::from_parts(head, body).into()
 }
 
-fn pass_on(head: &mut Parts, instance: &Instance) {
+pub(super) fn pass_on(head: &mut Parts, instance: &Instance) {
     connection::remove_named_in_response(&mut head.headers);
     connection::remove_hop_by_hop(&mut head.headers);
     head.headers.remove(header::ALT_SVC);

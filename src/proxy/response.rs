@@ -3,19 +3,27 @@
 
 use std::sync::Arc;
 
-use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
+use hyper::body::Body as _;
+use hyper::ext::ReasonPhrase;
+use hyper::header::{ALT_SVC, CACHE_STATUS, CONTENT_LENGTH, HeaderName, HeaderValue, VARY, VIA};
+use hyper::http::Extensions;
 use hyper::http::response::Parts;
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode, Version};
 
 use super::answer::Answer;
 use super::body::Body;
-use super::respond::Edit;
+use super::instance::Instance;
+use super::respond::{Edit, has_body};
 use crate::cache::clock::Moment;
 use crate::cache::entry::{self, Entry};
 use crate::cache::reply::added_fields;
 use crate::cache::status::CacheStatus;
 use crate::cache::storable::is_cookie;
+use crate::message::connection::{self, HOP_BY_HOP};
+use crate::message::field::Single;
+use crate::message::fields::{Fields, Name};
 use crate::message::vary;
+use crate::origin::OriginResponse;
 
 /// A response on its way to its connection.
 #[derive(Debug)]
@@ -33,6 +41,8 @@ enum Head {
     Own(Answer),
     /// That of a stored response.
     Stored(StoredHead),
+    /// The origin's, passed on.
+    Passed(Box<PassedHead>),
 }
 
 /// The head of a stored response that is sent whole, with what every answer
@@ -68,6 +78,26 @@ impl ClientResponse {
             Head::Parts(parts) => parts.status,
             Head::Own(answer) => answer.status(),
             Head::Stored(stored) => stored.entry.head.status,
+            Head::Passed(passed) => passed.status,
+        }
+    }
+
+    /// The reason that an origin gave for the status, if it is not the usual
+    /// one.
+    pub fn reason(&self) -> Option<&[u8]> {
+        let reason = match &self.head {
+            Head::Parts(parts) => parts.extensions.get::<ReasonPhrase>(),
+            Head::Passed(passed) => passed.reason.as_ref(),
+            Head::Own(_) | Head::Stored(_) => None,
+        };
+        reason.map(ReasonPhrase::as_bytes)
+    }
+
+    /// A response of the origin's, passed on.
+    pub(super) fn passed(head: PassedHead, body: Body) -> Self {
+        Self {
+            head: Head::Passed(Box::new(head)),
+            body,
         }
     }
 
@@ -91,6 +121,7 @@ impl ClientResponse {
             }
             Head::Own(answer) => answer.each_field(take),
             Head::Stored(stored) => stored.each_field(take),
+            Head::Passed(passed) => passed.each_field(take),
         }
     }
 
@@ -99,7 +130,7 @@ impl ClientResponse {
     /// none.
     pub fn written(&self) -> &[u8] {
         match &self.head {
-            Head::Parts(_) | Head::Own(_) => &[],
+            Head::Parts(_) | Head::Own(_) | Head::Passed(_) => &[],
             Head::Stored(stored) => &stored.entry.head.lines,
         }
     }
@@ -124,11 +155,17 @@ impl ClientResponse {
             let value = HeaderValue::from_bytes(value).expect("it is made of field values");
             headers.append(name, value);
         });
-        let status = self.status();
-        let mut response = Response::new(self.body);
-        *response.status_mut() = status;
+        let mut response = Response::new(());
+        *response.status_mut() = self.status();
         *response.headers_mut() = headers;
-        response
+        if let Head::Passed(PassedHead {
+            reason, version, ..
+        }) = self.head
+        {
+            *response.version_mut() = version;
+            response.extensions_mut().extend(reason_of(reason));
+        }
+        response.map(|()| self.body)
     }
 }
 
@@ -177,7 +214,7 @@ impl StoredHead {
         let Entry { head, body, .. } = &*self.entry;
         added_fields(head, body.length(), self.now, &self.status, &mut take);
         let Some(ours) = self.edit.vary() else { return };
-        match vary::merged(&head.headers, ours.as_bytes()) {
+        match vary::merged(|| vary_of(head), ours.as_bytes()) {
             Some(merged) => take(&VARY, &merged),
             None => each_vary(head, take),
         }
@@ -185,9 +222,109 @@ impl StoredHead {
 }
 
 fn each_vary(head: &entry::Head, mut take: impl FnMut(&HeaderName, &[u8])) {
-    for line in head.headers.get_all(VARY) {
-        take(&VARY, line.as_bytes());
+    vary_of(head).for_each(|line| take(&VARY, line));
+}
+
+fn vary_of(head: &entry::Head) -> impl Iterator<Item = &[u8]> {
+    let lines = head.headers.get_all(VARY).iter();
+    lines.map(HeaderValue::as_bytes)
+}
+
+/// The head of a response of the origin's that has nothing odd about it, and of
+/// which only what ends here is not passed on.
+#[derive(Debug)]
+pub(super) struct PassedHead {
+    status: StatusCode,
+    /// By which the client is answered.
+    version: Version,
+    reason: Option<ReasonPhrase>,
+    fields: Fields,
+    via: HeaderValue,
+    /// What the cache says of it.
+    cache: Option<CacheStatus>,
+    edit: Edit,
+}
+
+impl PassedHead {
+    /// The head of `response`, which came by `via`. `None`: there is something
+    /// about it that has to be looked at.
+    pub(super) fn new(
+        response: &mut OriginResponse,
+        edit: &Edit,
+        instance: &Instance,
+        cache: Option<CacheStatus>,
+    ) -> Option<Self> {
+        let fields = response.fields.as_ref()?;
+        let status = response.response.status();
+        if status == StatusCode::NO_CONTENT || !edit.only_adds_vary() || !is_plain(fields) {
+            return None;
+        }
+        let via = instance.via(response.response.version()).clone();
+        let has_length = response.response.body().size_hint().exact().is_some();
+        Some(Self {
+            status,
+            // Without a length, a body by HTTP/1.0 ends with the connection.
+            version: match has_length || !has_body(edit.shape.head, status) {
+                true => Version::HTTP_11,
+                false => edit.shape.version,
+            },
+            reason: response.response.extensions_mut().remove(),
+            fields: response.fields.take()?,
+            via,
+            cache,
+            edit: edit.clone(),
+        })
     }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn each_field(&self, mut take: impl FnMut(&HeaderName, &[u8])) {
+        let ours = self.edit.vary();
+        for line in self.fields.iter() {
+            match line.known {
+                Some(name) if HOP_BY_HOP.contains(name) => {}
+                Some(Name::VARY) if ours.is_some() => {}
+                Some(name) => take(name.name(), line.value),
+                None => match HeaderName::from_bytes(line.name) {
+                    Ok(name) if name != ALT_SVC => take(&name, line.value),
+                    _ => {}
+                },
+            }
+        }
+        take(&VIA, self.via.as_bytes());
+        if let Some(status) = &self.cache {
+            take(&CACHE_STATUS, status.value().as_bytes());
+        }
+        let Some(ours) = ours else { return };
+        match vary::merged(|| self.fields.lines(Name::VARY), ours.as_bytes()) {
+            Some(merged) => take(&VARY, &merged),
+            None => self
+                .fields
+                .lines(Name::VARY)
+                .for_each(|line| take(&VARY, line)),
+        }
+    }
+}
+
+/// Whether the length of the body is told once and as a number, or not at all,
+/// and Connection names no field.
+fn is_plain(fields: &Fields) -> bool {
+    let length = match fields.single(Name::CONTENT_LENGTH) {
+        Single::One(length) => length.iter().all(u8::is_ascii_digit),
+        Single::Missing => !fields.contains(Name::CONTENT_LENGTH),
+        Single::Several => false,
+    };
+    length && !fields.contains(Name::TRANSFER_ENCODING) && connection::names_nothing(fields)
+}
+
+fn reason_of(reason: Option<ReasonPhrase>) -> Extensions {
+    let mut extensions = Extensions::new();
+    if let Some(reason) = reason {
+        extensions.insert(reason);
+    }
+    extensions
 }
 
 #[cfg(test)]
@@ -204,10 +341,12 @@ mod tests {
     use crate::cache::entry::{StoredBody, Variants};
     use crate::cache::policy::Policy;
     use crate::cache::reply::{complete, reply};
+    use crate::cache::status::Reason;
     use crate::cache::storable::remove_cookies;
     use crate::cache::vary::Form;
     use crate::images::Variant;
-    use crate::message::fields::Fields;
+    use crate::proxy::framing;
+    use crate::proxy::respond::pass_on;
 
     fn stored(headers: HeaderMap, status: StatusCode) -> Arc<Entry> {
         let budget = Budget::new(1 << 20);
@@ -308,6 +447,55 @@ mod tests {
             prop_assert_eq!(found, expected.clone());
             let response = response.into_response();
             prop_assert_eq!(response.headers(), &expected);
+        }
+
+        /// A response that is passed on without a map is the one that was
+        /// made of a map.
+        #[test]
+        fn two_ways_to_pass_on(
+            lines in proptest::collection::vec(
+                (
+                    "date|vary|set-cookie|content-length|connection|keep-alive|via|alt-svc|te|x-[a-c]\
+                     |cache-status|proxy-authenticate|upgrade|close|trailer",
+                    "[ -~]{0,8}|Accept|\\*|[0-9]{1,3}|keep-alive|close",
+                ),
+                0..9,
+            ),
+            keeps_cookies: bool,
+            vary: bool,
+            at_cache: bool,
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &lines {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                headers.append(name, HeaderValue::from_str(value.trim()).unwrap());
+            }
+            let fields = Fields::from(&headers);
+            prop_assume!(is_plain(&fields));
+            let instance = Instance::new().unwrap();
+            let cache = at_cache.then(|| CacheStatus::forwarded(Reason::Bypass));
+            let edit = Edit::for_tests(
+                vary.then(|| HeaderValue::from_static("Accept, User-Agent")),
+                keeps_cookies,
+            );
+            let (mut expected, ()) = Response::new(()).into_parts();
+            expected.headers = headers;
+            framing::settle(&mut expected.headers);
+            pass_on(&mut expected, &instance);
+            if let Some(status) = cache {
+                status.append_to(&mut expected.headers);
+            }
+            edit.apply(&mut expected.headers);
+            let head = PassedHead {
+                status: StatusCode::OK,
+                version: Version::HTTP_11,
+                reason: None,
+                fields,
+                via: instance.via(Version::HTTP_11).clone(),
+                cache,
+                edit,
+            };
+            prop_assert_eq!(map(|take| head.each_field(take)), expected.headers);
         }
     }
 }

@@ -172,7 +172,7 @@ impl Fetcher {
         request: OriginRequest,
     ) -> Result<Taken, OriginError> {
         let response = self.origins.send(asking, request).await?;
-        Taken::new(response, false, &self.instance)
+        Taken::new(response.into_response(), false, &self.instance)
     }
 
     fn freshened(

@@ -90,6 +90,11 @@ impl Passed {
         }
     }
 
+    /// Whether its response may change what is stored.
+    pub(in crate::proxy) fn changes(&self) -> bool {
+        self.change.is_some()
+    }
+
     /// The origin has answered: what is stored may have changed there.
     pub(in crate::proxy) fn answered(self, head: &Parts) {
         match self.change {

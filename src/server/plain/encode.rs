@@ -53,10 +53,11 @@ pub(super) fn encode(
         lines.add_written(response.written());
         response.each_unwritten(|name, value| lines.add(name, value));
     };
+    status_line(response.status(), response.reason(), out);
     write(response.status(), known, asked, fields, date, out)
 }
 
-/// The same, of a body of `known` length; `fields` adds the lines.
+/// The lines of the same, of a body of `known` length; `fields` adds its own.
 pub(super) fn write(
     status: StatusCode,
     known: Option<u64>,
@@ -66,7 +67,6 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Said {
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    status_line(status, out);
     let mut lines = Lines {
         known,
         to_head: asked.head,
@@ -166,8 +166,9 @@ fn length_line(length: u64, out: &mut Vec<u8>) {
     line(b"content-length", Digits::of(length).as_bytes(), out);
 }
 
-fn status_line(status: StatusCode, out: &mut Vec<u8>) {
+pub(super) fn status_line(status: StatusCode, reason: Option<&[u8]>, out: &mut Vec<u8>) {
     match status {
+        _ if reason.is_some() => {}
         StatusCode::OK => return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
         StatusCode::FORBIDDEN => return out.extend_from_slice(b"HTTP/1.1 403 Forbidden\r\n"),
         _ => {}
@@ -175,7 +176,7 @@ fn status_line(status: StatusCode, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.put_u8(b' ');
-    let reason = status.canonical_reason().unwrap_or("<none>");
-    out.extend_from_slice(reason.as_bytes());
+    let usual = || status.canonical_reason().unwrap_or("<none>").as_bytes();
+    out.extend_from_slice(reason.unwrap_or_else(usual));
     out.extend_from_slice(b"\r\n");
 }

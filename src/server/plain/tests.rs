@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::date::Date;
-use super::encode::{Asked, Framing, Lines, write};
+use super::encode::{Asked, Framing, Lines, status_line, write};
 
 /// A body of one piece.
 #[derive(Clone, Debug)]
@@ -83,6 +83,7 @@ fn by_us(method: &Method, response: &Response<Piece>) -> (String, Framing) {
         }
     };
     let date = Date::default();
+    status_line(head.status, None, &mut out);
     let said = write(head.status, known, asked, fields, &date, &mut out);
     let text = String::from_utf8(out).unwrap();
     (normal(text.strip_suffix("\r\n\r\n").unwrap()), said.framing)
