@@ -158,12 +158,9 @@ impl ClientResponse {
         let mut response = Response::new(());
         *response.status_mut() = self.status();
         *response.headers_mut() = headers;
-        if let Head::Passed(PassedHead {
-            reason, version, ..
-        }) = self.head
-        {
-            *response.version_mut() = version;
-            response.extensions_mut().extend(reason_of(reason));
+        if let Head::Passed(passed) = self.head {
+            *response.version_mut() = passed.version;
+            response.extensions_mut().extend(reason_of(passed.reason));
         }
         response.map(|()| self.body)
     }
