@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use hyper::ext::ReasonPhrase;
 use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Response, StatusCode};
@@ -68,6 +69,14 @@ impl ClientResponse {
             Head::Parts(parts) => parts.status,
             Head::Own(answer) => answer.status(),
             Head::Stored(stored) => stored.entry.head.status,
+        }
+    }
+
+    /// The origin's reason phrase, where it is not the status's own.
+    pub fn reason(&self) -> Option<&[u8]> {
+        match &self.head {
+            Head::Parts(parts) => parts.extensions.get().map(ReasonPhrase::as_bytes),
+            Head::Own(_) | Head::Stored(_) => None,
         }
     }
 

@@ -53,12 +53,14 @@ pub(super) fn encode(
         lines.add_written(response.written());
         response.each_unwritten(|name, value| lines.add(name, value));
     };
-    write(response.status(), known, asked, fields, date, out)
+    let line = (response.status(), response.reason());
+    write(line, known, asked, fields, date, out)
 }
 
-/// The same, of a body of `known` length; `fields` adds the lines.
+/// The same, of a body of `known` length; `fields` adds the lines. A reason is
+/// given where it is not the one that the status always has.
 pub(super) fn write(
-    status: StatusCode,
+    (status, reason): (StatusCode, Option<&[u8]>),
     known: Option<u64>,
     asked: Asked,
     fields: impl FnOnce(&mut Lines<'_>),
@@ -66,7 +68,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Said {
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    status_line(status, out);
+    status_line(status, reason, out);
     let mut lines = Lines {
         known,
         to_head: asked.head,
@@ -166,8 +168,9 @@ fn length_line(length: u64, out: &mut Vec<u8>) {
     line(b"content-length", Digits::of(length).as_bytes(), out);
 }
 
-fn status_line(status: StatusCode, out: &mut Vec<u8>) {
+fn status_line(status: StatusCode, reason: Option<&[u8]>, out: &mut Vec<u8>) {
     match status {
+        _ if reason.is_some() => {}
         StatusCode::OK => return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
         StatusCode::FORBIDDEN => return out.extend_from_slice(b"HTTP/1.1 403 Forbidden\r\n"),
         _ => {}
@@ -175,7 +178,7 @@ fn status_line(status: StatusCode, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.put_u8(b' ');
-    let reason = status.canonical_reason().unwrap_or("<none>");
-    out.extend_from_slice(reason.as_bytes());
+    let canonical = || status.canonical_reason().unwrap_or("<none>").as_bytes();
+    out.extend_from_slice(reason.unwrap_or_else(canonical));
     out.extend_from_slice(b"\r\n");
 }
