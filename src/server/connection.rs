@@ -160,7 +160,9 @@ impl Served<'_> {
         if let Poll::Ready(done) = connection.poll(cx) {
             return Poll::Ready(End::Done(done));
         }
-        stream.look_for_end(cx);
+        if stream.look_for_end(cx) {
+            return Poll::Ready(End::Verdict(Verdict::Gone));
+        }
         match self.link.confirm(self.worker.is_draining()) {
             Some(verdict) => Poll::Ready(End::Verdict(verdict)),
             None => Poll::Pending,

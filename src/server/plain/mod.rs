@@ -177,7 +177,9 @@ impl Served<'_> {
             }
             // What cannot be written shows in the response.
             let _ = stream.poll_first(cx);
-            stream.look_for_end(cx);
+            if stream.look_for_end(cx) {
+                return Poll::Ready(Err(Verdict::Gone));
+            }
             match self.link.confirm(self.worker.is_draining()) {
                 Some(verdict) => Poll::Ready(Err(verdict)),
                 None => Poll::Pending,
