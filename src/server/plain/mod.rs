@@ -144,7 +144,7 @@ impl Served<'_> {
     async fn answer(&self, stream: &Stream, request: ClientRequest) -> Option<End> {
         let to_head = request.method == Method::HEAD;
         self.begin(false);
-        let response = self.respond(request, &self.arrival);
+        let response = self.respond(request, &self.arrival, stream);
         let response = match self.watch(stream, response).await {
             Ok(response) => response,
             Err(verdict) => return Some(End::Verdict(verdict)),
