@@ -160,7 +160,9 @@ impl Served<'_> {
         if let Poll::Ready(done) = connection.poll(cx) {
             return Poll::Ready(End::Done(done));
         }
-        stream.look_for_end(cx);
+        if stream.look_for_end(cx) {
+            return Poll::Ready(End::Verdict(Verdict::Gone));
+        }
         match self.link.confirm(self.worker.is_draining()) {
             Some(verdict) => Poll::Ready(End::Verdict(verdict)),
             None => Poll::Pending,
@@ -187,7 +189,7 @@ impl Served<'_> {
         let arrival = old.then(|| with_fallback(&self.arrival, stream));
         async move {
             let arrival = arrival.as_ref().unwrap_or(&self.arrival);
-            let response = self.respond(request.into(), arrival).await;
+            let response = self.respond(request.into(), arrival, stream).await;
             let mut response = response
                 .into_response()
                 .map(|body| Watched::new(body, &self.link));
@@ -207,9 +209,14 @@ impl Served<'_> {
         &self,
         request: ClientRequest,
         arrival: &Arrival,
+        stream: &Stream,
     ) -> ClientResponse {
         let proxy = &self.worker.proxy;
         let response = proxy.handle(request, arrival, &self.interim).await;
+        // Those that came together with the final one.
+        if let Some(heads) = self.interim.take() {
+            stream.send_first(heads);
+        }
         self.interim.close();
         self.link.answering();
         response

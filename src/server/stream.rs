@@ -68,18 +68,22 @@ impl Stream {
     }
 
     /// Notices the end of the client's side where hyper does not look for it:
-    /// while it holds bytes that came behind the request at hand.
-    pub(super) fn look_for_end(&self, cx: &mut Context<'_>) {
+    /// while it holds bytes that came behind the request at hand. `true`: the
+    /// connection was reset, so that nobody is there any more.
+    pub(super) fn look_for_end(&self, cx: &mut Context<'_>) -> bool {
         let looked = self.0.looked.replace(false);
         if looked || !self.0.link.awaits_response() {
-            return;
+            return false;
         }
         let mut byte = [0];
         let mut seen = ReadBuf::new(&mut byte);
-        let polled = self.0.tcp.borrow().poll_peek(cx, &mut seen);
-        if polled.is_ready() && seen.filled().is_empty() {
-            self.0.link.ended();
+        match self.0.tcp.borrow().poll_peek(cx, &mut seen) {
+            // An error is told once: what looks after this sees an end.
+            Poll::Ready(Err(_)) => return true,
+            Poll::Ready(Ok(0)) => drop(self.0.link.ended()),
+            Poll::Ready(Ok(_)) | Poll::Pending => {}
         }
+        false
     }
 
     /// Whether bytes have come, also if the runtime does not know yet.

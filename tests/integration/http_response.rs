@@ -227,8 +227,14 @@ fn status_and_reason_are_the_origins() {
                 conversation.say(&answer);
             }
         });
-        let (head, _) = get(&Portcullis::start(&origin, ""), "/");
-        assert_eq!(head.split("\r\n").next(), Some(line));
+        let portcullis = Portcullis::start(&origin, "");
+        for request in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        ] {
+            let (_, head) = portcullis.client().send(request).head();
+            assert_eq!(head.split("\r\n").next(), Some(line), "{request}");
+        }
     }
     let bare = once(b"HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n");
     let (head, _) = get(&Portcullis::start(&bare, ""), "/");

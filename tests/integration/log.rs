@@ -180,6 +180,9 @@ fn a_client_that_leaves_within_the_response_is_told_of() {
         &lines[0],
         &json!({ "status": 200, "bytes": 3, "error": error }),
     );
+    // A client that has only ended its side is waited for longer.
+    let took = lines[0]["total_ms"].as_f64().unwrap();
+    assert!(took < 4000.0, "{took}");
 }
 
 #[test]

@@ -53,13 +53,14 @@ pub(super) fn encode(
         lines.add_written(response.written());
         response.each_unwritten(|name, value| lines.add(name, value));
     };
-    status_line(response.status(), response.reason(), out);
-    write(response.status(), known, asked, fields, date, out)
+    let line = (response.status(), response.reason());
+    write(line, known, asked, fields, date, out)
 }
 
-/// The lines of the same, of a body of `known` length; `fields` adds its own.
+/// The same, of a body of `known` length; `fields` adds the lines. A reason is
+/// given where it is not the one that the status always has.
 pub(super) fn write(
-    status: StatusCode,
+    (status, reason): (StatusCode, Option<&[u8]>),
     known: Option<u64>,
     asked: Asked,
     fields: impl FnOnce(&mut Lines<'_>),
@@ -67,6 +68,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Said {
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    status_line(status, reason, out);
     let mut lines = Lines {
         known,
         to_head: asked.head,
@@ -166,7 +168,7 @@ fn length_line(length: u64, out: &mut Vec<u8>) {
     line(b"content-length", Digits::of(length).as_bytes(), out);
 }
 
-pub(super) fn status_line(status: StatusCode, reason: Option<&[u8]>, out: &mut Vec<u8>) {
+fn status_line(status: StatusCode, reason: Option<&[u8]>, out: &mut Vec<u8>) {
     match status {
         _ if reason.is_some() => {}
         StatusCode::OK => return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
@@ -176,7 +178,7 @@ pub(super) fn status_line(status: StatusCode, reason: Option<&[u8]>, out: &mut V
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.put_u8(b' ');
-    let usual = || status.canonical_reason().unwrap_or("<none>").as_bytes();
-    out.extend_from_slice(reason.unwrap_or_else(usual));
+    let canonical = || status.canonical_reason().unwrap_or("<none>").as_bytes();
+    out.extend_from_slice(reason.unwrap_or_else(canonical));
     out.extend_from_slice(b"\r\n");
 }

@@ -144,7 +144,7 @@ impl Served<'_> {
     async fn answer(&self, stream: &Stream, request: ClientRequest) -> Option<End> {
         let to_head = request.method == Method::HEAD;
         self.begin(false);
-        let response = self.respond(request, &self.arrival);
+        let response = self.respond(request, &self.arrival, stream);
         let response = match self.watch(stream, response).await {
             Ok(response) => response,
             Err(verdict) => return Some(End::Verdict(verdict)),
@@ -177,7 +177,9 @@ impl Served<'_> {
             }
             // What cannot be written shows in the response.
             let _ = stream.poll_first(cx);
-            stream.look_for_end(cx);
+            if stream.look_for_end(cx) {
+                return Poll::Ready(Err(Verdict::Gone));
+            }
             match self.link.confirm(self.worker.is_draining()) {
                 Some(verdict) => Poll::Ready(Err(verdict)),
                 None => Poll::Pending,

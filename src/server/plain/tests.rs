@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use hyper::ext::ReasonPhrase;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
@@ -13,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::date::Date;
-use super::encode::{Asked, Framing, Lines, status_line, write};
+use super::encode::{Asked, Framing, Lines, write};
 
 /// A body of one piece.
 #[derive(Clone, Debug)]
@@ -83,8 +84,8 @@ fn by_us(method: &Method, response: &Response<Piece>) -> (String, Framing) {
         }
     };
     let date = Date::default();
-    status_line(head.status, None, &mut out);
-    let said = write(head.status, known, asked, fields, &date, &mut out);
+    let reason = head.extensions.get().map(ReasonPhrase::as_bytes);
+    let said = write((head.status, reason), known, asked, fields, &date, &mut out);
     let text = String::from_utf8(out).unwrap();
     (normal(text.strip_suffix("\r\n\r\n").unwrap()), said.framing)
 }
@@ -146,5 +147,20 @@ async fn heads_are_as_hyper_writes_them() {
             assert_eq!(framing == Framing::Chunked, chunked, "{case}");
             assert_eq!(framing == Framing::Nothing, bodiless, "{case}");
         }
+    }
+}
+
+#[tokio::test]
+async fn reasons_are_as_hyper_writes_them() {
+    for (status, reason) in [(200, "Fine, thanks"), (200, ""), (999, "No")] {
+        let mut response = Response::new(Piece {
+            left: None,
+            tells_length: true,
+        });
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        let phrase = ReasonPhrase::from_static(reason.as_bytes());
+        response.extensions_mut().insert(phrase);
+        let (ours, _) = by_us(&Method::GET, &response);
+        assert_eq!(ours, by_hyper(&Method::GET, &response).await, "{reason}");
     }
 }

@@ -1,7 +1,7 @@
 //! 102 and 103 responses.
 
 use super::{WHOLE, start};
-use crate::support::{Origin, Reply};
+use crate::support::{Origin, Portcullis, Reply};
 
 /// Says these interim heads and then the answer to every request.
 fn hinting(interim: String) -> Origin {
@@ -42,6 +42,26 @@ fn early_hints_are_passed_on() {
     let mut old = portcullis.client();
     old.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
     assert_eq!(old.reply().status, 200);
+}
+
+#[test]
+fn hints_that_come_together_with_the_answer_stand_before_it() {
+    let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+    let answer = format!("{hint}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let origin = Origin::scripted(move |conversation| {
+        while conversation.request().is_some() {
+            conversation.say(&answer);
+        }
+    });
+    for policy in ["", "[cache]\nmemory = \"0\"\n"] {
+        let portcullis = Portcullis::start(&origin, policy);
+        let mut client = portcullis.client();
+        for fields in ["", "Connection: keep-alive\r\nTE: trailers\r\n"] {
+            client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+            assert_eq!(client.head().0, 103, "{policy:?} {fields:?}");
+            assert_eq!(client.reply().text(), "ok");
+        }
+    }
 }
 
 #[test]
