@@ -267,7 +267,7 @@ impl Bench {
             memory,
             // later rounds find memory that an allocator kept from earlier ones
             idle_bytes: idle_bytes.filter(|_| round == 0),
-            wrong: answers::wrong(workload, contestant.name, &counted, asked, length),
+            wrong: answers::wrong(workload, contestant.name, &load, &counted, asked, length),
         })
     }
 

@@ -6,7 +6,6 @@ use super::{Report, median};
 use crate::peers::Name;
 use crate::workload::{self, LOG_TARGET, Work, Workload};
 
-const PEERS: [Name; 3] = [Name::Nginx, Name::Haproxy, Name::Varnish];
 const ABSENT: &str = "-";
 
 pub(crate) fn all(report: &Report) -> String {
@@ -15,6 +14,7 @@ pub(crate) fn all(report: &Report) -> String {
         cpu(report),
         log(report),
         rate(report),
+        asked(report),
         saturated(report),
         latency(report),
         memory(report),
@@ -42,6 +42,10 @@ fn head(report: &Report) -> String {
     );
     for missing in &report.missing {
         writeln!(text, "Not compared: {missing}.").expect("a String takes all");
+    }
+    for wrong in report.wrong() {
+        writeln!(text, "A WRONG ANSWER, which counts for nothing: {wrong}.")
+            .expect("a String takes all");
     }
     writeln!(
         text,
@@ -96,10 +100,7 @@ fn cpu(report: &Report) -> String {
 fn cpu_row(report: &Report, workload: &Workload) -> Vec<String> {
     let cpu = |name| report.median(workload.name, name, |run| run.cpu);
     let ours = cpu(Name::Portcullis);
-    let counted = |name: &Name| workload.target.only.is_none_or(|only| only == *name);
-    let best = PEERS.into_iter().filter(counted);
-    let best = best.filter_map(|name| Some((cpu(name)?, name)));
-    let best = best.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    let best = report.best(workload);
     let to_best = ours.zip(best).map(|(ours, (best, _))| ours / best);
     let to_floor = ours.zip(cpu(Name::Floor)).map(|(ours, floor)| ours / floor);
     let best = to_best
@@ -188,6 +189,20 @@ fn rate(report: &Report) -> String {
     )
 }
 
+fn asked(report: &Report) -> String {
+    let rows = measured(report).filter(|workload| workload.has_cache());
+    let rows = rows.map(|workload| {
+        let share = |name| {
+            let share = report.median(workload.name, name, |run| run.origin_share);
+            number(share.map(|share| share * 100.0), 1)
+        };
+        std::iter::once(workload.name.to_owned())
+            .chain(NAMES.map(share))
+            .collect()
+    });
+    table("Of 100 requests, those that the origin saw:", &ALL, rows)
+}
+
 fn saturated(report: &Report) -> String {
     let rows = measured(report).map(|workload| {
         let both = |name| {
@@ -234,7 +249,12 @@ fn latency_cell(report: &Report, workload: &str, name: Name, is_own: bool) -> St
     let runs: Vec<_> = report
         .latencies
         .iter()
-        .filter(|run| run.workload == workload && run.peer == name && run.is_own == is_own)
+        .filter(|run| {
+            run.workload == workload
+                && run.peer == name
+                && run.is_own == is_own
+                && run.wrong.is_empty()
+        })
         .collect();
     if runs.is_empty() {
         return ABSENT.to_owned();
