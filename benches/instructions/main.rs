@@ -12,6 +12,8 @@ mod arguments;
 mod client;
 mod counting;
 mod installed;
+#[path = "../compare/interrupt.rs"]
+mod interrupt;
 mod kinds;
 mod origin;
 mod policy;
@@ -24,6 +26,7 @@ mod rules;
 mod sites;
 mod system_calls;
 
+use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
@@ -34,7 +37,11 @@ use kinds::{KINDS, Kind, ROUND};
 use program::{Place, Program};
 use record::Record;
 
+/// What can fail beside input and output.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
 fn main() -> ExitCode {
+    interrupt::listen();
     let arguments = match Arguments::read(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(message) => {
@@ -59,6 +66,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error once we have been told to end: what was started is dropped then.
+pub(crate) fn go_on() -> io::Result<()> {
+    interrupt::check().map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Sends each kind once round and has the answers checked; nothing is counted.
