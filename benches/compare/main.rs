@@ -188,7 +188,11 @@ fn short(choice: &Choice) -> Outcome<()> {
     for workload in &cast.workloads {
         let others = matches!(workload.work, Work::Hit(1024) | Work::Forward(1024));
         let count = if others { cast.peers.len() } else { 1 };
-        let (runs, _) = bench.run(workload, &cast.peers[..count])?;
+        let (mut runs, _) = bench.run(workload, &cast.peers[..count])?;
+        // on a busy machine the second may pass before the load has begun
+        if runs.iter().any(|run| run.requests == 0) {
+            runs = bench.run(workload, &cast.peers[..count])?.0;
+        }
         right(&report::wrong(&runs))?;
     }
     Ok(())
@@ -197,6 +201,9 @@ fn short(choice: &Choice) -> Outcome<()> {
 fn prepare() {
     interrupt::listen();
     process::raise_file_limit();
+    if report::UNOPTIMISED {
+        println!("THE HARNESS IS NOT OPTIMISED, so that the floor and decision times mean little");
+    }
     if process::processors() < 2 {
         println!("ONE PROCESSOR: proxy and load share it, so that rates and latencies mean little");
     }

@@ -16,6 +16,9 @@ use crate::usage::Memory;
 use crate::workload::Workload;
 pub(crate) use machine::Machine;
 
+/// Whether the harness, and so the floor, is a build for tests.
+pub(crate) const UNOPTIMISED: bool = cfg!(debug_assertions);
+
 /// One run of one peer.
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
