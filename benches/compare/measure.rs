@@ -205,6 +205,8 @@ impl Bench {
             let load = Load {
                 what,
                 seconds,
+                // not the draws of a round: each peer would have just stored them
+                start: 0,
                 ..self.load(workload, 0)
             };
             wrk::run(contestant.instance.address, &load)?;
