@@ -56,6 +56,7 @@ impl Check {
             if reply.status != *status {
                 wrong.push(format!("{about}: {} instead of {status}", reply.status));
             } else if reply.status == 200 {
+                wrong.extend(varies(&reply, about));
                 wrong.extend(seen(&reply, request, request.canonical_accept(), about));
             }
             if reply
@@ -117,6 +118,16 @@ impl Check {
     }
 }
 
+/// What is wrong with what caches behind the peer are told.
+fn varies(reply: &Reply, about: &str) -> Option<String> {
+    let vary = reply.field("vary").unwrap_or_default().to_ascii_lowercase();
+    let names: Vec<&str> = vary.split(',').map(str::trim).collect();
+    let is_told = ["accept", "user-agent"]
+        .iter()
+        .all(|name| names.contains(name));
+    (!is_told).then(|| format!("{about}: Vary is {vary:?}"))
+}
+
 /// What is wrong with what the origin saw.
 fn seen(reply: &Reply, request: &Request, accept: &str, about: &str) -> Vec<String> {
     let text = reply.text();
@@ -132,6 +143,12 @@ fn seen(reply: &Reply, request: &Request, accept: &str, about: &str) -> Vec<Stri
     let first = client.split(',').next().unwrap_or_default();
     if first.parse() != Ok(request.client) {
         wrong.push(format!("{about}: the origin saw the client {client:?}"));
+    }
+    let host = lines.next().unwrap_or_default();
+    if host != format!("{HOST} http {HOST}") {
+        wrong.push(format!(
+            "{about}: the origin saw the host and scheme {host:?}"
+        ));
     }
     if reply.field("access-control-allow-origin") != Some("*") {
         wrong.push(format!("{about}: Access-Control-Allow-Origin is gone"));

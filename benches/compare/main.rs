@@ -95,19 +95,25 @@ impl Cast {
             let name = peer.name.to_string().to_ascii_lowercase();
             choice.peers.is_empty() || peer.name == Name::Portcullis || choice.peers.contains(&name)
         };
+        let known = ["nginx", "haproxy", "varnish"];
+        let unknown = |name: &&String| !known.contains(&name.as_str());
+        if let Some(name) = choice.peers.iter().find(unknown) {
+            let known = known.join(", ");
+            return Err(format!("no peer is called {name:?}; there are {known}").into());
+        }
         peers.retain(is_chosen);
         let mut workloads = workload::all();
-        workloads.retain(|workload| {
-            let begins = |name: &String| workload.name.starts_with(name.as_str());
-            choice.workloads.is_empty() || choice.workloads.iter().any(begins)
-        });
-        if workloads.is_empty() {
-            let names: Vec<&str> = workload::all()
-                .iter()
-                .map(|workload| workload.name)
-                .collect();
-            return Err(format!("there are these workloads: {}", names.join(", ")).into());
+        let begins = |workload: &Workload, name: &String| workload.name.starts_with(name.as_str());
+        let unknown = |name: &&String| !workloads.iter().any(|workload| begins(workload, name));
+        if let Some(name) = choice.workloads.iter().find(unknown) {
+            let names: Vec<&str> = workloads.iter().map(|workload| workload.name).collect();
+            let names = names.join(", ");
+            return Err(format!("no workload begins with {name:?}; there are {names}").into());
         }
+        workloads.retain(|workload| {
+            let mut chosen = choice.workloads.iter();
+            choice.workloads.is_empty() || chosen.any(|name| begins(workload, name))
+        });
         Ok(Self {
             peers,
             missing,
@@ -152,7 +158,7 @@ fn measure(chosen: &Measure) -> Outcome<()> {
         report.latencies.extend(latencies);
     }
     println!("\n{}", report.write(&chosen.output)?);
-    wrong_answers(&report.runs)
+    right(&report.wrong())
 }
 
 fn grow(output: &Path, choice: &Choice) -> Outcome<()> {
@@ -182,8 +188,12 @@ fn short(choice: &Choice) -> Outcome<()> {
     for workload in &cast.workloads {
         let others = matches!(workload.work, Work::Hit(1024) | Work::Forward(1024));
         let count = if others { cast.peers.len() } else { 1 };
-        let (runs, _) = bench.run(workload, &cast.peers[..count])?;
-        wrong_answers(&runs)?;
+        let (mut runs, _) = bench.run(workload, &cast.peers[..count])?;
+        // on a busy machine the second may pass before the load has begun
+        if runs.iter().any(|run| run.requests == 0) {
+            runs = bench.run(workload, &cast.peers[..count])?.0;
+        }
+        right(&report::wrong(&runs))?;
     }
     Ok(())
 }
@@ -191,6 +201,9 @@ fn short(choice: &Choice) -> Outcome<()> {
 fn prepare() {
     interrupt::listen();
     process::raise_file_limit();
+    if report::UNOPTIMISED {
+        println!("THE HARNESS IS NOT OPTIMISED, so that the floor and decision times mean little");
+    }
     if process::processors() < 2 {
         println!("ONE PROCESSOR: proxy and load share it, so that rates and latencies mean little");
     }
@@ -227,11 +240,8 @@ fn policies_agree(bench: &Bench, peers: &[Peer]) -> Outcome<usize> {
     .into())
 }
 
-fn wrong_answers(runs: &[report::Run]) -> Outcome<()> {
-    let wrong = runs.iter().filter(|run| !run.wrong.is_empty());
-    let wrong: Vec<String> = wrong
-        .map(|run| format!("{}, {}: {}", run.workload, run.peer, run.wrong.join("; ")))
-        .collect();
+/// An error that tells what was answered wrongly.
+fn right(wrong: &[String]) -> Outcome<()> {
     if wrong.is_empty() {
         return Ok(());
     }

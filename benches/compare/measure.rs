@@ -205,6 +205,8 @@ impl Bench {
             let load = Load {
                 what,
                 seconds,
+                // not the draws of a round: each peer would have just stored them
+                start: 0,
                 ..self.load(workload, 0)
             };
             wrk::run(contestant.instance.address, &load)?;
@@ -267,7 +269,7 @@ impl Bench {
             memory,
             // later rounds find memory that an allocator kept from earlier ones
             idle_bytes: idle_bytes.filter(|_| round == 0),
-            wrong: answers::wrong(workload, contestant.name, &counted, asked, length),
+            wrong: answers::wrong(workload, contestant.name, &load, &counted, asked, length),
         })
     }
 

@@ -15,8 +15,8 @@ use crate::process::{self, Core};
 /// Bodies that the workloads ask for, in bytes.
 pub(crate) const SIZES: [usize; 4] = [1 << 10, 10 << 10, 100 << 10, 1 << 20];
 
-/// Answers with the `Accept` and the `X-Forwarded-For` that it got, never
-/// stored; with and without variants.
+/// Answers with what it got, never stored, with and without variants: a line
+/// with `Accept`, one with `X-Forwarded-For`, and one with the host and scheme.
 pub(crate) const SEEN_IMAGE: &str = "/seen.jpg";
 pub(crate) const SEEN_TEXT: &str = "/seen.txt";
 
@@ -81,7 +81,7 @@ impl Origin {
 /// are, and a cache that keeps variants apart has to.
 fn text(folder: &Path, address: SocketAddr) -> String {
     let fields = r"add_header Vary Accept; add_header Access-Control-Allow-Origin *;";
-    let seen = r#"return 200 "$http_accept\n$http_x_forwarded_for\n";"#;
+    let seen = r#"return 200 "$http_accept\n$http_x_forwarded_for\n$http_host $http_x_forwarded_proto $http_x_forwarded_host\n";"#;
     let variant = |name: &str, kind: &str| {
         format!(
             "location /{name}/ {{ internal; default_type {kind}; alias {}/; {fields} add_header Cache-Control max-age=3600; }}\n\

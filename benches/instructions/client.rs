@@ -34,6 +34,7 @@ impl Client {
         let body = origin::body(kind.size);
         let mut request = String::new();
         for _ in 0..count {
+            crate::go_on()?;
             request.clear();
             kind.write(self.sent, &mut request);
             self.sent += 1;

@@ -12,6 +12,8 @@ mod arguments;
 mod client;
 mod counting;
 mod installed;
+#[path = "../compare/interrupt.rs"]
+mod interrupt;
 mod kinds;
 mod origin;
 mod policy;
@@ -24,6 +26,7 @@ mod rules;
 mod sites;
 mod system_calls;
 
+use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
@@ -34,7 +37,11 @@ use kinds::{KINDS, Kind, ROUND};
 use program::{Place, Program};
 use record::Record;
 
+/// What can fail beside input and output.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
 fn main() -> ExitCode {
+    interrupt::listen();
     let arguments = match Arguments::read(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(message) => {
@@ -59,6 +66,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error once we have been told to end: what was started is dropped then.
+pub(crate) fn go_on() -> io::Result<()> {
+    interrupt::check().map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Sends each kind once round and has the answers checked; nothing is counted.
@@ -123,18 +135,31 @@ fn conclude(arguments: &Arguments, record: Record) -> io::Result<bool> {
             last.country_database, record.country_database
         );
     }
-    let grown = record.grown(&last);
+    if arguments.check && !holds(arguments, &record, &last) {
+        return Ok(false);
+    }
     if arguments.update && record.is_whole() {
         record.keep(last)?;
     } else if arguments.update {
         eprintln!("NOT KEPT: not every kind was counted");
     }
-    if arguments.check && !grown.is_empty() {
-        eprintln!(
-            "error: over 5 % more instructions than last: {}",
-            grown.join(", ")
-        );
-        return Ok(false);
-    }
     Ok(true)
+}
+
+/// Whether every kind that was asked for was counted, now and last time, and
+/// none has grown; if not, says so.
+fn holds(arguments: &Arguments, record: &Record, last: &Record) -> bool {
+    let names = [false, true].map(|logged| KINDS.map(|kind| kind.name(logged)));
+    let wanted = names.as_flattened().iter();
+    let unknown = record.unknown(last, wanted.filter(|name| arguments.wants(name)));
+    let grown = record.grown(last);
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        eprintln!("error: nothing to compare, now or in last.json, of {unknown}");
+    }
+    if !grown.is_empty() {
+        let grown = grown.join(", ");
+        eprintln!("error: over 5 % more instructions than last: {grown}");
+    }
+    unknown.is_empty() && grown.is_empty()
 }

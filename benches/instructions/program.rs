@@ -15,6 +15,9 @@ use super::{allocations, origin, policy};
 /// How long it may take to start, under valgrind too.
 const START: Duration = Duration::from_secs(120);
 
+/// How often it is seen whether we are to end meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// How long it may take to end before it is killed.
 const END: Duration = Duration::from_secs(20);
 
@@ -154,8 +157,10 @@ fn listens(child: &mut Child) -> io::Result<SocketAddr> {
     let deadline = Instant::now() + START;
     let mut before = String::new();
     loop {
-        let line = match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        crate::go_on()?;
+        let line = match said.recv_timeout(LOOK) {
             Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => continue,
             Err(RecvTimeoutError::Timeout) => return Err(io::Error::other("it does not start")),
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(io::Error::other(format!("it does not start:\n{before}")));

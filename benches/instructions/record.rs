@@ -81,6 +81,20 @@ impl Record {
         table
     }
 
+    /// The kinds of which nothing can be said: instructions were not counted,
+    /// now or last time.
+    pub(crate) fn unknown<'a>(
+        &self,
+        last: &Self,
+        wanted: impl Iterator<Item = &'a String>,
+    ) -> Vec<String> {
+        let is_known = |name: &&String| {
+            let now = self.kinds.get(*name);
+            now.is_some_and(|now| now.change(last.kinds.get(*name)).is_some())
+        };
+        wanted.filter(|name| !is_known(name)).cloned().collect()
+    }
+
     /// The kinds that cost more instructions than `last` allows.
     pub(crate) fn grown(&self, last: &Self) -> Vec<String> {
         let grown = self.kinds.iter().filter(|(name, figures)| {

@@ -170,12 +170,8 @@ impl Rest {
         // The parts have to fit up to as many slashes as they have; what is
         // below belongs to `/**`.
         let slashes: usize = self.parts.iter().map(|part| count_slashes(part)).sum();
-        let below = behind
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'/')
-            .nth(slashes);
-        let end = below.map_or(behind.len(), |(at, _)| at);
+        let below = memchr::memchr_iter(b'/', behind).nth(slashes);
+        let end = below.unwrap_or(behind.len());
         matches_parts(&self.parts, &behind[..end])
     }
 }
@@ -204,11 +200,9 @@ fn matches_parts(parts: &[Vec<u8>], text: &[u8]) -> bool {
 
 /// The first place of `part` in `text` that no slash stands before.
 fn find_before_slash(text: &[u8], part: &[u8]) -> Option<usize> {
-    let reach = text
-        .iter()
-        .position(|byte| *byte == b'/')
-        .unwrap_or(text.len());
-    (0..=reach).find(|at| text[*at..].starts_with(part))
+    let reach = memchr::memchr(b'/', text).unwrap_or(text.len());
+    let end = text.len().min(reach + part.len());
+    memchr::memmem::find(&text[..end], part)
 }
 
 #[cfg(test)]
@@ -236,6 +230,8 @@ mod tests {
             ("/*/a*b*c", "/x/abc", true),
             ("/*/a*b*c", "/x/a-b-b-c", true),
             ("/*/a*b*c", "/x/a-b/c", false),
+            ("/*-7/a*b/x", "/5-7/acb/x", true),
+            ("/*-7/a*b/x", "/5/-7/acb/x", false),
             ("/a*/b/**", "/axy/b/c", true),
             ("/a*/b/**", "/axy/c", false),
             ("/u*/**", "/user", true),

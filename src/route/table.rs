@@ -8,6 +8,10 @@ use foldhash::fast::RandomState;
 use super::index::PathIndex;
 use super::{HostPattern, NormalPath, PathError, PathPattern};
 
+/// A route with more pairs of a host and a path has an index of its own, which
+/// its hosts share: no table grows with the product of its lists.
+const MANY: usize = 1024;
+
 /// Finds a route by its place in the file. A request looks up its host and
 /// each parent of it, and in each set of routes so found one path among the
 /// sorted ones: the cost hardly grows with the number of routes.
@@ -34,11 +38,23 @@ impl RouteMatcherBuilder {
 
     /// The finished matcher.
     pub fn build(self) -> RouteMatcher {
+        self.build_with(MANY)
+    }
+
+    fn build_with(self, many: usize) -> RouteMatcher {
         let mut any = Vec::new();
         let mut exact: HashMap<String, Vec<usize>> = HashMap::new();
         let mut below: HashMap<String, Vec<usize>> = HashMap::new();
         let (hosts, paths): (Vec<_>, Vec<_>) = self.routes.into_iter().unzip();
+        let mut apart: HashMap<usize, Arc<Paths>> = HashMap::new();
         for (route, hosts) in hosts.into_iter().enumerate() {
+            let count = paths[route].as_ref().map_or(0, Vec::len);
+            if hosts.len() > 1 && hosts.len().saturating_mul(count) > many {
+                apart.insert(
+                    route,
+                    Arc::new(Paths::new(&[route], &paths, &HashMap::new())),
+                );
+            }
             if hosts.is_empty() {
                 any.push(route);
             }
@@ -55,7 +71,7 @@ impl RouteMatcherBuilder {
         let mut shared = |routes: Vec<usize>| {
             let paths = known
                 .entry(routes)
-                .or_insert_with_key(|routes| Arc::new(Paths::new(routes, &paths)));
+                .or_insert_with_key(|routes| Arc::new(Paths::new(routes, &paths, &apart)));
             Arc::clone(paths)
         };
         let mut by_name = |places: HashMap<String, Vec<usize>>| {
@@ -116,15 +132,23 @@ struct Paths {
     normal: PathIndex,
     /// For plain readings; `None`: no pattern has one of its own.
     plain: Option<PathIndex>,
+    /// Routes that are not in the indexes here.
+    apart: Box<[Arc<Self>]>,
 }
 
 impl Paths {
-    /// Of these routes, in their order. `paths` are those of all routes.
-    fn new(routes: &[usize], paths: &[Option<Vec<PathPattern>>]) -> Self {
+    /// Of these routes, in their order. `paths` are those of all routes,
+    /// `apart` has the routes with an index of their own.
+    fn new(
+        routes: &[usize],
+        paths: &[Option<Vec<PathPattern>>],
+        apart: &HashMap<usize, Arc<Self>>,
+    ) -> Self {
         let every = routes.iter().find(|route| paths[**route].is_none());
+        let before = || routes.iter().take_while(|route| Some(*route) != every);
         let patterns = || {
-            let before = routes.iter().take_while(|route| Some(*route) != every);
-            before.flat_map(|route| paths[*route].iter().flatten().map(|path| (*route, path)))
+            let merged = before().filter(|route| !apart.contains_key(route));
+            merged.flat_map(|route| paths[*route].iter().flatten().map(|path| (*route, path)))
         };
         let differs = patterns().any(|(_, path)| path.normal() != path.plain());
         Self {
@@ -132,19 +156,24 @@ impl Paths {
             normal: PathIndex::new(patterns().map(|(route, path)| (route, path.normal()))),
             plain: differs
                 .then(|| PathIndex::new(patterns().map(|(route, path)| (route, path.plain())))),
+            apart: before()
+                .filter_map(|route| apart.get(route).cloned())
+                .collect(),
         }
     }
 
     /// The first route for what a path is matched by, if it comes before the
     /// route `end`; else `end`.
     fn first(&self, path: &[u8], end: usize) -> usize {
-        self.normal.first(path, end.min(self.every))
+        let first = self.normal.first(path, end.min(self.every));
+        (self.apart.iter()).fold(first, |first, route| route.first(path, first))
     }
 
     /// The same for its plain reading.
     fn first_plain(&self, plain: &[u8], end: usize) -> usize {
         let index = self.plain.as_ref().unwrap_or(&self.normal);
-        index.first(plain, end.min(self.every))
+        let first = index.first(plain, end.min(self.every));
+        (self.apart.iter()).fold(first, |first, route| route.first_plain(plain, first))
     }
 }
 
@@ -230,6 +259,23 @@ mod tests {
     }
 
     #[test]
+    fn many_hosts_share_many_paths() {
+        let hosts: Vec<String> = (0..40).map(|n| format!("h{n}.example.com")).collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let paths: Vec<String> = (0..40).map(|n| format!("/p{n}/**")).collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let mut routes: Vec<(&[&str], &[&str])> = Vec::new();
+        routes.extend(hosts.chunks(1).map(|host| (host, &["/own"][..])));
+        routes.push((&hosts, &paths));
+        let matcher = matcher(&routes);
+        let [a, b] = ["h1.example.com", "h2.example.com"].map(|host| &matcher.exact[host].apart);
+        assert!(Arc::ptr_eq(&a[0], &b[0]));
+        assert_eq!(find(&matcher, "h1.example.com", "/own"), Ok(Some(1)));
+        assert_eq!(find(&matcher, "h1.example.com", "/p7/a"), Ok(Some(40)));
+        assert_eq!(find(&matcher, "h1.example.com", "/p40/a"), Ok(None));
+    }
+
+    #[test]
     fn plain_readings_share_the_index_if_they_can() {
         assert!(matcher(&[(&[], &["/a/*"])]).any.plain.is_none());
         assert!(matcher(&[(&[], &["/a%20b"])]).any.plain.is_some());
@@ -290,13 +336,15 @@ mod tests {
             host in "[ab](\\.[ab]){0,3}",
             raw in raw_path(),
             merge_slashes: bool,
+            many in prop_oneof![Just(MANY), 0_usize..6],
         ) {
             let mut builder = RouteMatcherBuilder::default();
             for (hosts, paths) in routes.clone() {
                 builder.add(hosts, paths);
             }
             if let Ok(path) = NormalPath::new(&raw, merge_slashes) {
-                prop_assert_eq!(builder.build().find(&host, &path), scan(&routes, &host, &path));
+                let matcher = builder.build_with(many);
+                prop_assert_eq!(matcher.find(&host, &path), scan(&routes, &host, &path));
             }
         }
     }

@@ -1,14 +1,15 @@
 //! Whether what was counted is what it has to be.
 
 use super::CONNECTIONS;
-use crate::load::wrk::Counted;
+use crate::load::wrk::{Counted, Load};
 use crate::peers::Name;
 use crate::workload::{Work, Workload};
 
-/// What is wrong with what was counted.
+/// What is wrong with what was counted of `load`.
 pub(super) fn wrong(
     workload: &Workload,
     name: Name,
+    load: &Load<'_>,
     counted: &Counted,
     asked: u64,
     length: Option<usize>,
@@ -32,7 +33,7 @@ pub(super) fn wrong(
     if let Some(length) = length {
         // heads differ by some digits, and wrk is cut off amid its last ones
         let expected = requests * length as u64;
-        let spare = expected / 50 + (CONNECTIONS * length) as u64;
+        let spare = expected / 50 + (load.connections * length) as u64;
         if counted.bytes.abs_diff(expected) > spare {
             wrong.push(format!("{} bytes came, not {expected}", counted.bytes));
         }

@@ -22,8 +22,12 @@ impl Bench {
         let before = Cpu::now(instance.process());
         let counted = wrk::run(instance.address, &load)?;
         let cpu = Cpu::now(instance.process()).since(&before);
-        if counted.denied > 0 || counted.requests == 0 {
-            return Err(format!("{connections} connections are not all served").into());
+        if counted.denied + counted.broken > 0 || counted.requests == 0 {
+            return Err(format!(
+                "{connections} connections are not all served: of {} requests {} were denied, {} broke off",
+                counted.requests, counted.denied, counted.broken
+            )
+            .into());
         }
         Ok(microseconds(cpu) / counted.requests as f64)
     }

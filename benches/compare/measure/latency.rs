@@ -1,7 +1,7 @@
 //! How long an answer takes while there is time to spare.
 
-use super::{Bench, Contestant};
-use crate::load::wrk::{self, Load};
+use super::{Bench, Contestant, answers};
+use crate::load::wrk::{self, Counted, Load};
 use crate::peers::Name;
 use crate::report::{Latency, Run, median};
 use crate::workload::Workload;
@@ -31,7 +31,7 @@ impl Bench {
         let rate = |name| {
             median(
                 runs.iter()
-                    .filter(|run| run.peer == name)
+                    .filter(|run| run.peer == name && run.wrong.is_empty())
                     .map(|run| run.rate),
             )
         };
@@ -54,7 +54,7 @@ impl Bench {
             for (contestant, is_own, wanted, think) in &plan {
                 interrupt::check()?;
                 let load = self.below_saturation(workload, *think, self.extent.seconds);
-                let counted = wrk::run(contestant.instance.address, &load)?;
+                let (counted, wrong) = self.checked(workload, contestant, &load)?;
                 latencies.push(Latency {
                     workload: workload.name,
                     peer: contestant.name,
@@ -64,10 +64,27 @@ impl Bench {
                     rate: counted.rate(),
                     p50: counted.p50,
                     p99: counted.p99,
+                    wrong,
                 });
             }
         }
         Ok(latencies)
+    }
+
+    /// Runs a load; beside what was counted, what is wrong with it.
+    fn checked(
+        &self,
+        workload: &Workload,
+        contestant: &Contestant,
+        load: &Load<'_>,
+    ) -> Outcome<(Counted, Vec<String>)> {
+        let instance = &contestant.instance;
+        let length = self.sample(workload, instance)?;
+        let asked = self.origin.requests()?;
+        let counted = wrk::run(instance.address, load)?;
+        let asked = self.origin.requests()?.saturating_sub(asked + 1);
+        let wrong = answers::wrong(workload, contestant.name, load, &counted, asked, length);
+        Ok((counted, wrong))
     }
 
     /// The think time, in milliseconds, at which `rate` requests a second

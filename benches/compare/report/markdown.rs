@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, median};
+use super::{Latency, Report, UNOPTIMISED, median};
 use crate::peers::Name;
 use crate::workload::{self, LOG_TARGET, Work, Workload};
 
-const PEERS: [Name; 3] = [Name::Nginx, Name::Haproxy, Name::Varnish];
 const ABSENT: &str = "-";
 
 pub(crate) fn all(report: &Report) -> String {
@@ -15,6 +14,7 @@ pub(crate) fn all(report: &Report) -> String {
         cpu(report),
         log(report),
         rate(report),
+        asked(report),
         saturated(report),
         latency(report),
         memory(report),
@@ -40,8 +40,15 @@ fn head(report: &Report) -> String {
         report.seconds,
         versions.join("; "),
     );
+    if UNOPTIMISED {
+        text.push_str("The harness was not optimised: THE FLOOR IS TOO HIGH.\n");
+    }
     for missing in &report.missing {
         writeln!(text, "Not compared: {missing}.").expect("a String takes all");
+    }
+    for wrong in report.wrong() {
+        writeln!(text, "A WRONG ANSWER, which counts for nothing: {wrong}.")
+            .expect("a String takes all");
     }
     writeln!(
         text,
@@ -96,10 +103,7 @@ fn cpu(report: &Report) -> String {
 fn cpu_row(report: &Report, workload: &Workload) -> Vec<String> {
     let cpu = |name| report.median(workload.name, name, |run| run.cpu);
     let ours = cpu(Name::Portcullis);
-    let counted = |name: &Name| workload.target.only.is_none_or(|only| only == *name);
-    let best = PEERS.into_iter().filter(counted);
-    let best = best.filter_map(|name| Some((cpu(name)?, name)));
-    let best = best.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    let best = report.best(workload);
     let to_best = ours.zip(best).map(|(ours, (best, _))| ours / best);
     let to_floor = ours.zip(cpu(Name::Floor)).map(|(ours, floor)| ours / floor);
     let best = to_best
@@ -188,6 +192,24 @@ fn rate(report: &Report) -> String {
     )
 }
 
+fn asked(report: &Report) -> String {
+    let rows = measured(report).filter(|workload| workload.has_cache());
+    let rows = rows.map(|workload| {
+        let share = |name| {
+            let share = report.median(workload.name, name, |run| run.origin_share);
+            number(share.map(|share| share * 100.0), 1)
+        };
+        std::iter::once(workload.name.to_owned())
+            .chain(NAMES.map(share))
+            .collect()
+    });
+    table(
+        "Of 100 requests where something is stored, those that the origin saw:",
+        &ALL,
+        rows,
+    )
+}
+
 fn saturated(report: &Report) -> String {
     let rows = measured(report).map(|workload| {
         let both = |name| {
@@ -203,25 +225,19 @@ fn saturated(report: &Report) -> String {
 }
 
 fn latency(report: &Report) -> String {
-    let columns = [
-        "workload, rate",
-        "Portcullis",
-        "nginx",
-        "HAProxy",
-        "Varnish",
+    let columns: Vec<&str> = ["workload, rate"]
+        .into_iter()
+        .chain(ALL.into_iter().skip(1))
+        .chain(["to the best peer", "reach"])
+        .collect();
+    let rates = [
+        (true, "70 % of its own"),
+        (false, "70 % of the best peer's"),
     ];
     let rows = measured(report)
         .filter(|workload| workload.is_small)
         .flat_map(|workload| {
-            [
-                (true, "70 % of its own"),
-                (false, "70 % of the best peer's"),
-            ]
-            .map(|(is_own, words)| {
-                let p99 = |name| latency_cell(report, workload.name, name, is_own);
-                let first = format!("{}, {words}", workload.name);
-                std::iter::once(first).chain(NAMES.map(p99)).collect()
-            })
+            rates.map(|(is_own, words)| latency_row(report, workload.name, is_own, words))
         });
     table(
         "p99 in microseconds at 70 % of saturation, of 256 connections (and the thousands of requests a second that there were):",
@@ -230,18 +246,38 @@ fn latency(report: &Report) -> String {
     )
 }
 
-fn latency_cell(report: &Report, workload: &str, name: Name, is_own: bool) -> String {
+fn latency_row(report: &Report, workload: &str, is_own: bool, words: &str) -> Vec<String> {
+    let found = NAMES.map(|name| p99(report, workload, name, is_own));
+    let mut row = vec![format!("{workload}, {words}")];
+    row.extend(found.map(|found| {
+        found.map_or_else(
+            || ABSENT.to_owned(),
+            |(p99, rate)| format!("{p99:.0} ({:.1})", rate / 1000.0),
+        )
+    }));
+    let [ours, peers @ ..] = found;
+    let best = peers.into_iter().flatten().map(|(p99, _)| p99);
+    let best = best.min_by(f64::total_cmp);
+    let ratio = ours.zip(best).map(|((ours, _), best)| ours / best);
+    row.push(number(ratio, 2));
+    row.push(verdict(ratio, Some(1.0)));
+    row
+}
+
+/// The medians of p99 in microseconds and of the rate that there was.
+fn p99(report: &Report, workload: &str, name: Name, is_own: bool) -> Option<(f64, f64)> {
     let runs: Vec<_> = report
         .latencies
         .iter()
-        .filter(|run| run.workload == workload && run.peer == name && run.is_own == is_own)
+        .filter(|run| {
+            run.workload == workload
+                && run.peer == name
+                && run.is_own == is_own
+                && run.wrong.is_empty()
+        })
         .collect();
-    if runs.is_empty() {
-        return ABSENT.to_owned();
-    }
-    let p99 = median(runs.iter().map(|run| run.p99 as f64));
-    let rate = median(runs.iter().map(|run| run.rate));
-    format!("{p99:.0} ({:.1})", rate / 1000.0)
+    let median_of = |figure: fn(&Latency) -> f64| median(runs.iter().map(|run| figure(run)));
+    (!runs.is_empty()).then(|| (median_of(|run| run.p99 as f64), median_of(|run| run.rate)))
 }
 
 /// MiB without cache contents, and KiB of an idle connection.

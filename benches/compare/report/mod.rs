@@ -2,6 +2,7 @@
 
 mod machine;
 mod markdown;
+mod medians;
 
 use std::fmt;
 use std::fs;
@@ -12,7 +13,11 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::peers::{Name, Peer};
 use crate::usage::Memory;
+use crate::workload::Workload;
 pub(crate) use machine::Machine;
+
+/// Whether the harness, and so the floor, is a build for tests.
+pub(crate) const UNOPTIMISED: bool = cfg!(debug_assertions);
 
 /// One run of one peer.
 #[derive(Debug, Serialize)]
@@ -94,6 +99,8 @@ pub(crate) struct Latency {
     pub(crate) p50: u64,
     /// Microseconds.
     pub(crate) p99: u64,
+    /// As that of a [`Run`].
+    pub(crate) wrong: Vec<String>,
 }
 
 /// All of it.
@@ -117,11 +124,34 @@ impl Report {
     /// Writes `latest.json` and `latest.md`; gives the latter.
     pub(crate) fn write(&self, folder: &Path) -> Outcome<String> {
         fs::create_dir_all(folder)?;
-        let json = serde_json::to_string_pretty(self)? + "\n";
+        let json = serde_json::to_string_pretty(&medians::with(self))? + "\n";
         fs::write(folder.join("latest.json"), json)?;
         let markdown = markdown::all(self);
         fs::write(folder.join("latest.md"), &markdown)?;
         Ok(markdown)
+    }
+
+    /// Of the runs, at saturation and below, those that count for nothing.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut wrong = wrong(&self.runs);
+        for run in self.latencies.iter().filter(|run| !run.wrong.is_empty()) {
+            let what = run.wrong.join("; ");
+            wrong.push(format!(
+                "{}, {}, below saturation: {what}",
+                run.workload, run.peer
+            ));
+        }
+        wrong
+    }
+
+    /// The peer that took least CPU, among those that count.
+    fn best(&self, workload: &Workload) -> Option<(f64, Name)> {
+        let only = workload.target.only;
+        [Name::Nginx, Name::Haproxy, Name::Varnish]
+            .into_iter()
+            .filter(|name| only.is_none_or(|only| only == *name))
+            .filter_map(|name| Some((self.median(workload.name, name, |run| run.cpu)?, name)))
+            .min_by(|(a, _), (b, _)| a.total_cmp(b))
     }
 
     /// The median over the right runs, none where there is none.
@@ -133,6 +163,13 @@ impl Report {
         let figures: Vec<f64> = runs.map(figure).collect();
         (!figures.is_empty()).then(|| median(figures.into_iter()))
     }
+}
+
+/// What was not as it has to be.
+pub(crate) fn wrong(runs: &[Run]) -> Vec<String> {
+    (runs.iter().filter(|run| !run.wrong.is_empty()))
+        .map(|run| format!("{}, {}: {}", run.workload, run.peer, run.wrong.join("; ")))
+        .collect()
 }
 
 /// 0 of nothing.
