@@ -5,12 +5,14 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use hyper::{Response, StatusCode};
+use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
 use super::error::{Cause, Flaw};
@@ -123,7 +125,28 @@ impl Direct {
     ///
     /// [`OriginError::Terminated`] or [`OriginError::Incomplete`].
     pub(super) fn quiet(&mut self) -> Result<(), OriginError> {
+        self.look(false)
+    }
+
+    /// The same, of what the system knows now: for a request that cannot be
+    /// sent twice. That costs a system call.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Direct::quiet`].
+    pub(super) fn quiet_now(&mut self) -> Result<(), OriginError> {
+        self.look(true)
+    }
+
+    fn look(&mut self, now: bool) -> Result<(), OriginError> {
         let ended = match &self.stream {
+            Stream::Plain(stream) if now => {
+                let mut byte = [MaybeUninit::uninit()];
+                match SockRef::from(stream).peek(&mut byte) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                    ended => ended,
+                }
+            }
             Stream::Plain(stream) => match stream.try_read(&mut [0]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 ended => ended,

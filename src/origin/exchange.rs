@@ -128,7 +128,11 @@ impl Origins {
         let asked = request.as_ref().expect("it is there before each attempt");
         let Connection { link, timer, .. } = &mut *lease.connection;
         if let Link::Direct(direct) = link {
-            if let Err(error) = direct.quiet() {
+            let quiet = match is_repeatable(asked) {
+                true => direct.quiet(),
+                false => direct.quiet_now(),
+            };
+            if let Err(error) = quiet {
                 return Err(match used {
                     true => Failure::Unsent,
                     false => Failure::Failed(error),

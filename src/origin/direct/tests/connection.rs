@@ -125,6 +125,21 @@ fn what_comes_between_requests_ends_the_connection() {
     });
 }
 
+#[test]
+fn who_may_ask_only_once_looks_at_what_the_runtime_does_not_know_yet() {
+    run(async {
+        let (mut direct, mut peer) = connected().await;
+        assert!(direct.quiet_now().is_ok());
+        peer.write_all(b"HTTP/1.1 408").await.unwrap();
+        let unasked = direct.quiet_now().unwrap_err();
+        assert_eq!(unasked.as_str(), "http_response_incomplete");
+        let (mut direct, peer) = connected().await;
+        drop(peer);
+        let closed = direct.quiet_now().unwrap_err();
+        assert_eq!(closed.as_str(), "connection_terminated");
+    });
+}
+
 #[derive(Debug, Default)]
 struct Ears(Mutex<Vec<(u64, u16)>>);
 
