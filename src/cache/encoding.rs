@@ -77,7 +77,7 @@ impl Encodings {
     }
 
     /// The same as bytes.
-    pub(super) fn bytes(self) -> &'static [u8] {
+    pub fn bytes(self) -> &'static [u8] {
         FIELDS[self.index()].as_bytes()
     }
 

@@ -19,13 +19,6 @@ use crate::network::{NetworkSet, canonical};
 /// At most this many hops are read before the walk is given up.
 const MAX_HOPS: usize = 100;
 
-/// `X-Forwarded-For`.
-pub static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// `X-Forwarded-Proto`.
-pub static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-static FORWARDED: HeaderName = hyper::header::FORWARDED;
-
 /// The canonical address of the TCP peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(IpAddr);
@@ -88,8 +81,8 @@ impl AddressField {
     /// The field's name.
     pub fn name(&self) -> &HeaderName {
         match self {
-            Self::XForwardedFor => &X_FORWARDED_FOR,
-            Self::Forwarded => &FORWARDED,
+            Self::XForwardedFor => Name::X_FORWARDED_FOR.name(),
+            Self::Forwarded => Name::FORWARDED.name(),
             Self::Single(name) => name,
         }
     }

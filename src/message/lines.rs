@@ -4,6 +4,8 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use memchr::memchr3;
 
+use super::fields::Name;
+
 /// Field lines, each with its end. Nothing in one can end it or begin another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines(Vec<u8>);
@@ -19,38 +21,43 @@ impl Lines {
         self.push_text(name, &[value.as_bytes()]);
     }
 
-    /// Adds a line whose value stands in parts. What no field may have is not
-    /// added.
+    /// Adds a line whose value stands in parts. A value that would end the line
+    /// is not added.
     pub fn push_text(&mut self, name: &HeaderName, value: &[&[u8]]) {
-        self.push_if(name.as_str().as_bytes(), value, |_| true);
+        if value.iter().any(|part| ends_line(part)) {
+            return;
+        }
+        self.0.extend_from_slice(name.as_str().as_bytes());
+        self.0.extend_from_slice(b": ");
+        for part in value {
+            self.0.extend_from_slice(part);
+        }
+        self.0.extend_from_slice(b"\r\n");
+    }
+
+    /// The same of a name that has a number, and of one part.
+    pub fn push_known(&mut self, name: Name, value: &[u8]) {
+        if !ends_line(value) {
+            self.0.extend_from_slice(name.line_start());
+            self.0.extend_from_slice(value);
+            self.0.extend_from_slice(b"\r\n");
+        }
     }
 
     /// Adds a line of a name that somebody sent, in lower case, if
     /// `is_passed_on` says so of that.
-    pub fn push_if(
-        &mut self,
-        name: &[u8],
-        value: &[&[u8]],
-        is_passed_on: impl FnOnce(&[u8]) -> bool,
-    ) {
-        if value
-            .iter()
-            .any(|part| memchr3(b'\r', b'\n', 0, part).is_some())
-        {
+    pub fn push_if(&mut self, name: &[u8], value: &[u8], is_passed_on: impl FnOnce(&[u8]) -> bool) {
+        if ends_line(value) {
             return;
         }
         let start = self.0.len();
-        let length: usize = value.iter().map(|part| part.len()).sum();
-        self.0.reserve(name.len() + length + ": \r\n".len());
         self.0.extend_from_slice(name);
         self.0[start..].make_ascii_lowercase();
         if !is_passed_on(&self.0[start..]) {
             return self.0.truncate(start);
         }
         self.0.extend_from_slice(b": ");
-        for part in value {
-            self.0.extend_from_slice(part);
-        }
+        self.0.extend_from_slice(value);
         self.0.extend_from_slice(b"\r\n");
     }
 
@@ -80,6 +87,10 @@ impl Lines {
     }
 }
 
+fn ends_line(value: &[u8]) -> bool {
+    memchr3(b'\r', b'\n', 0, value).is_some()
+}
+
 impl From<&HeaderMap> for Lines {
     fn from(map: &HeaderMap) -> Self {
         let mut lines = Self::default();
@@ -107,9 +118,11 @@ mod tests {
         let host = HeaderName::from_static("host");
         lines.push(&host, &HeaderValue::from_static("a"));
         lines.push_text(&host, &[b"b", b":", b"80"]);
-        lines.push_if(b"X-Own", &[b"c"], |name| name == b"x-own");
-        lines.push_if(b"X-Other", &[b"c"], |name| name == b"x-own");
-        assert_eq!(text(&lines), "host: a\r\nhost: b:80\r\nx-own: c\r\n");
+        lines.push_if(b"X-Own", b"c", |name| name == b"x-own");
+        lines.push_known(Name::USER_AGENT, b"d");
+        lines.push_if(b"X-Other", b"c", |name| name == b"x-own");
+        let expected = "host: a\r\nhost: b:80\r\nx-own: c\r\nuser-agent: d\r\n";
+        assert_eq!(text(&lines), expected);
     }
 
     #[test]
@@ -118,6 +131,8 @@ mod tests {
         let host = HeaderName::from_static("host");
         for value in [&b"a\r\nx: y"[..], b"a\n", b"\r", b"a\0"] {
             lines.push_text(&host, &[b"ok", value]);
+            lines.push_known(Name::HOST, value);
+            lines.push_if(b"host", value, |_| true);
         }
         assert!(lines.is_empty());
     }

@@ -23,7 +23,6 @@ use crate::cache::conditional::CONDITIONAL;
 use crate::cache::encoding::Encodings;
 use crate::cache::status::CacheStatus;
 use crate::cache::vary::Form;
-use crate::client::{X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::config::Snapshot;
 use crate::images::Choice;
 use crate::message::decimal::Digits;
@@ -88,7 +87,7 @@ impl Prepared {
         };
         let mut set = set(plan, &choice, known.as_ref(), encodings);
         let hops = plan.forwarded_for(seen.arrival.peer);
-        set.lines.push_text(&X_FORWARDED_FOR, &[&hops]);
+        set.lines.push_known(Name::X_FORWARDED_FOR, &hops);
         if !plan.client.peer_trusted {
             // By it strangers could name a client.
             set.replace(seen.snapshot.client.field.name());
@@ -120,15 +119,15 @@ impl Prepared {
             match line.known {
                 Some(name) if self.set.names.contains(name) => {}
                 Some(name) if PARTIAL.contains(name) => {
-                    conditions.push_text(name.name(), &[line.value]);
+                    conditions.push_known(name, line.value);
                 }
-                Some(name) => lines.push_text(name.name(), &[line.value]),
-                None => lines.push_if(line.name, &[line.value], |name| {
+                Some(name) => lines.push_known(name, line.value),
+                None => lines.push_if(line.name, line.value, |name| {
                     !is_private(name) && !self.set.is_other(name)
                 }),
             }
         }
-        lines.push(&header::VIA, &self.via);
+        lines.push_known(Name::VIA, self.via.as_bytes());
         OriginRequest {
             method,
             uri: std::mem::take(&mut self.uri),
@@ -271,17 +270,15 @@ fn set(
         }
         HostMode::Literal(value) => lines.push(&header::HOST, value),
     }
-    lines.push_text(
-        &X_FORWARDED_PROTO,
-        &[plan.target.scheme.as_str().as_bytes()],
-    );
+    let scheme = plan.target.scheme.as_str();
+    lines.push_known(Name::X_FORWARDED_PROTO, scheme.as_bytes());
     lines.push_text(&X_FORWARDED_HOST, &own);
     if let Some(accept) = choice.accept {
-        lines.push(&header::ACCEPT, accept);
+        lines.push_known(Name::ACCEPT, accept.as_bytes());
         set.names.insert(Name::ACCEPT);
     }
     if let Some(encodings) = encodings {
-        lines.push(&header::ACCEPT_ENCODING, &encodings.field());
+        lines.push_known(Name::ACCEPT_ENCODING, encodings.bytes());
         set.names.insert(Name::ACCEPT_ENCODING);
     }
     if let Some(field) = &plan.route.key.field {

@@ -24,6 +24,9 @@ macro_rules! known {
         /// By number: the name.
         static NAMES: [HeaderName; COUNT] = [$(HeaderName::from_static($text),)*];
 
+        /// By number: what a line of that name begins with.
+        static LINE_STARTS: [&str; COUNT] = [$(concat!($text, ": "),)*];
+
         /// By number: how the name is written.
         const WRITTEN: [Text; COUNT] = [$(Text::of($text),)*];
 
@@ -128,6 +131,12 @@ impl Name {
     /// The name.
     pub fn name(self) -> &'static HeaderName {
         &NAMES[self.number()]
+    }
+
+    /// What a line of that name begins with, up to its value.
+    #[inline]
+    pub(in crate::message) fn line_start(self) -> &'static [u8] {
+        LINE_STARTS[self.number()].as_bytes()
     }
 
     /// Its number, below [`Name::COUNT`].
