@@ -14,7 +14,7 @@ pub struct Draft {
     pub(super) times_at: usize,
 }
 
-/// A key of a line, with all that stands around it; see [`key!`].
+/// A key of a line, with all that stands around it, made by `key!`.
 #[derive(Clone, Copy, Debug)]
 pub struct Key(&'static str);
 
