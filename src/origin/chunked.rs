@@ -149,7 +149,9 @@ impl Chunked {
         let mut trailers = std::mem::take(&mut self.trailers);
         trailers.extend_from_slice(b"\r\n");
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-        match httparse::parse_headers(&trailers, &mut fields) {
+        // As many as there are lines: none may hide behind a bare LF.
+        let fields = &mut fields[..self.fields.min(MOST_FIELDS)];
+        match httparse::parse_headers(&trailers, fields) {
             Ok(httparse::Status::Complete((_, fields))) if fields.iter().all(is_field) => {
                 Ok(Place::Over)
             }
