@@ -25,6 +25,7 @@ use crate::cache::status::CacheStatus;
 use crate::cache::vary::Form;
 use crate::config::Snapshot;
 use crate::images::Choice;
+use crate::message::connection::HOP_BY_HOP;
 use crate::message::decimal::Digits;
 use crate::message::fields::{Name, Names};
 use crate::message::lines::Lines;
@@ -328,25 +329,16 @@ fn group(snapshot: &Snapshot, plan: &Plan<'_>) -> Option<ClientGroup> {
 
 /// Of the names that have a number: the hop-by-hop fields, what a client could
 /// pose with, and what is set anew in every request.
-const ENDS_HERE: Names = Names::of(&[
-    Name::CONNECTION,
+const ENDS_HERE: Names = HOP_BY_HOP.union(Names::of(&[
     Name::EXPECT,
     Name::FORWARDED,
     Name::HOST,
-    Name::KEEP_ALIVE,
     Name::PROXY,
-    Name::PROXY_AUTHENTICATE,
-    Name::PROXY_AUTHORIZATION,
-    Name::PROXY_CONNECTION,
-    Name::TE,
-    Name::TRAILER,
-    Name::TRANSFER_ENCODING,
-    Name::UPGRADE,
     Name::X_FORWARDED_FOR,
     Name::X_FORWARDED_HOST,
     Name::X_FORWARDED_PROTO,
     Name::X_REAL_IP,
-]);
+]));
 
 /// The fields that ask for less than the whole response.
 const PARTIAL: Names = Names::of(&CONDITIONAL);

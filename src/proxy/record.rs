@@ -94,8 +94,13 @@ impl Record {
     ) -> Self {
         counting.follow(snapshot);
         let logged = snapshot.log.access != AccessTarget::Off;
+        let line = logged.then(|| Box::new(Line::start(journal)));
+        Self::new(Rc::clone(counting), line)
+    }
+
+    fn new(counting: Rc<Counting>, line: Option<Box<Line>>) -> Self {
         Self {
-            counting: Rc::clone(counting),
+            counting,
             route: RouteSlot::NONE,
             verdict: Verdict::Reject,
             would_deny: RuleIds::default(),
@@ -104,24 +109,13 @@ impl Record {
             bytes: 0,
             origin: None,
             error: None,
-            line: logged.then(|| Box::new(Line::start(journal))),
+            line,
         }
     }
 
     #[cfg(test)]
     pub(super) fn for_tests() -> Self {
-        Self {
-            counting: Rc::new(Counting::new(Arc::default())),
-            route: RouteSlot::NONE,
-            verdict: Verdict::Reject,
-            would_deny: RuleIds::default(),
-            cache: None,
-            status: None,
-            bytes: 0,
-            origin: None,
-            error: None,
-            line: None,
-        }
+        Self::new(Rc::new(Counting::new(Arc::default())), None)
     }
 
     /// It was answered before any rule saw it.

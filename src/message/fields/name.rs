@@ -158,6 +158,12 @@ impl Names {
         Self(set)
     }
 
+    /// What is in either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether `name` is in it.
     #[inline]
     pub const fn contains(self, name: Name) -> bool {
