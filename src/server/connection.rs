@@ -22,7 +22,7 @@ use super::link::{Link, Verdict};
 use super::stream::Stream;
 use super::watched::Watched;
 use super::worker::Worker;
-use super::{farewell, lingering};
+use super::{farewell, lingering, unsent};
 use crate::client::PeerAddr;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
@@ -32,10 +32,6 @@ use crate::proxy::{ClientRequest, ClientResponse, Interim};
 /// hyper gathers so much of a response for one write: a stored body of 1 MiB
 /// in one piece costs a quarter less than by 256 KiB.
 pub(super) const GATHERED: usize = 1 << 20;
-
-/// What the kernel holds of a response that has not been sent yet. With less
-/// unsent, a slow reader's progress is seen in steps that are small.
-const UNSENT: u32 = 128 * 1024;
 
 /// How the requests of a connection ended.
 pub(super) enum End {
@@ -96,7 +92,7 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, lim
 fn tune(tcp: &TcpStream, limits: &Limits) {
     let socket = SockRef::from(tcp);
     let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_tcp_notsent_lowat(UNSENT);
+    unsent::narrow(tcp);
     // A peer that acknowledges nothing is dead, also where nobody waits for it.
     let dead = Duration::from_millis(limits.stall.saturating_mul(2));
     let _ = socket.set_tcp_user_timeout(Some(dead));
@@ -163,7 +159,7 @@ impl Served<'_> {
         if stream.look_for_end(cx) {
             return Poll::Ready(End::Verdict(Verdict::Gone));
         }
-        match self.link.confirm(self.worker.is_draining()) {
+        match stream.confirm(self.worker.is_draining()) {
             Some(verdict) => Poll::Ready(End::Verdict(verdict)),
             None => Poll::Pending,
         }
@@ -235,7 +231,7 @@ impl Served<'_> {
             Verdict::Silent => counters.silent_closed.add(1),
             Verdict::Stalled => counters.stalled.add(1),
             Verdict::Evicted => counters.evicted.add(1),
-            Verdict::Gone | Verdict::Sleepy => {}
+            Verdict::Gone | Verdict::Sleepy | Verdict::Slow => {}
             Verdict::SlowHead => {
                 counters.header_timeouts.add(1);
                 let why = "the head did not end within server.header_timeout";

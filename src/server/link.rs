@@ -8,8 +8,8 @@ use std::task::{Context, Waker};
 use memchr::memchr;
 
 use super::limits::Limits;
+use super::pace::{Pace, least};
 use super::table::Table;
-use crate::origin::SLOWEST;
 use crate::proxy::Tail;
 
 /// A client that has ended its side within a request is taken for gone after
@@ -54,6 +54,8 @@ pub(super) enum Verdict {
     Silent,
     /// A head did not end in time.
     SlowHead,
+    /// The client has become slow: little may wait for it.
+    Slow,
     /// The client does not take its response.
     Stalled,
     /// The client has ended its side and no response is in sight.
@@ -85,11 +87,7 @@ pub(super) struct Link {
     unsent: Cell<u64>,
     /// The body at hand waits until hyper has sent everything.
     waits: Cell<bool>,
-    /// Bytes wait for the client to take what was written.
-    blocked: Cell<bool>,
-    written: Cell<u64>,
-    /// When the client began to be waited for, and `written` then.
-    window: Cell<Option<(u64, u64)>>,
+    pace: Pace,
     stalled: Cell<bool>,
     /// When the client ended its side, or was last sent something since.
     ended: Cell<Option<u64>>,
@@ -115,9 +113,7 @@ impl Link {
             answered: Cell::default(),
             unsent: Cell::default(),
             waits: Cell::default(),
-            blocked: Cell::default(),
-            written: Cell::default(),
-            window: Cell::default(),
+            pace: Pace::default(),
             stalled: Cell::default(),
             ended: Cell::default(),
             asleep: Cell::default(),
@@ -162,9 +158,18 @@ impl Link {
         self.called.get()
     }
 
-    /// The verdict it was called for, if it still holds.
-    pub(super) fn confirm(&self, draining: bool) -> Option<Verdict> {
-        let verdict = self.called.take().and_then(|_| self.judge(draining));
+    /// The verdict it was called for, if it still holds. `unsent` measures
+    /// what the kernel has not sent.
+    pub(super) fn confirm(&self, draining: bool, unsent: impl Fn() -> u64) -> Option<Verdict> {
+        let mut verdict = self.called.take().and_then(|_| self.judge(draining));
+        if verdict == Some(Verdict::Stalled) && self.pace.is_behind() {
+            self.pace.measured(unsent());
+            verdict = self.judge(draining);
+        }
+        if verdict == Some(Verdict::Slow) {
+            self.pace.narrowed(unsent(), self.table.now());
+            verdict = None;
+        }
         self.stalled.set(verdict == Some(Verdict::Stalled));
         verdict
     }
@@ -259,20 +264,15 @@ impl Link {
 
     /// `written` of `length` bytes went out.
     pub(super) fn wrote(&self, written: usize, length: usize) {
-        self.written.set(self.written.get() + written as u64);
-        self.blocked.set(written < length);
+        self.pace.wrote(written, length, self.table.now());
         if self.ended.get().is_some() {
             self.ended.set(Some(self.table.now()));
         }
     }
 
-    /// Nothing goes out until the client takes some.
-    pub(super) fn block(&self) {
-        self.blocked.set(true);
-    }
-
-    pub(super) fn is_blocked(&self) -> bool {
-        self.blocked.get()
+    /// How fast the client takes what is written.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// hyper got so many bytes of a body to send.
@@ -292,7 +292,7 @@ impl Link {
 
     /// Everything that was handed over has gone out.
     pub(super) fn flushed(&self) {
-        self.blocked.set(false);
+        self.pace.flushed();
         self.unsent.set(0);
         if self.waits.replace(false) {
             self.wake();
@@ -333,7 +333,7 @@ impl Link {
                 None
             }
             State::Request if self.has_left() => Some(Verdict::Gone),
-            State::Request => self.has_stalled().then_some(Verdict::Stalled),
+            State::Request => self.judge_pace(),
         }
     }
 
@@ -353,19 +353,13 @@ impl Link {
         since.is_some_and(|since| self.table.now() - since >= patience)
     }
 
-    fn has_stalled(&self) -> bool {
-        let here = (self.table.now(), self.written.get());
-        match self.window.get().filter(|_| self.blocked.get()) {
-            None => self.window.set(self.blocked.get().then_some(here)),
-            Some((since, before)) if self.has_passed(since, self.limits.stall) => {
-                if self.written.get() - before < least(self.limits.stall) {
-                    return true;
-                }
-                self.window.set(Some(here));
-            }
-            Some(_) => {}
+    fn judge_pace(&self) -> Option<Verdict> {
+        let (now, slack) = (self.table.now(), self.table.slack());
+        if self.pace.is_slow(now, slack) {
+            return Some(Verdict::Slow);
         }
-        false
+        let stalled = self.pace.has_stalled(now, slack, &self.limits);
+        stalled.then_some(Verdict::Stalled)
     }
 
     /// The response was cut: its log line says so.
@@ -408,11 +402,6 @@ pub(super) fn is_blank(bytes: &[u8]) -> bool {
 fn starts_like_head(bytes: &[u8]) -> bool {
     let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
     (1..=7).contains(&method.len()) && method.iter().all(u8::is_ascii_uppercase)
-}
-
-/// What is to be moved within `time`, in milliseconds.
-fn least(time: u64) -> u64 {
-    (time.saturating_mul(SLOWEST) / 1000).max(1)
 }
 
 #[cfg(test)]

@@ -8,12 +8,14 @@ mod limits;
 mod lingering;
 mod link;
 mod listen;
+mod pace;
 mod plain;
 mod ring;
 mod seldom;
 mod stop;
 mod stream;
 mod table;
+mod unsent;
 mod watched;
 mod worker;
 

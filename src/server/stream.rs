@@ -14,8 +14,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::lingering;
-use super::link::{Link, is_blank};
+use super::link::{Link, Verdict, is_blank};
+use super::{lingering, unsent};
 
 /// Up to so many bytes, pieces are copied together and sent by `send`, which
 /// costs less than `writev` of them (measured: 0.5 us of 7.6 at 1 KiB, 0.3 of
@@ -86,6 +86,12 @@ impl Stream {
         false
     }
 
+    /// What its task was called for, if it still holds.
+    pub(super) fn confirm(&self, draining: bool) -> Option<Verdict> {
+        let unsent = || unsent::measure(&self.0.tcp.borrow());
+        self.0.link.confirm(draining, unsent)
+    }
+
     /// Whether bytes have come, also if the runtime does not know yet.
     pub(super) fn has_bytes(&self) -> bool {
         let tcp = self.0.tcp.borrow();
@@ -116,7 +122,7 @@ impl Stream {
     pub(super) fn send_first(&self, heads: Vec<u8>) {
         let link = &self.0.link;
         let mut first = self.0.first.borrow_mut();
-        if link.in_request() && !link.is_blocked() && first.is_empty() {
+        if link.in_request() && !link.pace().is_blocked() && first.is_empty() {
             *first = heads;
         }
     }
@@ -175,9 +181,15 @@ impl Stream {
     }
 
     fn note(&self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+        let pace = self.0.link.pace();
         match &written {
-            Poll::Ready(Ok(written)) => self.0.link.wrote(*written, length),
-            Poll::Pending => self.0.link.block(),
+            Poll::Ready(Ok(written)) => {
+                self.0.link.wrote(*written, length);
+                if pace.is_fast() && unsent::widen(&self.0.tcp.borrow()) {
+                    pace.widened();
+                }
+            }
+            Poll::Pending => pace.block(),
             Poll::Ready(Err(_)) => {}
         }
         written

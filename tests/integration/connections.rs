@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use portcullis::log::counters::{ConnectionCounters, Counter};
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{Client, Origin, Portcullis, eventually};
 
@@ -242,6 +243,42 @@ fn a_slow_reader_above_the_rate_is_served_to_the_end() {
     }
     assert_eq!(client.get("/x", "").status, 200);
     assert_eq!(counted(&portcullis, |c| &c.stalled), 0);
+}
+
+/// Reads so fast that much may wait for it.
+fn fast_reader(portcullis: &Portcullis) -> Client {
+    let address = portcullis.address;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    // With these its window opens in small steps.
+    socket.set_recv_buffer_size(256 * 1024).unwrap();
+    socket.set_tcp_mss(1400).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let mut client = Client::on(socket.into());
+    assert_eq!(client.send(WHOLE).head().0, 200);
+    let mut part = vec![0; 1 << 20];
+    for _ in 0..64 {
+        client.stream.read_exact(&mut part).unwrap();
+    }
+    client
+}
+
+#[test]
+fn a_fast_reader_that_becomes_slow_is_served() {
+    let portcullis = start(&endless(), "stall_timeout = \"1s\"");
+    let mut client = fast_reader(&portcullis);
+    let mut part = vec![0; 16 * 1024];
+    for _ in 0..16 {
+        std::thread::sleep(Duration::from_millis(250));
+        client.stream.read_exact(&mut part).unwrap();
+    }
+    assert_eq!(counted(&portcullis, |c| &c.stalled), 0);
+}
+
+#[test]
+fn a_fast_reader_that_stops_is_cut() {
+    let portcullis = start(&endless(), "stall_timeout = \"500ms\"");
+    let _client = fast_reader(&portcullis);
+    eventually("stalled", || counted(&portcullis, |c| &c.stalled) == 1);
 }
 
 #[test]

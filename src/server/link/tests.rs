@@ -78,6 +78,65 @@ fn a_reader_is_judged_by_what_it_takes() {
     }
 }
 
+/// As a fast client that is waited for.
+fn widened() -> (Rc<Table>, Rc<Link>) {
+    let (table, link) = link();
+    link.request(false);
+    for _ in 0..5 {
+        assert!(!link.pace().is_fast());
+        link.wrote(100_000, 200_000);
+    }
+    assert!(link.pace().is_fast());
+    link.pace().widened();
+    assert!(!link.pace().is_fast());
+    (table, link)
+}
+
+#[test]
+fn only_many_times_in_one_tick_are_fast() {
+    let (table, link) = link();
+    link.request(false);
+    for _ in 0..20 {
+        link.wrote(100_000, 200_000);
+        assert!(!link.pace().is_fast());
+        after(&table, 0);
+    }
+}
+
+#[test]
+fn a_fast_reader_that_becomes_slow_is_judged_by_what_the_kernel_sent() {
+    let (table, link) = widened();
+    after(&table, table.slack());
+    assert_eq!(link.judge(false), Some(Verdict::Slow));
+    link.call(Verdict::Slow);
+    assert_eq!(link.confirm(false, || 400_000), None);
+    assert!(!link.pace().is_slow(u64::MAX, 0), "little may wait");
+    for (unsent, verdict) in [
+        (400_000 - 3072, None),
+        (400_000 - 2 * 3072, None),
+        (400_000 - 3 * 3072 + 1, Some(Verdict::Stalled)),
+    ] {
+        after(&table, 3000);
+        assert_eq!(link.judge(false), Some(Verdict::Stalled));
+        link.call(Verdict::Stalled);
+        assert_eq!(link.confirm(false, || unsent), verdict, "{unsent}");
+    }
+}
+
+#[test]
+fn a_fast_reader_that_was_slow_and_goes_on_is_judged_by_what_is_written() {
+    let (table, link) = widened();
+    after(&table, table.slack());
+    link.call(Verdict::Slow);
+    assert_eq!(link.confirm(false, || 400_000), None);
+    link.wrote(1, 2);
+    assert_eq!(link.judge(false), None);
+    after(&table, 3000);
+    link.call(Verdict::Stalled);
+    let never = || panic!("little waits");
+    assert_eq!(link.confirm(false, never), Some(Verdict::Stalled));
+}
+
 #[test]
 fn what_follows_an_upload() {
     let (table, link) = link();
