@@ -3,12 +3,15 @@
 
 use std::fs::{self, Metadata};
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use foldhash::quality::FixedState;
+
+/// A file is hashed by pieces of this size.
+const PIECE: u64 = 64 * 1024;
 
 /// A file that went into a configuration: its own, a list, a database.
 #[derive(Clone, Debug)]
@@ -127,7 +130,7 @@ impl SourceFile {
     fn has_same_bytes(&self, look: Option<&Look>) -> bool {
         match (self.contents, look) {
             (Contents::NotSeen, _) => true,
-            (seen, Some(_)) => Contents::of(&fs::read(&self.path)) == seen,
+            (seen, Some(_)) => Contents::of_file(&self.path) == seen,
             (seen, None) => seen == Contents::Unreadable,
         }
     }
@@ -140,12 +143,27 @@ impl SourceFile {
 
 impl Contents {
     fn of(bytes: &io::Result<Vec<u8>>) -> Self {
-        let Ok(bytes) = bytes else {
-            return Self::Unreadable;
-        };
+        bytes
+            .as_ref()
+            .map_or(Self::Unreadable, |bytes| Self::read(bytes.as_slice()))
+    }
+
+    /// Of what is there now; the file is not held in memory for it.
+    fn of_file(path: &Path) -> Self {
+        fs::File::open(path).map_or(Self::Unreadable, Self::read)
+    }
+
+    fn read(mut source: impl Read) -> Self {
         let mut hasher = FixedState::default().build_hasher();
-        hasher.write(bytes);
-        Self::Hash(hasher.finish())
+        let mut piece = Vec::with_capacity(PIECE as usize);
+        loop {
+            piece.clear();
+            match source.by_ref().take(PIECE).read_to_end(&mut piece) {
+                Err(_) => return Self::Unreadable,
+                Ok(0) => return Self::Hash(hasher.finish()),
+                Ok(_) => hasher.write(&piece),
+            }
+        }
     }
 }
 
@@ -190,6 +208,20 @@ mod tests {
         assert!(file.is_steady());
         fs::write(&path, "two").unwrap();
         assert!(file.is_different() && file.is_different());
+    }
+
+    #[test]
+    fn a_large_one_is_compared_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut bytes = vec![7; 2 * PIECE as usize + 1];
+        fs::write(&path, &bytes).unwrap();
+        let (mut file, _) = SourceFile::read(&path);
+        fs::write(&path, &bytes).unwrap();
+        assert!(!file.is_different());
+        *bytes.last_mut().unwrap() = 8;
+        fs::write(&path, &bytes).unwrap();
+        assert!(file.is_different());
     }
 
     #[test]
