@@ -123,7 +123,7 @@ impl Taken {
         }
         let (mut head, body) = response.into_parts();
         let desynchronised = framing::announces_too_much(head.status, &head.headers);
-        framing::settle(&mut head.headers);
+        framing::settle(head.status, &mut head.headers);
         pass_on(&mut head, instance);
         Ok(Self {
             head,
