@@ -73,6 +73,14 @@ pub fn names_nothing(fields: &Fields) -> bool {
     name_nothing(fields.lines(Name::CONNECTION), |name| fields.contains(name))
 }
 
+/// The same, but for what is removed without being named, such as the
+/// `Keep-Alive` that many servers send.
+pub fn names_only_hop_by_hop(fields: &Fields) -> bool {
+    name_nothing(fields.lines(Name::CONNECTION), |name| {
+        !HOP_BY_HOP.contains(name) && fields.contains(name)
+    })
+}
+
 fn named<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
     kept: &[HeaderName],

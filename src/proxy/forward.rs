@@ -86,13 +86,9 @@ impl Prepared {
             Some(known) => known.choice,
             None => plan.choice(),
         };
-        let mut set = set(plan, &choice, known.as_ref(), encodings);
+        let mut set = set(seen.snapshot, plan, &choice, known.as_ref(), encodings);
         let hops = plan.forwarded_for(seen.arrival.peer);
         set.lines.push_known(Name::X_FORWARDED_FOR, &hops);
-        if !plan.client.peer_trusted {
-            // By it strangers could name a client.
-            set.replace(seen.snapshot.client.field.name());
-        }
         Some(Self {
             settings: Arc::clone(&plan.route.origin),
             uri: Uri::try_from(plan.origin_target()).ok()?,
@@ -151,6 +147,15 @@ impl Set {
     fn is_other(&self, name: &[u8]) -> bool {
         let mut others = self.others.iter();
         others.any(|other| other.as_str().as_bytes() == name)
+    }
+
+    /// Whether a line of that name passes on.
+    fn passes_on(&self, name: &HeaderName) -> bool {
+        let name = name.as_str().as_bytes();
+        match Name::of(name) {
+            Some(known) => !self.names.contains(known),
+            None => !is_private(name) && !self.is_other(name),
+        }
     }
 }
 
@@ -245,6 +250,7 @@ fn fail(
 
 /// What the origin gets of the plan, whoever asks.
 fn set(
+    snapshot: &Snapshot,
     plan: &Plan<'_>,
     choice: &Choice<'_>,
     known: Option<&Known<'_>>,
@@ -289,32 +295,56 @@ fn set(
         }
         set.replace(field);
     }
+    if !plan.client.peer_trusted {
+        // By it strangers could name a client.
+        set.replace(snapshot.client.field.name());
+    }
     set
+}
+
+/// A request that fetches a stored response anew behind a stale answer.
+#[derive(Debug)]
+pub(super) struct Background {
+    pub(super) request: OriginRequest,
+    /// As whose answer it is judged: these are of the stored form also where
+    /// the origin never gets to see them.
+    pub(super) form: HeaderMap,
 }
 
 /// The request that fetches a stored response anew behind a stale answer: it
 /// carries nothing of a client but what the key, and the form of what is
-/// stored, are made of. `None`: see [`Prepared::new`].
+/// stored, are made of, and of that only what passes on. `None`: see
+/// [`Prepared::new`].
 pub(super) fn background(
+    snapshot: &Snapshot,
     planned: &Planned<'_>,
     encodings: Encodings,
     form: &Form,
     instance: &Instance,
-) -> Option<OriginRequest> {
+) -> Option<Background> {
     let Planned { plan, known } = planned;
     let known = known.as_ref()?;
     let (mut headers, mut ours) = (HeaderMap::new(), HeaderMap::new());
     form.apply(&mut headers);
-    let set = set(plan, &known.choice, Some(known), Some(encodings));
+    let set = set(snapshot, plan, &known.choice, Some(known), Some(encodings));
     set.lines.add_to(&mut ours);
+    let mut lines = set.lines.clone();
+    for (name, value) in &headers {
+        if set.passes_on(name) && !ours.contains_key(name) {
+            lines.push(name, value);
+        }
+    }
+    lines.push(&header::VIA, instance.via(Version::HTTP_11));
     for (name, value) in &ours {
         headers.insert(name, value.clone());
     }
-    headers.append(header::VIA, instance.via(Version::HTTP_11).clone());
-    Some(OriginRequest {
-        uri: Uri::try_from(plan.origin_target()).ok()?,
-        lines: Lines::from(&headers),
-        ..OriginRequest::default()
+    Some(Background {
+        request: OriginRequest {
+            uri: Uri::try_from(plan.origin_target()).ok()?,
+            lines,
+            ..OriginRequest::default()
+        },
+        form: headers,
     })
 }
 

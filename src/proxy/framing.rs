@@ -69,11 +69,11 @@ pub(super) fn announces_too_much(status: StatusCode, headers: &HeaderMap) -> boo
 }
 
 /// Leaves an origin's response with one length: none beside
-/// `Transfer-Encoding`, which counts alone (RFC 9112 section 6.3), and equal
-/// repeated ones as one (RFC 9110 section 8.6). hyper has refused unequal
-/// ones where a body follows.
-pub(super) fn settle(headers: &mut HeaderMap) {
-    if headers.contains_key(TRANSFER_ENCODING) {
+/// `Transfer-Encoding`, which counts alone (RFC 9112 section 6.3), none with a
+/// 204, and equal repeated ones as one (RFC 9110 section 8.6). hyper has
+/// refused unequal ones where a body follows.
+pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) || status == StatusCode::NO_CONTENT {
         headers.remove(CONTENT_LENGTH);
         return;
     }
@@ -99,8 +99,10 @@ fn one_length(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_bytes(first).ok()
 }
 
+/// Whether it is a number of bytes that can be counted, in digits alone.
 fn is_number(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+    let number = str::from_utf8(text).map(str::parse::<u64>);
+    text.iter().all(u8::is_ascii_digit) && matches!(number, Ok(Ok(_)))
 }
 
 #[cfg(test)]
@@ -117,7 +119,7 @@ mod tests {
 
     fn settled(fields: &[(&'static str, &'static str)]) -> String {
         let mut headers = headers(fields);
-        settle(&mut headers);
+        settle(StatusCode::OK, &mut headers);
         let lengths: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
         format!("{lengths:?}")
     }
@@ -146,6 +148,14 @@ mod tests {
         assert_eq!(length(&["5", "6"]), "[]");
         assert_eq!(length(&["+5"]), "[]");
         assert_eq!(length(&["5,"]), "[]");
+        assert_eq!(
+            length(&["18446744073709551615"]),
+            "[\"18446744073709551615\"]"
+        );
+        assert_eq!(length(&["18446744073709551616"]), "[]");
+        let mut none = headers(&[("content-length", "0")]);
+        settle(StatusCode::NO_CONTENT, &mut none);
+        assert!(none.is_empty());
     }
 
     #[test]

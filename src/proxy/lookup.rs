@@ -7,7 +7,7 @@ use hyper::Method;
 use tokio::task::spawn_local;
 
 use super::cached::{Change, Fetch, Fetcher, Freshness, Look, Passed, Query, Unsafe, Wanted};
-use super::forward::background;
+use super::forward::{Background, background};
 use super::record::{Known, Record, Seen};
 use super::respond::Edit;
 use super::response::ClientResponse;
@@ -159,15 +159,16 @@ impl Proxy {
             return query.cache.abandon(&fill, Verdict::Validated(newer));
         }
         let encodings = query.asked.encodings;
-        let request = background(planned, encodings, &entry.head.form, &self.instance);
-        let Some(request) = request else {
+        let form = &entry.head.form;
+        let background = background(seen.snapshot, planned, encodings, form, &self.instance);
+        let Some(Background { request, form }) = background else {
             return query.cache.abandon(&fill, Verdict::Alone);
         };
         self.counting.cache().background.add(1);
         let route = planned.plan.route;
         let fetch = Fetch {
             fill,
-            asker: query.refresher(&request.headers()),
+            asker: query.refresher(&form),
             stale: Some(Arc::clone(entry)),
             settings: route.cache,
             origin: Arc::clone(&route.origin),

@@ -80,10 +80,20 @@ impl Edit {
     /// the configuration sets.
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         if let Some(fields) = &self.fields {
-            for name in &fields.remove {
+            // Of several ranges it says where each ends: that stays.
+            let kept = has_parts(headers).then_some(header::CONTENT_TYPE);
+            for name in fields
+                .remove
+                .iter()
+                .filter(|name| kept.as_ref() != Some(name))
+            {
                 headers.remove(name);
             }
-            for (name, value) in &fields.set {
+            for (name, value) in fields
+                .set
+                .iter()
+                .filter(|(name, _)| kept.as_ref() != Some(name))
+            {
                 headers.insert(name, value.clone());
             }
         }
@@ -94,6 +104,14 @@ impl Edit {
             cache_control::make_private(headers);
         }
     }
+}
+
+/// Whether the body is several ranges (RFC 9110 section 14.6).
+fn has_parts(headers: &HeaderMap) -> bool {
+    const PARTS: &[u8] = b"multipart/byteranges";
+    let of = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let start = of.and_then(|of| of.get(..PARTS.len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case(PARTS))
 }
 
 /// A response of the origin's, without what ends at this hop.
@@ -123,7 +141,7 @@ impl Taken {
         }
         let (mut head, body) = response.into_parts();
         let desynchronised = framing::announces_too_much(head.status, &head.headers);
-        framing::settle(&mut head.headers);
+        framing::settle(head.status, &mut head.headers);
         pass_on(&mut head, instance);
         Ok(Self {
             head,

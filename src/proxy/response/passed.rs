@@ -92,13 +92,16 @@ impl PassedHead {
     }
 }
 
+/// Of a number that can be counted, whatever its digits are.
+const MOST_DIGITS: usize = 19;
+
 /// Whether the length of the body is told once and as a number, or not at all,
-/// and Connection names no field.
+/// and Connection names no field that would pass on else.
 pub(super) fn is_plain(fields: &Fields) -> bool {
     let length = match fields.single(Name::CONTENT_LENGTH) {
-        Single::One(length) => length.iter().all(u8::is_ascii_digit),
+        Single::One(length) => length.len() <= MOST_DIGITS && length.iter().all(u8::is_ascii_digit),
         Single::Missing => !fields.contains(Name::CONTENT_LENGTH),
         Single::Several => false,
     };
-    length && !fields.contains(Name::TRANSFER_ENCODING) && connection::names_nothing(fields)
+    length && !fields.contains(Name::TRANSFER_ENCODING) && connection::names_only_hop_by_hop(fields)
 }

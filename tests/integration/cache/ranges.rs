@@ -124,6 +124,24 @@ fn parts(reply: &Reply) -> Vec<(String, String)> {
     parts.iter().map(read).collect()
 }
 
+/// The type of such a body tells where its parts end: no configuration changes
+/// it.
+#[test]
+fn a_type_that_is_set_is_not_that_of_several_ranges() {
+    for fields in [
+        "set = { content-type = \"a/b\" }",
+        "remove = [\"Content-Type\"]",
+    ] {
+        let origin = ranged();
+        let proxy = Portcullis::start(&origin, &format!("[response]\n{fields}\n"));
+        let mut client = proxy.client();
+        let whole = client.get("/", "").field("content-type");
+        assert_eq!(whole.as_deref(), fields.contains("set").then_some("a/b"));
+        let found = parts(&client.get("/", "Range: bytes=0-1,5-6\r\n"));
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+}
+
 #[test]
 fn several_ranges_of_a_stored_body() {
     let (origin, _proxy, mut client) = stored();
