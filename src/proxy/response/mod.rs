@@ -4,7 +4,7 @@
 mod passed;
 mod stored;
 
-pub(super) use passed::PassedHead;
+pub(super) use passed::{PassedHead, may_pass};
 pub(super) use stored::StoredHead;
 
 use hyper::ext::ReasonPhrase;
@@ -68,7 +68,7 @@ impl ClientResponse {
     pub fn reason(&self) -> Option<&[u8]> {
         let reason = match &self.head {
             Head::Parts(parts) => parts.extensions.get::<ReasonPhrase>(),
-            Head::Passed(passed) => passed.reason.as_ref(),
+            Head::Passed(passed) => passed.received.reason.as_ref(),
             Head::Own(_) | Head::Stored(_) => None,
         };
         reason.map(ReasonPhrase::as_bytes)
@@ -141,7 +141,7 @@ impl ClientResponse {
         *response.headers_mut() = headers;
         if let Head::Passed(passed) = self.head {
             *response.version_mut() = passed.version;
-            response.extensions_mut().extend(reason_of(passed.reason));
+            response.extensions_mut().extend(reason_of(passed.received.reason));
         }
         response.map(|()| self.body)
     }
