@@ -134,8 +134,7 @@ mod tests {
             };
             lines.push_received(line, |name| name == b"x-own");
         }
-        let expected =
-            "host: a\r\nhost: b:80\r\nuser-agent: d\r\nx-own: c\r\naccept: c\r\n";
+        let expected = "host: a\r\nhost: b:80\r\nuser-agent: d\r\nx-own: c\r\naccept: c\r\n";
         assert_eq!(text(&lines), expected);
     }
 

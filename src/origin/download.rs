@@ -8,13 +8,13 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{OriginHead, OriginResponse};
 use super::direct::Answer;
 use super::error::Cause;
 use super::flow::UploadState;
 use super::inflow::Inflow;
 use super::lease::Lease;
 use super::pool::Link;
+use super::{OriginHead, OriginResponse};
 
 /// The body is looked at so many times in `stall_timeout`.
 const LOOKS: u32 = 4;

@@ -141,7 +141,9 @@ impl ClientResponse {
         *response.headers_mut() = headers;
         if let Head::Passed(passed) = self.head {
             *response.version_mut() = passed.version;
-            response.extensions_mut().extend(reason_of(passed.received.reason));
+            response
+                .extensions_mut()
+                .extend(reason_of(passed.received.reason));
         }
         response.map(|()| self.body)
     }

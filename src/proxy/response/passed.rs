@@ -82,9 +82,7 @@ impl PassedHead {
 
 /// Whether there is nothing about a response that has to be looked at.
 pub(in crate::proxy) fn may_pass(received: &ReceivedHead, edit: &Edit) -> bool {
-    received.status != StatusCode::NO_CONTENT
-        && edit.only_adds_vary()
-        && is_plain(&received.fields)
+    received.status != StatusCode::NO_CONTENT && edit.only_adds_vary() && is_plain(&received.fields)
 }
 
 /// Whether the length of the body is told once and as a number, or not at all,
