@@ -6,7 +6,7 @@ use hyper::{StatusCode, Version};
 use crate::cache::status::CacheStatus;
 use crate::message::connection::{self, HOP_BY_HOP};
 use crate::message::field::Single;
-use crate::message::fields::{Fields, Name};
+use crate::message::fields::{FieldLine, Fields, Name};
 use crate::message::vary;
 use crate::origin::ReceivedHead;
 use crate::proxy::respond::{Edit, has_body};
@@ -52,30 +52,37 @@ impl PassedHead {
     }
 
     pub(super) fn each_field(&self, mut take: impl FnMut(&HeaderName, &[u8])) {
-        let ours = self.edit.vary();
-        for line in self.received.fields.iter() {
-            match line.known {
-                Some(name) if HOP_BY_HOP.contains(name) => {}
-                Some(Name::VARY) if ours.is_some() => {}
-                Some(name) => take(name.name(), line.value),
-                None => match HeaderName::from_bytes(line.name) {
-                    Ok(name) if name != ALT_SVC => take(&name, line.value),
-                    _ => {}
-                },
+        for line in self.received() {
+            if let Some(known) = line.known {
+                take(known.name(), line.value);
+            } else if let Ok(name) = HeaderName::from_bytes(line.name) {
+                take(&name, line.value);
             }
         }
+        self.each_added(take);
+    }
+
+    /// What is passed on as it was received.
+    pub(super) fn received(&self) -> impl Iterator<Item = FieldLine<'_>> {
+        let ours = self.edit.vary().is_some();
+        self.received.fields.iter().filter(move |line| match line.known {
+            Some(Name::VARY) => !ours,
+            Some(name) => !HOP_BY_HOP.contains(name),
+            None => !line.name.eq_ignore_ascii_case(ALT_SVC.as_str().as_bytes()),
+        })
+    }
+
+    /// What is not.
+    pub(super) fn each_added(&self, mut take: impl FnMut(&HeaderName, &[u8])) {
         take(&VIA, self.via.as_bytes());
         if let Some(status) = &self.cache {
             take(&CACHE_STATUS, status.value().as_bytes());
         }
-        let Some(ours) = ours else { return };
-        match vary::merged(|| self.received.fields.lines(Name::VARY), ours.as_bytes()) {
+        let Some(ours) = self.edit.vary() else { return };
+        let theirs = || self.received.fields.lines(Name::VARY);
+        match vary::merged(theirs, ours.as_bytes()) {
             Some(merged) => take(&VARY, &merged),
-            None => self
-                .received
-                .fields
-                .lines(Name::VARY)
-                .for_each(|line| take(&VARY, line)),
+            None => theirs().for_each(|line| take(&VARY, line)),
         }
     }
 }

@@ -118,7 +118,7 @@ proptest! {
                 let (name, value) = line.split_once(": ").unwrap();
                 take(&HeaderName::from_bytes(name.as_bytes()).unwrap(), value.as_bytes());
             }
-            response.each_unwritten(take);
+            response.each_other(take);
         });
         prop_assert_eq!(found, expected.clone());
         let response = response.into_response();
