@@ -231,7 +231,7 @@ impl Back {
             Ok(OriginResponse {
                 head: OriginHead::Received(head),
                 body,
-            }) if !changes && may_pass(&head, &edit) => {
+            }) if !changes && edit.only_adds_vary() && may_pass(&head) => {
                 record.status(head.status);
                 let has_length = body.size_hint().exact().is_some();
                 let via = instance.via(head.version);

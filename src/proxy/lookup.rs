@@ -167,7 +167,7 @@ impl Proxy {
         let route = planned.plan.route;
         let fetch = Fetch {
             fill,
-            asker: query.refresher(&request.headers()),
+            asker: query.refresher(&request.headers()).into(),
             stale: Some(Arc::clone(entry)),
             settings: route.cache,
             origin: Arc::clone(&route.origin),

@@ -25,8 +25,9 @@ pub(in crate::proxy) struct PassedHead {
 }
 
 impl PassedHead {
-    /// The head of a response that [may be passed on](may_pass), which came
-    /// by `via`; `has_length`: it is known how long the body is.
+    /// The head of a response that [may be passed on](may_pass) and of which
+    /// no more than its Vary is edited, which came by `via`; `has_length`: it
+    /// is known how long the body is.
     pub(in crate::proxy) fn new(
         received: Box<ReceivedHead>,
         has_length: bool,
@@ -65,11 +66,14 @@ impl PassedHead {
     /// What is passed on as it was received.
     pub(super) fn received(&self) -> impl Iterator<Item = FieldLine<'_>> {
         let ours = self.edit.vary().is_some();
-        self.received.fields.iter().filter(move |line| match line.known {
-            Some(Name::VARY) => !ours,
-            Some(name) => !HOP_BY_HOP.contains(name),
-            None => !line.name.eq_ignore_ascii_case(ALT_SVC.as_str().as_bytes()),
-        })
+        self.received
+            .fields
+            .iter()
+            .filter(move |line| match line.known {
+                Some(Name::VARY) => !ours,
+                Some(name) => !HOP_BY_HOP.contains(name),
+                None => !line.name.eq_ignore_ascii_case(ALT_SVC.as_str().as_bytes()),
+            })
     }
 
     /// What is not.
@@ -88,8 +92,8 @@ impl PassedHead {
 }
 
 /// Whether there is nothing about a response that has to be looked at.
-pub(in crate::proxy) fn may_pass(received: &ReceivedHead, edit: &Edit) -> bool {
-    received.status != StatusCode::NO_CONTENT && edit.only_adds_vary() && is_plain(&received.fields)
+pub(in crate::proxy) fn may_pass(received: &ReceivedHead) -> bool {
+    received.status != StatusCode::NO_CONTENT && is_plain(&received.fields)
 }
 
 /// Whether the length of the body is told once and as a number, or not at all,

@@ -52,7 +52,9 @@ pub(super) fn encode(
     };
     let fields = |lines: &mut Lines<'_>| {
         lines.add_written(response.written());
-        response.received().for_each(|line| lines.add_received(line));
+        response
+            .received()
+            .for_each(|line| lines.add_received(line));
         response.each_other(|name, value| lines.add(name, value));
     };
     let line = (response.status(), response.reason());
