@@ -104,7 +104,7 @@ impl Prepared {
         }
         Some(Self {
             settings: Arc::clone(&plan.route.origin),
-            uri: Uri::try_from(plan.origin_target()).ok()?,
+            uri: plan.origin_uri()?,
             set,
             via: instance.via(seen.version).clone(),
             edit: Edit::new(plan.route, choice.vary.cloned(), seen.shape()),
@@ -341,7 +341,7 @@ pub(super) fn background(
     }
     headers.append(header::VIA, instance.via(Version::HTTP_11).clone());
     Some(OriginRequest {
-        uri: Uri::try_from(plan.origin_target()).ok()?,
+        uri: plan.origin_uri()?,
         lines: Lines::from(&headers),
         ..OriginRequest::default()
     })
