@@ -191,12 +191,15 @@ impl Errand {
     }
 
     /// Asks the origin and passes its response on.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "what it is given stays where it is; an `async fn` would move it once more"
+    )]
     pub(super) fn run<'a>(
         self,
         origins: &'a Origins,
         instance: &'a Instance,
     ) -> impl Future<Output = ClientResponse> + use<'a> {
-        // Where it stays: an `async fn` would move it once more.
         async move {
             let asked = Instant::now();
             let asking = Asking {

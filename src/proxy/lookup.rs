@@ -22,10 +22,6 @@ use crate::log::counters::CacheResult;
 use crate::plan::Plan;
 
 /// How a request goes on from the cache.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once; a box would be an allocation a hit"
-)]
 pub(super) enum Way {
     /// It is answered by what is stored.
     Stored(ClientResponse),

@@ -162,8 +162,11 @@ impl Served<'_> {
     }
 
     /// Sends a response; the end of the connection, if that is it.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "what it is given stays where it is; an `async fn` would move it once more"
+    )]
     fn send(&self, stream: &Stream, mut sending: Sending<'_>) -> impl Future<Output = Option<End>> {
-        // Where it stays: an `async fn` would move it once more.
         async move {
             let sent = poll_fn(|cx| sending.poll(stream, cx));
             match self.watch(stream, sent).await {
