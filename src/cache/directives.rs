@@ -139,9 +139,21 @@ impl ResponseDirectives {
         if let Some(found) = members.and_then(|members| Self::targeted(&members)) {
             return found;
         }
+        let lines = headers.get_all(&CACHE_CONTROL).iter();
+        Self::of_lines(lines.map(HeaderValue::as_bytes))
+    }
+
+    /// The same of fields as they were received; `None`: CDN-Cache-Control is
+    /// among them.
+    pub(super) fn received(fields: &Fields) -> Option<Self> {
+        let targeted = fields.contains_name(&targeted::FIELD);
+        (!targeted).then(|| Self::of_lines(fields.lines(Name::CACHE_CONTROL)))
+    }
+
+    fn of_lines<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut found = Self::default();
-        for line in headers.get_all(&CACHE_CONTROL) {
-            match directives(line.as_bytes()) {
+        for line in lines {
+            match directives(line) {
                 Some(list) => list.into_iter().for_each(|one| found.read(one)),
                 None => found.unreadable = true,
             }

@@ -146,6 +146,11 @@ impl Fill {
         }
     }
 
+    /// Whether others may wait for its head.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     /// Tells those who wait that there is nothing to share, and why.
     pub fn close(&self, verdict: Verdict) {
         let mut state = self.lock();

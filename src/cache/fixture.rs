@@ -9,8 +9,9 @@ use super::encoding::Encodings;
 use super::entry::Head;
 use super::freshness::date_text;
 use super::settings::CacheSettings;
-use super::storable::{Unstorable, assess};
+use super::storable::{Unstorable, assess, forbids};
 use crate::images::Variant;
+use crate::message::connection::names_nothing;
 
 /// When the tests' responses come: 2026-11-22, an hour after the start.
 pub(super) const NOW: Now = Now {
@@ -99,7 +100,14 @@ impl Request {
     ) -> Result<Head, Unstorable> {
         let status = StatusCode::from_u16(status).unwrap();
         let headers = headers(fields);
-        assess(&self.asked(), status, &headers, settings, NOW.moment, NOW)
+        let assessed = assess(&self.asked(), status, &headers, settings, NOW.moment, NOW);
+        let received = crate::message::fields::Fields::from(&headers);
+        if names_nothing(&received)
+            && let Some(why) = forbids(&self.asked(), status, &received)
+        {
+            assert_eq!(assessed.as_ref().err(), Some(&why));
+        }
+        assessed
     }
 }
 

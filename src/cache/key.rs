@@ -90,6 +90,17 @@ impl KeyRules {
         text
     }
 
+    /// Whether [`target`](Self::target) is that text.
+    pub fn keeps_target(&self, target: &Target<'_>, text: &str) -> bool {
+        let Some(rest) = text.strip_prefix(target.path.as_str()) else {
+            return false;
+        };
+        match self.query(target.query) {
+            Some(query) => rest.strip_prefix('?') == Some(&*query),
+            None => rest.is_empty(),
+        }
+    }
+
     /// The key: `<scheme>://<host>[:<port>]<path>[?<query>] <variant>`.
     pub fn key(&self, target: &Target<'_>, variant: Variant) -> String {
         let mut key = String::with_capacity(160);
@@ -132,7 +143,12 @@ fn decoded_name(parameter: &str) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::{self, HeaderValue};
+    use hyper::{HeaderMap, Uri};
+
     use super::*;
+    use crate::message::Scheme;
+    use crate::message::fields::Fields;
 
     fn rules(mode: QueryMode, only: &[&str], drop: &[&str]) -> KeyRules {
         let parse = |list: &[&str]| {
@@ -192,5 +208,29 @@ mod tests {
     fn patterns() {
         assert_eq!(ParameterPattern::parse("a*b"), None);
         assert!(ParameterPattern::parse("*").unwrap().matches(b"anything"));
+    }
+
+    #[test]
+    fn a_target_that_stays_as_it_is() {
+        let host = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("a"))]);
+        let stays = |text: &str, rules: &KeyRules| {
+            let uri: Uri = text.parse().unwrap();
+            let fields = Fields::from(&host);
+            let target = Target::read(&uri, &fields, Scheme::Http, None, true).unwrap();
+            let own = uri.path_and_query().unwrap().as_str();
+            let stays = rules.keeps_target(&target, own);
+            assert_eq!(stays, rules.target(&target) == own, "{text}");
+            stays
+        };
+        let all = rules(QueryMode::Keep, &[], &[]);
+        for same in ["/", "/a/b.jpg", "/a?b=1&c", "/a%20b?%41"] {
+            assert!(stays(same, &all), "{same}");
+        }
+        for other in ["/a?", "/a/../b", "/%61", "//a", "/a//b?c"] {
+            assert!(!stays(other, &all), "{other}");
+        }
+        let some = rules(QueryMode::Sort, &["w*"], &[]);
+        assert!(stays("/a", &some) && stays("/a?w=1", &some));
+        assert!(!stays("/a?wb=1&wa=1", &some) && !stays("/a?b", &some));
     }
 }

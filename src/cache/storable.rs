@@ -16,7 +16,7 @@ use super::settings::{CacheSettings, SetCookie};
 use super::validation::has_validator;
 use super::vary::Form;
 use crate::message::connection;
-use crate::message::fields::Name;
+use crate::message::fields::{Fields, Name};
 
 static SET_COOKIE: HeaderName = header::SET_COOKIE;
 static SET_COOKIE2: HeaderName = HeaderName::from_static("set-cookie2");
@@ -95,6 +95,22 @@ pub fn assess(
     requested: Moment,
     now: Now,
 ) -> Result<Head, Unstorable> {
+    may_fill(asked)?;
+    judge(asked, status, headers.clone(), settings, requested, now)
+}
+
+/// Why a response is not stored, where that shows without a map of its fields,
+/// of which Connection names none: then [`assess`] would say the same. `None`:
+/// it has to be assessed.
+pub fn forbids(asked: &Asked<'_>, status: StatusCode, fields: &Fields) -> Option<Unstorable> {
+    let directives = ResponseDirectives::received(fields)?;
+    may_fill(asked)
+        .and_then(|()| may_be_stored(asked, status, &directives))
+        .err()
+}
+
+/// What the request says.
+fn may_fill(asked: &Asked<'_>) -> Result<(), Unstorable> {
     // RFC 9111 section 3: the method. Section 9: a HEAD never stores.
     if asked.is_head() {
         return Err(Unstorable::Method);
@@ -103,7 +119,7 @@ pub fn assess(
     if RequestDirectives::of(asked.headers).no_store {
         return Err(Unstorable::RequestNoStore);
     }
-    judge(asked, status, headers.clone(), settings, requested, now)
+    Ok(())
 }
 
 /// The same for a head that was merged from a stored one and a newer one.
@@ -117,7 +133,10 @@ pub(super) fn judge(
 ) -> Result<Head, Unstorable> {
     connection::remove_named_in_response(&mut headers);
     let directives = ResponseDirectives::of(&headers);
-    may_be_stored(asked, status, &headers, &directives, settings)?;
+    may_be_stored(asked, status, &directives)?;
+    if settings.set_cookie == SetCookie::Bypass && has_set_cookie(&headers) {
+        return Err(Unstorable::SetCookie);
+    }
     let form = Form::of(asked, &headers).ok_or(Unstorable::Vary)?;
     let place = place(asked, &headers).ok_or(Unstorable::Variant)?;
     let subject = Subject {
@@ -148,13 +167,12 @@ pub(super) fn judge(
     })
 }
 
-/// The conditions of RFC 9111 section 3 but the last, which is freshness's.
+/// The conditions of RFC 9111 section 3 but the last, which is freshness's;
+/// of the response, those that its Cache-Control and status tell.
 fn may_be_stored(
     asked: &Asked<'_>,
     status: StatusCode,
-    headers: &HeaderMap,
     directives: &ResponseDirectives,
-    settings: &CacheSettings,
 ) -> Result<(), Unstorable> {
     let understood = is_understood(status);
     if is_never_stored(status) || directives.must_understand && !understood {
@@ -174,9 +192,6 @@ fn may_be_stored(
     }
     if asked.headers.contains(Name::AUTHORIZATION) && !allows_authorized(directives) {
         return Err(Unstorable::Authorization);
-    }
-    if settings.set_cookie == SetCookie::Bypass && has_set_cookie(headers) {
-        return Err(Unstorable::SetCookie);
     }
     Ok(())
 }
@@ -294,6 +309,23 @@ mod tests {
             let head = Request::get(&[]).gets(status, &understood, &settings);
             assert_eq!(head.unwrap_err(), Status, "{status}");
         }
+    }
+
+    #[test]
+    fn what_shows_without_a_map() {
+        let forbids = |asked: Fields<'_>, fields: Fields<'_>| {
+            let received = crate::cache::fixture::headers(fields).into();
+            forbids(&Request::get(asked).asked(), StatusCode::OK, &received)
+        };
+        let no_store = ("cache-control", "no-store");
+        assert_eq!(forbids(&[], &[no_store]), Some(Unstorable::NoStore));
+        assert_eq!(
+            forbids(&[no_store], &[("cache-control", "max-age=9")]),
+            Some(Unstorable::RequestNoStore)
+        );
+        assert_eq!(forbids(&[], &[no_store, ("cdn-cache-control", "x")]), None);
+        assert_eq!(forbids(&[], &[("set-cookie", "a=b")]), None);
+        assert_eq!(forbids(&[], &[]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use memchr::memchr3;
 
-use super::fields::Name;
+use super::fields::{FieldLine, Name};
 
 /// Field lines, each with its end. Nothing in one can end it or begin another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,13 +24,15 @@ impl Lines {
     /// Adds a line whose value stands in parts. A value that would end the line
     /// is not added.
     pub fn push_text(&mut self, name: &HeaderName, value: &[&[u8]]) {
-        if value.iter().any(|part| ends_line(part)) {
-            return;
-        }
+        let start = self.0.len();
         self.0.extend_from_slice(name.as_str().as_bytes());
         self.0.extend_from_slice(b": ");
+        let name_end = self.0.len();
         for part in value {
             self.0.extend_from_slice(part);
+        }
+        if ends_line(&self.0[name_end..]) {
+            return self.0.truncate(start);
         }
         self.0.extend_from_slice(b"\r\n");
     }
@@ -38,25 +40,30 @@ impl Lines {
     /// The same of a name that has a number, and of one part.
     pub fn push_known(&mut self, name: Name, value: &[u8]) {
         if !ends_line(value) {
-            self.0.extend_from_slice(name.line_start());
-            self.0.extend_from_slice(value);
-            self.0.extend_from_slice(b"\r\n");
+            self.push_whole(name.line_start(), value);
         }
     }
 
-    /// Adds a line of a name that somebody sent, in lower case, if
-    /// `is_passed_on` says so of that.
-    pub fn push_if(&mut self, name: &[u8], value: &[u8], is_passed_on: impl FnOnce(&[u8]) -> bool) {
-        if ends_line(value) {
-            return;
+    /// Adds a line that was received, whose value ends no line. A name without
+    /// a number is put in lower case, and added if `is_passed_on` says so of
+    /// that.
+    pub fn push_received(&mut self, line: FieldLine<'_>, is_passed_on: impl FnOnce(&[u8]) -> bool) {
+        debug_assert!(!ends_line(line.value), "it was read as one line");
+        if let Some(name) = line.known {
+            return self.push_whole(name.line_start(), line.value);
         }
         let start = self.0.len();
-        self.0.extend_from_slice(name);
+        self.0.extend_from_slice(line.name);
         self.0[start..].make_ascii_lowercase();
         if !is_passed_on(&self.0[start..]) {
             return self.0.truncate(start);
         }
-        self.0.extend_from_slice(b": ");
+        self.push_whole(b": ", line.value);
+    }
+
+    fn push_whole(&mut self, start: &[u8], value: &[u8]) {
+        self.0.reserve(start.len() + value.len() + 2);
+        self.0.extend_from_slice(start);
         self.0.extend_from_slice(value);
         self.0.extend_from_slice(b"\r\n");
     }
@@ -118,10 +125,16 @@ mod tests {
         let host = HeaderName::from_static("host");
         lines.push(&host, &HeaderValue::from_static("a"));
         lines.push_text(&host, &[b"b", b":", b"80"]);
-        lines.push_if(b"X-Own", b"c", |name| name == b"x-own");
         lines.push_known(Name::USER_AGENT, b"d");
-        lines.push_if(b"X-Other", b"c", |name| name == b"x-own");
-        let expected = "host: a\r\nhost: b:80\r\nx-own: c\r\nuser-agent: d\r\n";
+        for name in ["X-Own", "X-Other", "ACCEPT"] {
+            let line = FieldLine {
+                known: Name::of(name.as_bytes()),
+                name: name.as_bytes(),
+                value: b"c",
+            };
+            lines.push_received(line, |name| name == b"x-own");
+        }
+        let expected = "host: a\r\nhost: b:80\r\nuser-agent: d\r\nx-own: c\r\naccept: c\r\n";
         assert_eq!(text(&lines), expected);
     }
 
@@ -132,7 +145,6 @@ mod tests {
         for value in [&b"a\r\nx: y"[..], b"a\n", b"\r", b"a\0"] {
             lines.push_text(&host, &[b"ok", value]);
             lines.push_known(Name::HOST, value);
-            lines.push_if(b"host", value, |_| true);
         }
         assert!(lines.is_empty());
     }

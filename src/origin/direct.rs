@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use hyper::{Response, StatusCode};
+use hyper::StatusCode;
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
@@ -21,8 +21,7 @@ use super::limit::Permit;
 use super::pool::BUFFER;
 use super::stream::Stream;
 use super::timer::Timer;
-use super::{OriginError, OriginRequest, tls};
-use crate::message::fields::Fields;
+use super::{OriginError, OriginRequest, ReceivedHead, tls};
 
 /// How much is read at first, in bytes: a head and a small body.
 const FIRST: usize = 8 * 1024;
@@ -58,9 +57,7 @@ pub(super) struct Direct {
 /// A response whose body is to be read from the connection.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Without its fields.
-    pub(super) response: Response<()>,
-    pub(super) fields: Fields,
+    pub(super) head: Box<ReceivedHead>,
     pub(super) framing: Framing,
     /// What of the body, or behind it, came with the head.
     pub(super) held: Bytes,
@@ -315,7 +312,7 @@ impl Exchange<'_> {
                 return Ok(None);
             };
             held.advance(head.length);
-            match head.response.status() {
+            match head.received.status {
                 StatusCode::SWITCHING_PROTOCOLS => return Err(OriginError::Upgraded),
                 status if status.is_informational() => self.interim(head)?,
                 _ => return Ok(Some(self.answer(head, held))),
@@ -327,8 +324,7 @@ impl Exchange<'_> {
         let is_sent = matches!(self.sending, Sending::Done);
         self.direct.keeps = head.keeps && is_sent;
         Answer {
-            response: head.response,
-            fields: head.fields,
+            head: head.received,
             framing: head.framing,
             held,
         }
@@ -339,10 +335,10 @@ impl Exchange<'_> {
         if self.interim > MOST_INTERIM {
             return Err(Flaw::Interim.into());
         }
-        let response = head.response;
+        let head = head.received;
         if let Some(listener) = self.request.body.listener() {
             let fields = head.fields.to_map(0, |_| true);
-            listener.tell(response.status(), response.version(), &fields);
+            listener.tell(head.status, head.version, &fields);
         }
         Ok(())
     }

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::OriginResponse;
 use super::direct::Answer;
 use super::error::Cause;
 use super::flow::UploadState;
 use super::inflow::Inflow;
 use super::lease::Lease;
 use super::pool::Link;
+use super::{OriginHead, OriginResponse};
 
 /// The body is looked at so many times in `stall_timeout`.
 const LOOKS: u32 = 4;
@@ -62,8 +62,7 @@ impl Download {
     /// What comes on a connection of ours.
     pub(super) fn direct(answer: Answer, mut lease: Lease) -> OriginResponse {
         let Answer {
-            response,
-            fields,
+            head,
             framing,
             held,
         } = answer;
@@ -72,8 +71,8 @@ impl Download {
         };
         let inflow = Inflow::new(framing, held, direct);
         OriginResponse {
-            response: response.map(|()| Self::new(Source::Direct(inflow), lease)),
-            fields: Some(fields),
+            head: OriginHead::Received(head),
+            body: Self::new(Source::Direct(inflow), lease),
         }
     }
 

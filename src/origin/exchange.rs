@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, StatusCode};
 
 use super::driven;
 use super::lease::Lease;
 use super::pool::{Connection, Link};
 use super::{
-    ClientGroup, Download, OriginError, OriginRequest, OriginResponse, OriginSettings, Origins,
+    ClientGroup, Download, OriginError, OriginHead, OriginRequest, OriginResponse, OriginSettings,
+    Origins,
 };
 
 /// How the origin is asked.
@@ -177,10 +178,9 @@ async fn drive(
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::Failed(OriginError::Upgraded));
     }
-    let download = Download::driven(body, lease);
     Ok(OriginResponse {
-        response: Response::from_parts(head, download),
-        fields: None,
+        head: OriginHead::Parts(Box::new(head)),
+        body: Download::driven(body, lease),
     })
 }
 

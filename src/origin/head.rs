@@ -4,8 +4,9 @@ use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use hyper::ext::ReasonPhrase;
-use hyper::{Method, Response, StatusCode, Version};
+use hyper::{Method, StatusCode, Version};
 
+use super::ReceivedHead;
 use super::chunked::Chunked;
 use super::error::Flaw;
 use crate::message::field;
@@ -23,10 +24,8 @@ const MOST_FIELDS: usize = 100;
 /// What stands at the beginning of some bytes.
 #[derive(Debug)]
 pub(super) struct Head {
-    /// Without its fields.
-    pub(super) response: Response<()>,
-    /// Parts of the bytes.
-    pub(super) fields: Fields,
+    /// Its fields are parts of the bytes.
+    pub(super) received: Box<ReceivedHead>,
     /// How the end of its body is known.
     pub(super) framing: Framing,
     /// The origin reads another request after this response.
@@ -75,34 +74,39 @@ pub(super) fn parse(bytes: &Bytes, asked_by: &Method) -> Result<Option<Head>, Fl
     if length > MOST_BYTES {
         return Err(Flaw::TooLarge);
     }
-    let mut response = Response::new(());
     let code = head.code.expect("a complete head has a status");
     let status = StatusCode::from_u16(code).map_err(|_| Flaw::Status)?;
-    *response.status_mut() = status;
-    if head.version == Some(0) {
-        *response.version_mut() = Version::HTTP_10;
-    }
-    if head.reason != status.canonical_reason()
-        && let Ok(reason) = ReasonPhrase::try_from(head.reason.unwrap_or_default().as_bytes())
-    {
-        response.extensions_mut().insert(reason);
-    }
-    let (fields, notes) = take_fields(head.headers, bytes.slice(..length))?;
-    let version = response.version();
+    let version = match head.version {
+        Some(0) => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    let mut received = Box::new(ReceivedHead {
+        status,
+        version,
+        reason: match head.reason == status.canonical_reason() {
+            true => None,
+            false => ReasonPhrase::try_from(head.reason.unwrap_or_default().as_bytes()).ok(),
+        },
+        fields: Fields::within(bytes.slice(..length), head.headers.len()),
+    });
+    let start = bytes.as_ptr() as usize;
+    let notes = take_fields(head.headers, start, &mut received.fields)?;
     Ok(Some(Head {
         framing: framing(&notes, status, version, asked_by)?,
         keeps: !notes.close && (version == Version::HTTP_11 || notes.keep_alive),
-        response,
-        fields,
+        received,
         length,
     }))
 }
 
-fn take_fields(found: &[httparse::Header<'_>], head: Bytes) -> Result<(Fields, Notes), Flaw> {
+/// `start` is where the text is of which they are parts.
+fn take_fields(
+    found: &[httparse::Header<'_>],
+    start: usize,
+    fields: &mut Fields,
+) -> Result<Notes, Flaw> {
     let mut notes = Notes::default();
-    let start = head.as_ptr() as usize;
     let place = |part: &[u8]| ((part.as_ptr() as usize).wrapping_sub(start), part.len());
-    let mut fields = Fields::within(head, found.len());
     for field in found {
         let name = field.name.as_bytes();
         if name.len() > LONGEST_NAME || !fields.push(place(name), place(field.value)) {
@@ -120,7 +124,7 @@ fn take_fields(found: &[httparse::Header<'_>], head: Bytes) -> Result<(Fields, N
             _ => {}
         }
     }
-    Ok((fields, notes))
+    Ok(notes)
 }
 
 impl Notes {

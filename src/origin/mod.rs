@@ -36,7 +36,7 @@ pub use interim::{Hear, Listener};
 pub use limit::Limits;
 pub use pool::Origins;
 pub use request::OriginRequest;
-pub use response::OriginResponse;
+pub use response::{OriginHead, OriginResponse, ReceivedHead};
 pub use settings::{HostMode, OriginSettings, OriginUrl, OriginUrlError};
 pub use share::ClientGroup;
 pub use tls::{Tls, Trust, TrustError};

@@ -174,6 +174,21 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The same as it is sent; `None`: it is too long for a request line. Most
+    /// are what they were, and need not be made anew.
+    pub fn origin_uri(&self) -> Option<Uri> {
+        let uri = &self.received.uri;
+        let same = uri.authority().is_none()
+            && self.route.origin.url.prefix.is_empty()
+            && uri
+                .path_and_query()
+                .is_some_and(|own| self.route.key.keeps_target(&self.target, own.as_str()));
+        match same {
+            true => Some(uri.clone()),
+            false => Uri::try_from(self.origin_target()).ok(),
+        }
+    }
+
     /// `X-Forwarded-For` for the origin: the client, the hops to its right,
     /// and the peer. What stood left of the client was written by strangers.
     pub fn forwarded_for(&self, peer: PeerAddr) -> SmallVec<[u8; 96]> {

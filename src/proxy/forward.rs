@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Uri, Version};
 use smallvec::SmallVec;
@@ -18,7 +18,7 @@ use super::max_forwards;
 use super::record::{Known, Record, Seen};
 use super::reference::Reference;
 use super::respond::{Edit, Taken, respond};
-use super::response::{ClientResponse, PassedHead};
+use super::response::{ClientResponse, PassedHead, may_pass};
 use crate::cache::conditional::CONDITIONAL;
 use crate::cache::encoding::Encodings;
 use crate::cache::status::CacheStatus;
@@ -30,7 +30,8 @@ use crate::message::decimal::Digits;
 use crate::message::fields::{Name, Names};
 use crate::message::lines::Lines;
 use crate::origin::{
-    Asking, ClientGroup, HostMode, OriginError, OriginRequest, OriginSettings, Origins, Upload,
+    Asking, ClientGroup, HostMode, OriginError, OriginHead, OriginRequest, OriginResponse,
+    OriginSettings, Origins, Upload,
 };
 use crate::plan::{Plan, Received};
 
@@ -63,13 +64,21 @@ pub(super) struct Prepared {
 #[derive(Debug)]
 pub(super) struct Errand {
     settings: Arc<OriginSettings>,
-    edit: Edit,
     client: Option<ClientGroup>,
     stall_timeout: Duration,
-    passed: Option<Passed>,
     request: OriginRequest,
+    back: Back,
+}
+
+/// What becomes of its response.
+#[derive(Debug)]
+struct Back {
+    edit: Edit,
+    passed: Option<Passed>,
     record: Record,
     reference: Reference,
+    /// The request has a body.
+    uploads: bool,
 }
 
 impl Prepared {
@@ -91,7 +100,7 @@ impl Prepared {
         set.lines.push_known(Name::X_FORWARDED_FOR, &hops);
         Some(Self {
             settings: Arc::clone(&plan.route.origin),
-            uri: Uri::try_from(plan.origin_target()).ok()?,
+            uri: plan.origin_uri()?,
             set,
             via: instance.via(seen.version).clone(),
             edit: Edit::new(plan.route, choice.vary.cloned(), seen.shape()),
@@ -113,16 +122,12 @@ impl Prepared {
             self.set.names.insert(Name::MAX_FORWARDS);
         }
         for line in headers.iter() {
-            match line.known {
-                Some(name) if self.set.names.contains(name) => {}
-                Some(name) if PARTIAL.contains(name) => {
-                    conditions.push_known(name, line.value);
-                }
-                Some(name) => lines.push_known(name, line.value),
-                None => lines.push_if(line.name, line.value, |name| {
-                    !is_private(name) && !self.set.is_other(name)
-                }),
-            }
+            let to = match line.known {
+                Some(name) if self.set.names.contains(name) => continue,
+                Some(name) if PARTIAL.contains(name) => &mut conditions,
+                _ => &mut lines,
+            };
+            to.push_received(line, |name| !is_private(name) && !self.set.is_other(name));
         }
         lines.push_known(Name::VIA, self.via.as_bytes());
         OriginRequest {
@@ -177,54 +182,81 @@ impl Errand {
         } = prepared;
         Self {
             settings,
-            edit,
             client,
             stall_timeout,
-            passed,
+            back: Back {
+                edit,
+                passed,
+                record,
+                reference,
+                uploads: !request.body.is_empty(),
+            },
             request,
-            record,
-            reference,
         }
     }
 
     /// Asks the origin and passes its response on.
-    pub(super) async fn run(self, origins: &Origins, instance: &Instance) -> ClientResponse {
-        let asked = Instant::now();
-        let uploads = !self.request.body.is_empty();
-        let asking = Asking {
-            settings: &self.settings,
-            client: self.client,
-            stall_timeout: self.stall_timeout,
-        };
-        let reply = origins.send(asking, self.request).await;
-        let mut record = self.record;
-        record.origin_took(asked.elapsed());
-        let status = self.passed.as_ref().map(Passed::status);
-        let reply = reply.map(|mut reply| {
-            let changes = self.passed.as_ref().is_some_and(Passed::changes);
-            let head = match changes {
-                true => None,
-                false => PassedHead::new(&mut reply, &self.edit, instance, status),
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "what it is given stays where it is; an `async fn` would move it once more"
+    )]
+    pub(super) fn run<'a>(
+        self,
+        origins: &'a Origins,
+        instance: &'a Instance,
+    ) -> impl Future<Output = ClientResponse> + use<'a> {
+        async move {
+            let asked = Instant::now();
+            let asking = Asking {
+                settings: &self.settings,
+                client: self.client,
+                stall_timeout: self.stall_timeout,
             };
-            (reply, head)
-        });
+            let reply = origins.send(asking, self.request).await;
+            let mut back = self.back;
+            back.record.origin_took(asked.elapsed());
+            back.bring(reply, instance)
+        }
+    }
+}
+
+impl Back {
+    fn bring(
+        self,
+        reply: Result<OriginResponse, OriginError>,
+        instance: &Instance,
+    ) -> ClientResponse {
+        let Self {
+            edit,
+            passed,
+            mut record,
+            reference,
+            uploads,
+        } = self;
+        let status = passed.as_ref().map(Passed::status);
+        let changes = passed.as_ref().is_some_and(Passed::changes);
         let taken = match reply {
-            Ok((reply, Some(head))) => {
-                record.status(head.status());
-                let body = Body::origin(reply.response.into_body(), record);
-                return ClientResponse::passed(head, body);
+            Ok(OriginResponse {
+                head: OriginHead::Received(head),
+                body,
+            }) if !changes && edit.only_adds_vary() && may_pass(&head) => {
+                record.status(head.status);
+                let has_length = body.size_hint().exact().is_some();
+                let via = instance.via(head.version);
+                let head = PassedHead::new(head, has_length, edit, via, status);
+                return ClientResponse::passed(head, Body::origin(body, record));
             }
-            Ok((reply, None)) => Taken::new(reply.into_response(), self.edit.shape.head, instance),
+            Ok(reply) => Taken::new(reply.into_response(), edit.shape.head, instance),
             Err(error) => Err(error),
         };
         match taken {
             Ok(taken) => {
-                if let Some(passed) = self.passed {
+                if let Some(passed) = passed {
                     passed.answered(&taken.head);
                 }
-                respond(taken, &self.edit, status.as_ref(), record)
+                respond(taken, &edit, status.as_ref(), record)
             }
-            Err(error) => fail(&error, uploads, status, self.reference, record),
+            Err(error) => fail(&error, uploads, status, reference, record),
         }
     }
 }
@@ -340,7 +372,7 @@ pub(super) fn background(
     }
     Some(Background {
         request: OriginRequest {
-            uri: Uri::try_from(plan.origin_target()).ok()?,
+            uri: plan.origin_uri()?,
             lines,
             ..OriginRequest::default()
         },

@@ -22,10 +22,6 @@ use crate::log::counters::CacheResult;
 use crate::plan::Plan;
 
 /// How a request goes on from the cache.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once; a box would be an allocation a hit"
-)]
 pub(super) enum Way {
     /// It is answered by what is stored.
     Stored(ClientResponse),
@@ -168,7 +164,7 @@ impl Proxy {
         let route = planned.plan.route;
         let fetch = Fetch {
             fill,
-            asker: query.refresher(&form),
+            asker: query.refresher(&form).into(),
             stale: Some(Arc::clone(entry)),
             settings: route.cache,
             origin: Arc::clone(&route.origin),

@@ -69,15 +69,19 @@ pub struct Proxy {
 /// How a request goes on once everything about it is known.
 #[expect(
     clippy::large_enum_variant,
-    reason = "moved once; a box would be an allocation a denial"
+    missing_debug_implementations,
+    reason = "moved once, and a box would be an allocation a denial; a future has nothing to show"
 )]
-enum Next<'a> {
+pub enum Next<'a> {
     /// It is answered here.
     Answer(ClientResponse),
     /// The origin is asked. Boxed, so that a denial does not have to move
     /// the room for it.
-    Ask(Pin<Box<dyn Future<Output = ClientResponse> + 'a>>),
+    Ask(Asked<'a>),
 }
+
+/// A response that is waited for.
+pub type Asked<'a> = Pin<Box<dyn Future<Output = ClientResponse> + 'a>>;
 
 /// A request that may pass.
 struct Planned<'a> {
@@ -112,22 +116,9 @@ impl Proxy {
         }
     }
 
-    /// Answers a request; what the origin sends before its answer goes to
-    /// `interim`.
-    pub async fn handle(
-        &self,
-        request: ClientRequest,
-        arrival: &Arrival,
-        interim: &Interim,
-    ) -> ClientResponse {
-        match self.decide(request, arrival, interim) {
-            Next::Answer(response) => response,
-            Next::Ask(response) => response.await,
-        }
-    }
-
-    /// All that is done before the origin is asked, without waiting.
-    fn decide(&self, request: ClientRequest, arrival: &Arrival, interim: &Interim) -> Next<'_> {
+    /// All that is done before the origin is asked, without waiting; what the
+    /// origin sends before its answer goes to `interim`.
+    pub fn handle(&self, request: ClientRequest, arrival: &Arrival, interim: &Interim) -> Next<'_> {
         let snapshot = self.policy.load();
         let reference = self.references.next();
         let mut record = Record::start(&snapshot, &self.journal, &self.counting);
@@ -189,7 +180,7 @@ impl Proxy {
         prepared: Prepared,
         mut request: OriginRequest,
         reference: Reference,
-    ) -> Pin<Box<dyn Future<Output = ClientResponse> + '_>> {
+    ) -> Asked<'_> {
         let Onward {
             wanted,
             passed,

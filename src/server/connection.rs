@@ -27,7 +27,7 @@ use crate::client::PeerAddr;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::plan::Arrival;
-use crate::proxy::{ClientRequest, ClientResponse, Interim};
+use crate::proxy::{self, ClientRequest, Interim};
 
 /// hyper gathers so much of a response for one write: a stored body of 1 MiB
 /// in one piece costs a quarter less than by 256 KiB.
@@ -185,7 +185,11 @@ impl Served<'_> {
         let arrival = old.then(|| with_fallback(&self.arrival, stream));
         async move {
             let arrival = arrival.as_ref().unwrap_or(&self.arrival);
-            let response = self.respond(request.into(), arrival, stream).await;
+            let response = match self.handle(request.into(), arrival) {
+                proxy::Next::Answer(response) => response,
+                proxy::Next::Ask(response) => response.await,
+            };
+            self.answering(stream);
             let mut response = response
                 .into_response()
                 .map(|body| Watched::new(body, &self.link));
@@ -201,21 +205,19 @@ impl Served<'_> {
         self.link.request(has_body);
     }
 
-    pub(super) async fn respond(
-        &self,
-        request: ClientRequest,
-        arrival: &Arrival,
-        stream: &Stream,
-    ) -> ClientResponse {
-        let proxy = &self.worker.proxy;
-        let response = proxy.handle(request, arrival, &self.interim).await;
+    /// Answers a request that has begun, or has the origin asked.
+    pub(super) fn handle(&self, request: ClientRequest, arrival: &Arrival) -> proxy::Next<'_> {
+        self.worker.proxy.handle(request, arrival, &self.interim)
+    }
+
+    /// Its response begins.
+    pub(super) fn answering(&self, stream: &Stream) {
         // Those that came together with the final one.
         if let Some(heads) = self.interim.take() {
             stream.send_first(heads);
         }
         self.interim.close();
         self.link.answering();
-        response
     }
 
     /// Counts an end that is ours; the answer to what never became a request.

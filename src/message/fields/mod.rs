@@ -65,7 +65,8 @@ pub struct FieldLine<'a> {
     pub known: Option<Name>,
     /// The name as it was written.
     pub name: &'a [u8],
-    /// The value, without the blanks around it.
+    /// The value, without the blanks around it. Like every value that was
+    /// parsed, it has no end of a line.
     pub value: &'a [u8],
 }
 
@@ -81,7 +82,8 @@ impl Fields {
         }
     }
 
-    /// Adds a line: where in the text its name and its value start, and how
+    /// Adds a line as a parser found it, one without an end of a line within:
+    /// where in the text its name and its value start, and how
     /// long they are, in bytes. `false`: they are not within it, or there are
     /// too many lines.
     #[inline]

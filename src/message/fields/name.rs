@@ -135,7 +135,7 @@ impl Name {
 
     /// What a line of that name begins with, up to its value.
     #[inline]
-    pub(in crate::message) fn line_start(self) -> &'static [u8] {
+    pub fn line_start(self) -> &'static [u8] {
         LINE_STARTS[self.number()].as_bytes()
     }
 

@@ -151,8 +151,7 @@ async fn ours(script: &Script) -> Seen {
     let request = script.request();
     let asking = async {
         let Answer {
-            mut response,
-            fields,
+            head,
             framing,
             held,
         } = match ask(&mut direct, &request).await {
@@ -161,8 +160,7 @@ async fn ours(script: &Script) -> Seen {
         };
         let (body, whole) = read(&mut direct, framing, held).await;
         drop(direct);
-        *response.headers_mut() = fields.to_map(0, |_| true);
-        seen(&response.into_parts().0, body, whole)
+        seen(&head.into_response(()).into_parts().0, body, whole)
     };
     tokio::join!(asking, script.play(peer)).0
 }

@@ -20,15 +20,17 @@ use crate::cache::entry::{Entry, Head};
 use crate::cache::fill::{Failure, Fill, FillReader, Grown, Opened, Verdict};
 use crate::cache::reuse::{Reuse, may_serve_on_error, reuse};
 use crate::cache::settings::CacheSettings;
-use crate::cache::storable::{Unstorable, assess};
+use crate::cache::storable::{Unstorable, assess, forbids};
 use crate::cache::validation::{add_conditions, freshen};
 use crate::log::counters::FillEnd;
 use crate::origin::{
-    Asking, ClientGroup, Download, OriginError, OriginRequest, OriginSettings, Origins,
+    Asking, ClientGroup, Download, OriginError, OriginHead, OriginRequest, OriginResponse,
+    OriginSettings, Origins, ReceivedHead,
 };
 use crate::proxy::count::Counting;
 use crate::proxy::instance::Instance;
 use crate::proxy::respond::Taken;
+use crate::proxy::response::may_pass;
 
 /// What a fetch needs beside its request.
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ pub(in crate::proxy) struct Fetcher {
 pub(in crate::proxy) struct Fetch {
     pub(in crate::proxy) fill: Arc<Fill>,
     /// As whose answer it is judged.
-    pub(in crate::proxy) asker: Asker,
+    pub(in crate::proxy) asker: Rc<Asker>,
     /// What may be validated.
     pub(in crate::proxy) stale: Option<Arc<Entry>>,
     pub(in crate::proxy) settings: CacheSettings,
@@ -75,8 +77,21 @@ pub(in crate::proxy) enum Fetched {
     Validated(Arc<Entry>),
     /// It is for this client only, for that reason.
     Response(Box<Taken>, &'static str),
+    /// The same of one that can be passed on as it was received.
+    Received(Box<ReceivedHead>, Download, &'static str),
     /// There is none.
     Failed(OriginError),
+}
+
+impl Fetched {
+    /// The status of what is for its client only, and why it is.
+    pub(super) fn for_its_client(&self) -> Option<(StatusCode, &'static str)> {
+        match self {
+            Self::Response(taken, why) => Some((taken.head.status, why)),
+            Self::Received(head, _, why) => Some((head.status, why)),
+            Self::Open(..) | Self::Validated(_) | Self::Failed(_) => None,
+        }
+    }
 }
 
 /// A fill that nobody else will end. Whoever waits for it must never wait in
@@ -151,7 +166,15 @@ impl Fetcher {
                 .as_ref()
                 .is_some_and(|stale| add_conditions(&stale.head.headers, &mut request.conditions));
             let requested = self.cache.moment();
-            let taken = match self.send(fetch.asking(), request).await {
+            let response = match self.origins.send(fetch.asking(), request).await {
+                Ok(response) => response,
+                Err(error) => return (Err(error), requested),
+            };
+            let response = match received(fetch, response) {
+                Ok(reply) => return (Ok(reply), requested),
+                Err(response) => response,
+            };
+            let taken = match Taken::new(response.into_response(), false, &self.instance) {
                 Ok(taken) => taken,
                 Err(error) => return (Err(error), requested),
             };
@@ -205,18 +228,16 @@ impl Fetcher {
         let taken = match reply {
             Reply::Validated(old, head) => return self.validated(&old, *head, unfinished),
             Reply::Response(taken) => taken,
+            Reply::Received(head, body, why) => {
+                let alone = self.unstorable(&fetch, head.status, why);
+                return Fetched::Received(head, body, self.alone(&fetch, alone, unfinished));
+            }
         };
         let head = match self.judge(&fetch, &taken, requested) {
             Ok(head) => head,
             Err(alone) => {
-                // Before the others are told: nobody is to begin another fill
-                // that they would wait for.
-                if alone.is_lasting {
-                    self.cache.set_alone(&fetch.fill, true);
-                }
-                unfinished.end(alone.verdict);
-                self.ended(alone.end);
-                return Fetched::Response(Box::new(taken), alone.why);
+                let why = self.alone(&fetch, alone, unfinished);
+                return Fetched::Response(Box::new(taken), why);
             }
         };
         let is_shared = reuse(
@@ -242,6 +263,18 @@ impl Fetcher {
         Pump::start(self, fetch.fill, stale, taken.body);
         let own = withheld(taken.head.headers, &opened.head.headers);
         Fetched::Open(opened, place, Box::new(own))
+    }
+
+    /// Nothing of it is shared. Why.
+    fn alone(&self, fetch: &Fetch, alone: Alone, unfinished: Unfinished) -> &'static str {
+        // Before the others are told: nobody is to begin another fill
+        // that they would wait for.
+        if alone.is_lasting {
+            self.cache.set_alone(&fetch.fill, true);
+        }
+        unfinished.end(alone.verdict);
+        self.ended(alone.end);
+        alone.why
     }
 
     fn validated(&self, old: &Arc<Entry>, head: Head, unfinished: Unfinished) -> Fetched {
@@ -320,6 +353,8 @@ impl Fetcher {
 
 /// What the origin answered.
 enum Reply {
+    /// What is not stored, as its Cache-Control says.
+    Received(Box<ReceivedHead>, Download, Unstorable),
     Response(Taken),
     Validated(Arc<Entry>, Box<Head>),
 }
@@ -341,6 +376,23 @@ impl Alone {
             end: FillEnd::Unstorable,
             is_lasting: true,
         }
+    }
+}
+
+/// The commonest of what is not stored: its Cache-Control says so, and there
+/// is nothing else about it that has to be looked at. Else the response.
+fn received(fetch: &Fetch, response: OriginResponse) -> Result<Reply, OriginResponse> {
+    let OriginResponse { head, body } = response;
+    let head = match head {
+        OriginHead::Received(head) if fetch.stale.is_none() && may_pass(&head) => head,
+        head => return Err(OriginResponse { head, body }),
+    };
+    match forbids(&fetch.asker.asked(), head.status, &head.fields) {
+        Some(why) => Ok(Reply::Received(head, body, why)),
+        None => Err(OriginResponse {
+            head: OriginHead::Received(head),
+            body,
+        }),
     }
 }
 

@@ -1,8 +1,10 @@
 //! A request that has to wait for what the cache has not.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hyper::body::Body as _;
 use hyper::{HeaderMap, StatusCode};
 use tokio::task::{JoinHandle, spawn_local};
 
@@ -20,13 +22,17 @@ use crate::cache::settings::CacheSettings;
 use crate::cache::status::{CacheStatus, Reason};
 use crate::log::counters::CacheResult;
 use crate::message::lines::Lines;
-use crate::origin::{Asking, ClientGroup, OriginRequest, OriginSettings};
+use crate::origin::{
+    Asking, ClientGroup, Download, OriginHead, OriginRequest, OriginResponse, OriginSettings,
+    ReceivedHead,
+};
 use crate::proxy::answer::Answer;
+use crate::proxy::body::Body;
 use crate::proxy::forward::Prepared;
 use crate::proxy::record::Record;
 use crate::proxy::reference::Reference;
 use crate::proxy::respond::{Edit, Taken, respond};
-use crate::proxy::response::ClientResponse;
+use crate::proxy::response::{ClientResponse, PassedHead};
 
 /// What is under way for a client that asked for `no-cache` is fresh enough
 /// if it was begun so many milliseconds ago (section 9).
@@ -38,7 +44,7 @@ pub(in crate::proxy) struct Wanted {
     pub(super) fetcher: Fetcher,
     pub(super) hash: u64,
     pub(super) url: Box<str>,
-    pub(super) asker: Asker,
+    pub(super) asker: Rc<Asker>,
     pub(super) stale: Option<Arc<Entry>>,
     pub(super) reason: Reason,
 }
@@ -146,7 +152,7 @@ impl Journey {
                         .abandon(&fill, Verdict::Validated(Arc::clone(&entry)));
                     self.join_stored(&entry)
                 }
-                None => self.lead(fill, whose).await,
+                None => self.lead(fill).await,
             },
         }
     }
@@ -193,10 +199,10 @@ impl Journey {
         reuse(policy, &self.wanted.asker.directives, now) != Reuse::Validate
     }
 
-    async fn lead(mut self, fill: Arc<Fill>, whose: Whose) -> ClientResponse {
+    async fn lead(mut self, fill: Arc<Fill>) -> ClientResponse {
         let fetch = Fetch {
             fill: Arc::clone(&fill),
-            asker: self.wanted.asker.clone(),
+            asker: Rc::clone(&self.wanted.asker),
             stale: self.wanted.stale.clone(),
             settings: self.settings,
             origin: Arc::clone(&self.origin),
@@ -206,20 +212,18 @@ impl Journey {
         };
         let again = (!self.conditions.is_empty()).then(|| fetch.request.copy());
         let fetching = self.wanted.fetcher.clone().fetch(fetch);
-        let (fetched, took) = match whose {
-            // Boxed, as all that is rare here: its room is not moved with the rest.
-            Whose::Own => Box::pin(fetching).await,
-            Whose::Everyones => Leading::start(&fill, fetching).ended().await,
+        let (fetched, took) = match fill.is_shared() {
+            // Boxed: its room is not moved with the rest.
+            false => Box::pin(fetching).await,
+            true => Leading::start(&fill, fetching).ended().await,
         };
         self.record.origin_took(took);
-        match (fetched, again) {
-            (Fetched::Response(taken, why), Some(request))
-                if taken.head.status == StatusCode::OK =>
-            {
-                drop(taken);
+        match (fetched.for_its_client(), again) {
+            (Some((StatusCode::OK, why)), Some(request)) => {
+                drop(fetched);
                 Box::pin(self.pass(request, why)).await
             }
-            (fetched, _) => self.fetched(fill, fetched),
+            _ => self.fetched(fill, fetched),
         }
     }
 
@@ -271,6 +275,7 @@ impl Journey {
                     _ => self.pass_on(*taken, why),
                 }
             }
+            Fetched::Received(head, body, why) => self.pass_on_received(head, body, why),
             Fetched::Failed(error) => {
                 self.record.failed(error.as_str());
                 match self.usable_on_error() {
@@ -320,7 +325,7 @@ impl Journey {
             return self.pass(request, "alone").await;
         }
         match self.begin(Whose::Own, false) {
-            Begun::Lead(fill) | Begun::Join(fill) => self.lead(fill, Whose::Own).await,
+            Begun::Lead(fill) | Begun::Join(fill) => self.lead(fill).await,
         }
     }
 
@@ -408,6 +413,33 @@ impl Journey {
             ..CacheStatus::forwarded(self.wanted.reason)
         };
         respond(taken, &self.edit, Some(&status), self.record)
+    }
+
+    fn pass_on_received(
+        mut self,
+        head: Box<ReceivedHead>,
+        body: Download,
+        why: &'static str,
+    ) -> ClientResponse {
+        let instance = &self.wanted.fetcher.instance;
+        if !self.edit.only_adds_vary() {
+            let head = OriginHead::Received(head);
+            let response = OriginResponse { head, body }.into_response();
+            return match Taken::new(response, false, instance) {
+                Ok(taken) => self.pass_on(taken, why),
+                Err(error) => self.fail(error.status(), error.as_str()),
+            };
+        }
+        self.record.cached(CacheResult::Miss);
+        self.record.status(head.status);
+        let status = CacheStatus {
+            detail: Some(why),
+            ..CacheStatus::forwarded(self.wanted.reason)
+        };
+        let has_length = body.size_hint().exact().is_some();
+        let via = instance.via(head.version);
+        let head = PassedHead::new(head, has_length, self.edit, via, Some(status));
+        ClientResponse::passed(head, Body::origin(body, self.record))
     }
 
     fn fail(mut self, made: StatusCode, error: &'static str) -> ClientResponse {

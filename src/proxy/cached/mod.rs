@@ -194,10 +194,14 @@ impl<'a> Query<'a> {
             fetcher,
             hash: self.hash,
             url: self.key.url.into(),
-            asker: Asker::new(&self.asked, self.asked.headers.clone(), self.directives),
+            asker: self.asker().into(),
             stale,
             reason,
         }
+    }
+
+    fn asker(&self) -> Asker {
+        Asker::new(&self.asked, self.asked.headers.clone(), self.directives)
     }
 
     /// A HEAD that passes may tell that a stale response is still good.
@@ -210,7 +214,7 @@ impl<'a> Query<'a> {
         Some(Update {
             cache: self.cache.clone(),
             hash: self.hash,
-            asker: Asker::new(&self.asked, self.asked.headers.clone(), self.directives),
+            asker: self.asker(),
             stale,
             settings,
             requested: self.now,

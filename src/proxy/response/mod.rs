@@ -4,7 +4,7 @@
 mod passed;
 mod stored;
 
-pub(super) use passed::PassedHead;
+pub(super) use passed::{PassedHead, may_pass};
 pub(super) use stored::StoredHead;
 
 use hyper::ext::ReasonPhrase;
@@ -15,6 +15,7 @@ use hyper::{HeaderMap, Response, StatusCode};
 
 use super::answer::Answer;
 use super::body::Body;
+use crate::message::fields::FieldLine;
 
 /// A response on its way to its connection.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl ClientResponse {
     pub fn reason(&self) -> Option<&[u8]> {
         let reason = match &self.head {
             Head::Parts(parts) => parts.extensions.get::<ReasonPhrase>(),
-            Head::Passed(passed) => passed.reason.as_ref(),
+            Head::Passed(passed) => passed.received.reason.as_ref(),
             Head::Own(_) | Head::Stored(_) => None,
         };
         reason.map(ReasonPhrase::as_bytes)
@@ -116,12 +117,23 @@ impl ClientResponse {
         }
     }
 
-    /// Tells the fields that are not [`written`](Self::written).
-    pub fn each_unwritten(&self, take: impl FnMut(&HeaderName, &[u8])) {
+    /// Lines of the origin's that are passed on as they are.
+    pub fn received(&self) -> impl Iterator<Item = FieldLine<'_>> {
+        let passed = match &self.head {
+            Head::Passed(passed) => Some(passed.received()),
+            Head::Parts(_) | Head::Own(_) | Head::Stored(_) => None,
+        };
+        passed.into_iter().flatten()
+    }
+
+    /// Tells the fields that are neither [`written`](Self::written) nor
+    /// [`received`](Self::received).
+    pub fn each_other(&self, take: impl FnMut(&HeaderName, &[u8])) {
         match &self.head {
             Head::Stored(stored) if !stored.lines().is_empty() => {
                 stored.each_unwritten(take);
             }
+            Head::Passed(passed) => passed.each_added(take),
             _ => self.each_field(take),
         }
     }
@@ -141,7 +153,9 @@ impl ClientResponse {
         *response.headers_mut() = headers;
         if let Head::Passed(passed) = self.head {
             *response.version_mut() = passed.version;
-            response.extensions_mut().extend(reason_of(passed.reason));
+            response
+                .extensions_mut()
+                .extend(reason_of(passed.received.reason));
         }
         response.map(|()| self.body)
     }

@@ -1,28 +1,23 @@
 //! The head of a response of the origin's that is passed on.
 
-use hyper::body::Body as _;
-use hyper::ext::ReasonPhrase;
 use hyper::header::{ALT_SVC, CACHE_STATUS, HeaderName, HeaderValue, VARY, VIA};
 use hyper::{StatusCode, Version};
 
 use crate::cache::status::CacheStatus;
 use crate::message::connection::{self, HOP_BY_HOP};
 use crate::message::field::Single;
-use crate::message::fields::{Fields, Name};
+use crate::message::fields::{FieldLine, Fields, Name};
 use crate::message::vary;
-use crate::origin::OriginResponse;
-use crate::proxy::instance::Instance;
+use crate::origin::ReceivedHead;
 use crate::proxy::respond::{Edit, has_body};
 
 /// The head of a response of the origin's that has nothing odd about it, and of
 /// which only what ends here is not passed on.
 #[derive(Debug)]
 pub(in crate::proxy) struct PassedHead {
-    pub(super) status: StatusCode,
+    pub(super) received: Box<ReceivedHead>,
     /// By which the client is answered.
     pub(super) version: Version,
-    pub(super) reason: Option<ReasonPhrase>,
-    pub(super) fields: Fields,
     pub(super) via: HeaderValue,
     /// What the cache says of it.
     pub(super) cache: Option<CacheStatus>,
@@ -30,70 +25,79 @@ pub(in crate::proxy) struct PassedHead {
 }
 
 impl PassedHead {
-    /// The head of `response`, which came by `via`. `None`: there is something
-    /// about it that has to be looked at.
+    /// The head of a response that [may be passed on](may_pass) and of which
+    /// no more than its Vary is edited, which came by `via`; `has_length`: it
+    /// is known how long the body is.
     pub(in crate::proxy) fn new(
-        response: &mut OriginResponse,
-        edit: &Edit,
-        instance: &Instance,
+        received: Box<ReceivedHead>,
+        has_length: bool,
+        edit: Edit,
+        via: &HeaderValue,
         cache: Option<CacheStatus>,
-    ) -> Option<Self> {
-        let fields = response.fields.as_ref()?;
-        let status = response.response.status();
-        if status == StatusCode::NO_CONTENT || !edit.only_adds_vary() || !is_plain(fields) {
-            return None;
-        }
-        let via = instance.via(response.response.version()).clone();
-        let has_length = response.response.body().size_hint().exact().is_some();
-        Some(Self {
-            status,
+    ) -> Self {
+        Self {
             // Without a length, a body by HTTP/1.0 ends with the connection.
-            version: match has_length || !has_body(edit.shape.head, status) {
+            version: match has_length || !has_body(edit.shape.head, received.status) {
                 true => Version::HTTP_11,
                 false => edit.shape.version,
             },
-            reason: response.response.extensions_mut().remove(),
-            fields: response.fields.take()?,
-            via,
+            received,
+            via: via.clone(),
             cache,
-            edit: edit.clone(),
-        })
+            edit,
+        }
     }
 
     pub(in crate::proxy) fn status(&self) -> StatusCode {
-        self.status
+        self.received.status
     }
 
     pub(super) fn each_field(&self, mut take: impl FnMut(&HeaderName, &[u8])) {
-        let ours = self.edit.vary();
-        for line in self.fields.iter() {
-            match line.known {
-                Some(name) if HOP_BY_HOP.contains(name) => {}
-                Some(Name::VARY) if ours.is_some() => {}
-                Some(name) => take(name.name(), line.value),
-                None => match HeaderName::from_bytes(line.name) {
-                    Ok(name) if name != ALT_SVC => take(&name, line.value),
-                    _ => {}
-                },
+        for line in self.received() {
+            if let Some(known) = line.known {
+                take(known.name(), line.value);
+            } else if let Ok(name) = HeaderName::from_bytes(line.name) {
+                take(&name, line.value);
             }
         }
+        self.each_added(take);
+    }
+
+    /// What is passed on as it was received.
+    pub(super) fn received(&self) -> impl Iterator<Item = FieldLine<'_>> {
+        let ours = self.edit.vary().is_some();
+        self.received
+            .fields
+            .iter()
+            .filter(move |line| match line.known {
+                Some(Name::VARY) => !ours,
+                Some(name) => !HOP_BY_HOP.contains(name),
+                None => !line.name.eq_ignore_ascii_case(ALT_SVC.as_str().as_bytes()),
+            })
+    }
+
+    /// What is not.
+    pub(super) fn each_added(&self, mut take: impl FnMut(&HeaderName, &[u8])) {
         take(&VIA, self.via.as_bytes());
         if let Some(status) = &self.cache {
             take(&CACHE_STATUS, status.value().as_bytes());
         }
-        let Some(ours) = ours else { return };
-        match vary::merged(|| self.fields.lines(Name::VARY), ours.as_bytes()) {
+        let Some(ours) = self.edit.vary() else { return };
+        let theirs = || self.received.fields.lines(Name::VARY);
+        match vary::merged(theirs, ours.as_bytes()) {
             Some(merged) => take(&VARY, &merged),
-            None => self
-                .fields
-                .lines(Name::VARY)
-                .for_each(|line| take(&VARY, line)),
+            None => theirs().for_each(|line| take(&VARY, line)),
         }
     }
 }
 
 /// Of a number that can be counted, whatever its digits are.
 const MOST_DIGITS: usize = 19;
+
+/// Whether there is nothing about a response that has to be looked at.
+pub(in crate::proxy) fn may_pass(received: &ReceivedHead) -> bool {
+    received.status != StatusCode::NO_CONTENT && is_plain(&received.fields)
+}
 
 /// Whether the length of the body is told once and as a number, or not at all,
 /// and Connection names no field that would pass on else.

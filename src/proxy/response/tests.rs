@@ -19,6 +19,7 @@ use crate::cache::storable::{is_cookie, remove_cookies};
 use crate::cache::vary::Form;
 use crate::images::Variant;
 use crate::message::fields::Fields;
+use crate::origin::ReceivedHead;
 use crate::proxy::framing;
 use crate::proxy::instance::Instance;
 use crate::proxy::respond::{Edit, pass_on};
@@ -143,7 +144,7 @@ proptest! {
                 let (name, value) = line.split_once(": ").unwrap();
                 take(&HeaderName::from_bytes(name.as_bytes()).unwrap(), value.as_bytes());
             }
-            response.each_unwritten(take);
+            response.each_other(take);
         });
         prop_assert_eq!(found, expected.clone());
         let response = response.into_response();
@@ -188,10 +189,13 @@ proptest! {
         }
         edit.apply(&mut expected.headers);
         let head = PassedHead {
-            status: StatusCode::OK,
+            received: Box::new(ReceivedHead {
+                status: StatusCode::OK,
+                version: Version::HTTP_11,
+                reason: None,
+                fields,
+            }),
             version: Version::HTTP_11,
-            reason: None,
-            fields,
             via: instance.via(Version::HTTP_11).clone(),
             cache,
             edit,

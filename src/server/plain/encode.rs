@@ -7,6 +7,7 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCOD
 
 use super::date::Date;
 use crate::message::decimal::Digits;
+use crate::message::fields::{FieldLine, Name, Names};
 use crate::proxy::ClientResponse;
 
 /// How a body is sent.
@@ -51,7 +52,10 @@ pub(super) fn encode(
     };
     let fields = |lines: &mut Lines<'_>| {
         lines.add_written(response.written());
-        response.each_unwritten(|name, value| lines.add(name, value));
+        response
+            .received()
+            .for_each(|line| lines.add_received(line));
+        response.each_other(|name, value| lines.add(name, value));
     };
     let line = (response.status(), response.reason());
     write(line, known, asked, fields, date, out)
@@ -113,6 +117,14 @@ pub(super) fn write(
     Said { framing, keep }
 }
 
+/// What is told of connection, length and time.
+const TOLD: Names = Names::of(&[
+    Name::CONNECTION,
+    Name::CONTENT_LENGTH,
+    Name::DATE,
+    Name::TRANSFER_ENCODING,
+]);
+
 /// The lines of a head that a response's own fields make.
 pub(super) struct Lines<'a> {
     /// The length of the body. Where it is 0, a Content-Length only says what
@@ -131,6 +143,24 @@ impl Lines<'_> {
     fn add_written(&mut self, written: &[u8]) {
         self.has_date |= !written.is_empty();
         self.out.extend_from_slice(written);
+    }
+
+    /// Adds a line that was received.
+    fn add_received(&mut self, line: FieldLine<'_>) {
+        let start = match line.known {
+            Some(name) if TOLD.contains(name) => return self.add(name.name(), line.value),
+            Some(name) => name.line_start(),
+            None => {
+                let start = self.out.len();
+                self.out.extend_from_slice(line.name);
+                self.out[start..].make_ascii_lowercase();
+                b": "
+            }
+        };
+        self.out.reserve(start.len() + line.value.len() + 2);
+        self.out.extend_from_slice(start);
+        self.out.extend_from_slice(line.value);
+        self.out.extend_from_slice(b"\r\n");
     }
 
     pub(super) fn add(&mut self, name: &HeaderName, value: &[u8]) {

@@ -19,12 +19,11 @@ use std::task::{Context, Poll, ready};
 use hyper::Method;
 use tokio::io::ReadBuf;
 
-use self::encode::Asked;
 use self::sending::{Sending, Sent};
 use super::connection::{End, Served};
 use super::link::Verdict;
 use super::stream::Stream;
-use crate::proxy::ClientRequest;
+use crate::proxy::{self, Asked, ClientResponse};
 
 /// A longer head is hyper's.
 const ROOM: usize = 16 * 1024;
@@ -44,8 +43,11 @@ pub(super) struct Bench {
     clippy::large_enum_variant,
     reason = "moved once; a box would be an allocation a request"
 )]
-enum Next {
-    Request(ClientRequest),
+enum Next<'a> {
+    /// A request that is answered here; whether it was a HEAD.
+    Answer(bool, ClientResponse),
+    /// One for which the origin is asked.
+    Ask(bool, Asked<'a>),
     /// Something that is not plain; it is put back.
     Other,
     End(End),
@@ -90,18 +92,22 @@ impl Served<'_> {
             self.link.set_asleep(true);
             let next = poll_fn(|cx| self.poll_next(stream, cx)).await;
             self.link.set_asleep(false);
-            let end = match next {
-                Next::Request(request) => self.answer(stream, request).await,
+            let sending = match next {
+                Next::Answer(to_head, response) => self.sending(stream, to_head, response),
+                Next::Ask(to_head, response) => match self.watch(stream, response).await {
+                    Ok(response) => self.sending(stream, to_head, response),
+                    Err(verdict) => return Some(End::Verdict(verdict)),
+                },
                 Next::Other => return None,
-                Next::End(end) => Some(end),
+                Next::End(end) => return Some(end),
             };
-            if end.is_some() {
-                return end;
+            if let Some(end) = self.send(stream, sending).await {
+                return Some(end);
             }
         }
     }
 
-    fn poll_next(&self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Next> {
+    fn poll_next(&self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Next<'_>> {
         if let Some(end) = self.evicted(cx) {
             return Poll::Ready(Next::End(end));
         }
@@ -116,7 +122,7 @@ impl Served<'_> {
         }
     }
 
-    fn take(&self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Next> {
+    fn take(&self, stream: &Stream, cx: &mut Context<'_>) -> Poll<Next<'_>> {
         let mut room = self.worker.bench.room.borrow_mut();
         let mut room = ReadBuf::uninit(&mut room);
         let all = ready!(stream.poll_take(cx, &mut room));
@@ -131,7 +137,12 @@ impl Served<'_> {
         Poll::Ready(match request {
             Some(request) => {
                 self.link.read(bytes);
-                Next::Request(request)
+                self.begin(false);
+                let to_head = request.method == Method::HEAD;
+                match self.handle(request, &self.arrival) {
+                    proxy::Next::Answer(response) => Next::Answer(to_head, response),
+                    proxy::Next::Ask(response) => Next::Ask(to_head, response),
+                }
             }
             None => {
                 stream.put_back(bytes);
@@ -140,25 +151,29 @@ impl Served<'_> {
         })
     }
 
-    /// Answers a request; the end of the connection, if that is it.
-    async fn answer(&self, stream: &Stream, request: ClientRequest) -> Option<End> {
-        let to_head = request.method == Method::HEAD;
-        self.begin(false);
-        let response = self.respond(request, &self.arrival, stream);
-        let response = match self.watch(stream, response).await {
-            Ok(response) => response,
-            Err(verdict) => return Some(End::Verdict(verdict)),
-        };
-        let asked = Asked {
+    /// Begins to send a response.
+    fn sending(&self, stream: &Stream, to_head: bool, response: ClientResponse) -> Sending<'_> {
+        self.answering(stream);
+        let asked = encode::Asked {
             head: to_head,
             last: self.worker.is_draining(),
         };
-        let mut sending = Sending::new(response, asked, &self.worker.bench, &self.link);
-        let sent = poll_fn(|cx| sending.poll(stream, cx));
-        match self.watch(stream, sent).await {
-            Ok(Sent::Keep) => None,
-            Ok(Sent::Last | Sent::Cut) => Some(End::Done(Ok(()))),
-            Err(verdict) => Some(End::Verdict(verdict)),
+        Sending::new(response, asked, &self.worker.bench, &self.link)
+    }
+
+    /// Sends a response; the end of the connection, if that is it.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "what it is given stays where it is; an `async fn` would move it once more"
+    )]
+    fn send(&self, stream: &Stream, mut sending: Sending<'_>) -> impl Future<Output = Option<End>> {
+        async move {
+            let sent = poll_fn(|cx| sending.poll(stream, cx));
+            match self.watch(stream, sent).await {
+                Ok(Sent::Keep) => None,
+                Ok(Sent::Last | Sent::Cut) => Some(End::Done(Ok(()))),
+                Err(verdict) => Some(End::Verdict(verdict)),
+            }
         }
     }
 

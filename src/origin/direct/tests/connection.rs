@@ -164,7 +164,7 @@ fn interim_responses_are_told_of_but_not_for_ever() {
         let status = run(async {
             let (mut direct, peer) = connected().await;
             let answer = tokio::join!(ask(&mut direct, &request), script.play(peer)).0;
-            answer.map(|answer| answer.response.status().as_u16())
+            answer.map(|answer| answer.head.status.as_u16())
         });
         let heard = std::mem::take(&mut *ears.0.lock().unwrap());
         assert!(heard.iter().all(|told| *told == (7, 103)));

@@ -76,7 +76,7 @@ fn a_fetch_that_never_ran_leaves_nobody_waiting() {
     let mut waiting = FillReader::new(joined, 0..u64::MAX);
     let fetching = fetcher.fetch(Fetch {
         fill,
-        asker: Asker::new(&asked, headers.clone(), RequestDirectives::default()),
+        asker: Asker::new(&asked, headers.clone(), RequestDirectives::default()).into(),
         stale: None,
         settings: CacheSettings::default(),
         origin: origin(),
