@@ -1,0 +1,292 @@
+//! Memory that lines are written into, piece after piece.
+
+use std::ops::Deref;
+
+/// The longest [`Piece`]: two vectors, copied whole whatever is used of them.
+const PIECE: usize = 32;
+
+/// Bytes that are looked at, and copied, at once.
+const BLOCK: usize = 16;
+
+/// The digits of a number below 100, for each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
+/// Bytes written one after the other. Its memory is always initialised, so
+/// that short pieces are written as blocks of a fixed size, which takes no
+/// call; what such a block holds too much, the next piece writes over.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    memory: Vec<u8>,
+    length: usize,
+}
+
+/// A short text of ours, padded to be copied whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    bytes: [u8; PIECE],
+    length: usize,
+}
+
+impl Piece {
+    /// `text`, of at most 32 bytes.
+    pub(super) const fn of(text: &[u8]) -> Self {
+        assert!(text.len() <= PIECE, "a piece is short");
+        let mut bytes = [0; PIECE];
+        let mut index = 0;
+        while index < text.len() {
+            bytes[index] = text[index];
+            index += 1;
+        }
+        Self {
+            bytes,
+            length: text.len(),
+        }
+    }
+
+    /// Without its last byte.
+    #[inline]
+    pub(super) const fn shorter(self) -> Self {
+        Self {
+            bytes: self.bytes,
+            length: self.length.saturating_sub(1),
+        }
+    }
+}
+
+impl Text {
+    /// With room for so many bytes.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            memory: vec![0; capacity],
+            length: 0,
+        }
+    }
+
+    /// Bytes of memory it holds.
+    pub(super) fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    #[inline]
+    pub(super) fn push_piece(&mut self, piece: &Piece) {
+        if let Some(room) = self.room(PIECE).first_chunk_mut() {
+            *room = piece.bytes;
+        }
+        self.length += piece.length;
+    }
+
+    /// A whole number.
+    #[inline]
+    pub(super) fn push_number(&mut self, mut value: u64) {
+        const MOST: usize = 20;
+        let mut digits = [0; 2 * MOST];
+        let mut start = MOST;
+        while value >= 100 {
+            start -= 2;
+            digits[start..start + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
+            value /= 100;
+        }
+        start -= 2;
+        digits[start..start + 2].copy_from_slice(&PAIRS[value as usize]);
+        start += usize::from(value < 10);
+        self.push_padded::<MOST>(&digits[start..], MOST - start);
+    }
+
+    /// Three digits.
+    #[inline]
+    pub(super) fn push_thousandth(&mut self, value: u32) {
+        let [tens, ones] = PAIRS[(value % 100) as usize];
+        self.push(&[b'0' + (value / 100 % 10) as u8, tens, ones]);
+    }
+
+    /// Writes `value` if it is its own escape.
+    #[inline]
+    pub(super) fn push_if_plain(&mut self, value: &[u8]) -> bool {
+        let plain = copy_plain(&mut self.room(value.len())[..value.len()], value);
+        self.length += if plain { value.len() } else { 0 };
+        plain
+    }
+
+    /// Takes back what is longer than `length`.
+    pub(super) fn cut_to(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// The first `length` of `padded`, which is `N` bytes or longer.
+    #[inline]
+    fn push_padded<const N: usize>(&mut self, padded: &[u8], length: usize) {
+        if let (Some(room), Some(padded)) =
+            (self.room(N).first_chunk_mut::<N>(), padded.first_chunk())
+        {
+            *room = *padded;
+        }
+        self.length += length;
+    }
+
+    /// Memory for `most` bytes or more.
+    #[inline]
+    fn room(&mut self, most: usize) -> &mut [u8] {
+        if self.memory.len() - self.length < most {
+            self.grow(most);
+        }
+        &mut self.memory[self.length..]
+    }
+
+    #[cold]
+    fn grow(&mut self, most: usize) {
+        let least = self.length + most.max(PIECE);
+        self.memory.resize(least.next_power_of_two().max(1024), 0);
+    }
+}
+
+impl Deref for Text {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.memory[..self.length]
+    }
+}
+
+/// Copies `from`, and tells whether all of it is plain. Both are as long as
+/// each other. The last block may have been copied in part before.
+#[inline]
+fn copy_plain(to: &mut [u8], from: &[u8]) -> bool {
+    let (Some(last_to), Some(last)) = (to.last_chunk_mut::<BLOCK>(), from.last_chunk()) else {
+        return copy_short(to, from);
+    };
+    *last_to = *last;
+    let mut found = others(last);
+    let (blocks_to, _) = to.as_chunks_mut::<BLOCK>();
+    let (blocks, _) = from.as_chunks::<BLOCK>();
+    for (block_to, block) in blocks_to.iter_mut().zip(blocks) {
+        *block_to = *block;
+        let others = others(block);
+        for (found, other) in found.iter_mut().zip(others) {
+            *found |= other;
+        }
+    }
+    u128::from_ne_bytes(found) == 0
+}
+
+/// The same for less than a block.
+#[inline]
+fn copy_short(to: &mut [u8], from: &[u8]) -> bool {
+    let mut block = [b' '; BLOCK];
+    if let (Some(first), Some(last)) = (from.first_chunk::<8>(), from.last_chunk::<8>()) {
+        block[..8].copy_from_slice(first);
+        block[8..].copy_from_slice(last);
+        put_both(to, first, last);
+    } else if let (Some(first), Some(last)) = (from.first_chunk::<4>(), from.last_chunk::<4>()) {
+        block[..4].copy_from_slice(first);
+        block[4..8].copy_from_slice(last);
+        put_both(to, first, last);
+    } else {
+        for ((to, from), block) in to.iter_mut().zip(from).zip(&mut block) {
+            (*to, *block) = (*from, *from);
+        }
+    }
+    u128::from_ne_bytes(others(&block)) == 0
+}
+
+#[inline]
+fn put_both<const N: usize>(to: &mut [u8], first: &[u8; N], last: &[u8; N]) {
+    if let Some(to) = to.first_chunk_mut() {
+        *to = *first;
+    }
+    if let Some(to) = to.last_chunk_mut() {
+        *to = *last;
+    }
+}
+
+/// For every byte: not 0 if it needs an escape. Without a branch, so that the
+/// compiler looks at all of them at once.
+#[inline]
+fn others(block: &[u8; BLOCK]) -> [u8; BLOCK] {
+    block.map(|byte| {
+        u8::from(byte.wrapping_sub(b' ') > b'~' - b' ')
+            | u8::from(byte == b'"')
+            | u8::from(byte == b'\\')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_byte_at_every_place() {
+        for length in 0..50 {
+            for (place, byte) in
+                (0..length).flat_map(|place| (0..=255).map(move |byte| (place, byte)))
+            {
+                let mut value = vec![b'a'; length];
+                value[place] = byte;
+                let mut text = Text::default();
+                text.push(b"before");
+                let expected = (0x20..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\';
+                let plain = text.push_if_plain(&value);
+                assert_eq!(plain, expected, "{byte} at {place} of {length}");
+                let written = if plain { &value[..] } else { b"" };
+                assert_eq!(*text, [b"before", written].concat());
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_with_three_places() {
+        let mut text = Text::default();
+        for value in [0, 7, 10, 99, 100, 999, 1000, 4321] {
+            text.push_thousandth(value);
+        }
+        assert_eq!(*text, *b"000007010099100999000321");
+    }
+
+    proptest! {
+        #[test]
+        fn as_a_vec_has_it(
+            steps in proptest::collection::vec(
+                (any::<u64>(), 0_u32..64, proptest::collection::vec(b' '..b'\x80', 0..200)),
+                0..40,
+            ),
+            capacity in 0_usize..3000,
+        ) {
+            let (mut text, mut expected) = (Text::with_capacity(capacity), Vec::new());
+            for (number, shift, value) in steps {
+                text.push_piece(&Piece::of(b"piece"));
+                text.push_piece(&Piece::of(&[b'x'; PIECE]).shorter());
+                text.push_number(number >> shift);
+                text.push(&value);
+                expected.extend_from_slice(b"piece");
+                expected.extend_from_slice(&[b'x'; PIECE - 1]);
+                expected.extend_from_slice((number >> shift).to_string().as_bytes());
+                expected.extend_from_slice(&value);
+                if text.push_if_plain(&value) {
+                    expected.extend_from_slice(&value);
+                }
+            }
+            prop_assert_eq!(&*text, &*expected);
+            text.cut_to(7);
+            prop_assert_eq!(&*text, &expected[..expected.len().min(7)]);
+        }
+    }
+}
