@@ -147,13 +147,16 @@ impl Journal {
 
 impl Clock {
     fn push(&mut self, out: &mut Text, now: Instant) {
-        let current = self.read.filter(|(at, _)| now.duration_since(*at) < CLOCK);
-        let (at, shown) = current.unwrap_or_else(|| {
-            let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            (now, since_epoch.unwrap_or_default())
-        });
-        self.read = Some((at, shown));
-        self.stamp.push(out, shown + now.duration_since(at));
+        if let Some((at, shown)) = self.read {
+            let passed = now.saturating_duration_since(at);
+            if passed < CLOCK {
+                return self.stamp.push(out, shown + passed);
+            }
+        }
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let shown = since_epoch.unwrap_or_default();
+        self.read = Some((now, shown));
+        self.stamp.push(out, shown);
     }
 }
 

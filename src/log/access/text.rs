@@ -81,7 +81,7 @@ impl Text {
 
     #[inline]
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        copy(&mut self.room(bytes.len())[..bytes.len()], bytes);
         self.length += bytes.len();
     }
 
@@ -165,66 +165,88 @@ impl Deref for Text {
     }
 }
 
+/// Copies `from`, without a call if it is short. Both are as long as each
+/// other.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        4..8 => put_both::<4>(to, from),
+        8..16 => put_both::<8>(to, from),
+        _ => to.copy_from_slice(from),
+    }
+}
+
 /// Copies `from`, and tells whether all of it is plain. Both are as long as
-/// each other. The last block may have been copied in part before.
+/// each other. The last block may have been looked at in part before.
 #[inline]
 fn copy_plain(to: &mut [u8], from: &[u8]) -> bool {
-    let (Some(last_to), Some(last)) = (to.last_chunk_mut::<BLOCK>(), from.last_chunk()) else {
+    let Some(last) = from.last_chunk() else {
         return copy_short(to, from);
     };
-    *last_to = *last;
-    let mut found = others(last);
-    let (blocks_to, _) = to.as_chunks_mut::<BLOCK>();
-    let (blocks, _) = from.as_chunks::<BLOCK>();
-    for (block_to, block) in blocks_to.iter_mut().zip(blocks) {
-        *block_to = *block;
-        let others = others(block);
-        for (found, other) in found.iter_mut().zip(others) {
-            *found |= other;
-        }
-    }
-    u128::from_ne_bytes(found) == 0
+    to.copy_from_slice(from);
+    let (blocks, _) = from.as_chunks();
+    blocks.iter().all(is_plain_block) && is_plain_block(last)
 }
 
-/// The same for less than a block.
+/// Looks at every byte without a branch, so that the compiler looks at all at
+/// once; a call for each block would take longer than that. Sums that stop at
+/// zero stand for comparisons, as there is an instruction for them.
+#[expect(clippy::inline_always, reason = "the compiler decides too early")]
+#[inline(always)]
+fn is_plain_block(block: &[u8; BLOCK]) -> bool {
+    let mut others = [0; BLOCK];
+    for (other, byte) in others.iter_mut().zip(block) {
+        *other = byte.wrapping_sub(b' ').saturating_sub(b'~' - b' ')
+            | 1_u8.saturating_sub(byte ^ b'"')
+            | 1_u8.saturating_sub(byte ^ b'\\');
+    }
+    u128::from_ne_bytes(others) == 0
+}
+
+/// The same for less than a block, as two words that may overlap.
 #[inline]
 fn copy_short(to: &mut [u8], from: &[u8]) -> bool {
-    let mut block = [b' '; BLOCK];
-    if let (Some(first), Some(last)) = (from.first_chunk::<8>(), from.last_chunk::<8>()) {
-        block[..8].copy_from_slice(first);
-        block[8..].copy_from_slice(last);
-        put_both(to, first, last);
-    } else if let (Some(first), Some(last)) = (from.first_chunk::<4>(), from.last_chunk::<4>()) {
-        block[..4].copy_from_slice(first);
-        block[4..8].copy_from_slice(last);
-        put_both(to, first, last);
-    } else {
-        for ((to, from), block) in to.iter_mut().zip(from).zip(&mut block) {
-            (*to, *block) = (*from, *from);
-        }
+    if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
+        put_both::<8>(to, from);
+        return is_plain_word(u64::from_ne_bytes(*first))
+            && is_plain_word(u64::from_ne_bytes(*last));
     }
-    u128::from_ne_bytes(others(&block)) == 0
+    if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
+        put_both::<4>(to, from);
+        let [first, last] = [first, last].map(|word| u64::from(u32::from_ne_bytes(*word)));
+        return is_plain_word(first << 32 | last);
+    }
+    let mut word = u64::from_ne_bytes([b' '; 8]);
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+        word = word << 8 | u64::from(*from);
+    }
+    is_plain_word(word)
 }
 
+/// Copies `from`, of `N` to 2 `N` bytes, from both its ends.
 #[inline]
-fn put_both<const N: usize>(to: &mut [u8], first: &[u8; N], last: &[u8; N]) {
-    if let Some(to) = to.first_chunk_mut() {
-        *to = *first;
+fn put_both<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk()) {
+        *to = *from;
     }
-    if let Some(to) = to.last_chunk_mut() {
-        *to = *last;
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk()) {
+        *to = *from;
     }
 }
 
-/// For every byte: not 0 if it needs an escape. Without a branch, so that the
-/// compiler looks at all of them at once.
+/// Whether none of eight bytes needs an escape. A byte is below another if
+/// subtracting that borrows its high bit; borrows from a neighbour only come
+/// where one was found already.
 #[inline]
-fn others(block: &[u8; BLOCK]) -> [u8; BLOCK] {
-    block.map(|byte| {
-        u8::from(byte.wrapping_sub(b' ') > b'~' - b' ')
-            | u8::from(byte == b'"')
-            | u8::from(byte == b'\\')
-    })
+fn is_plain_word(word: u64) -> bool {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    let is_zero = |word: u64| word.wrapping_sub(EACH) & !word;
+    let control = word.wrapping_sub(EACH * u64::from(b' ')) & !word;
+    let quote = is_zero(word ^ (EACH * u64::from(b'"')));
+    let backslash = is_zero(word ^ (EACH * u64::from(b'\\')));
+    let delete = word.wrapping_add(EACH);
+    (word | control | quote | backslash | delete) & (EACH << 7) == 0
 }
 
 #[cfg(test)]
