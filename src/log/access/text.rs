@@ -95,19 +95,26 @@ impl Text {
 
     /// A whole number.
     #[inline]
-    pub(super) fn push_number(&mut self, mut value: u64) {
+    pub(super) fn push_number(&mut self, value: u64) {
+        match value {
+            0..10 => self.push(&[b'0' + value as u8]),
+            10..100 => self.push(&PAIRS[value as usize]),
+            100..1000 => self.push_thousandth(value as u32),
+            _ => self.push_long_number(value),
+        }
+    }
+
+    fn push_long_number(&mut self, mut value: u64) {
         const MOST: usize = 20;
-        let mut digits = [0; 2 * MOST];
+        let mut digits = [0; MOST];
         let mut start = MOST;
-        while value >= 100 {
+        while value > 0 {
             start -= 2;
             digits[start..start + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
             value /= 100;
         }
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[value as usize]);
-        start += usize::from(value < 10);
-        self.push_padded::<MOST>(&digits[start..], MOST - start);
+        start += usize::from(digits[start] == b'0');
+        self.push(&digits[start..]);
     }
 
     /// Three digits.
@@ -128,17 +135,6 @@ impl Text {
     /// Takes back what is longer than `length`.
     pub(super) fn cut_to(&mut self, length: usize) {
         self.length = self.length.min(length);
-    }
-
-    /// The first `length` of `padded`, which is `N` bytes or longer.
-    #[inline]
-    fn push_padded<const N: usize>(&mut self, padded: &[u8], length: usize) {
-        if let (Some(room), Some(padded)) =
-            (self.room(N).first_chunk_mut::<N>(), padded.first_chunk())
-        {
-            *room = *padded;
-        }
-        self.length += length;
     }
 
     /// Memory for `most` bytes or more.
