@@ -17,9 +17,9 @@ use crate::access::{Decision, RuleIds};
 use crate::client::{Client, PeerAddr};
 use crate::config::Snapshot;
 use crate::images::Choice;
-use crate::log::AccessTarget;
 use crate::log::access::{Draft, Journal, Key, Outcome, key, shown, shown_in_field};
 use crate::log::counters::{CacheResult, Ended, RouteSlot, Verdict};
+use crate::log::{AccessTarget, ClientAddressMode};
 use crate::message::Scheme;
 use crate::message::fields::{Fields, Name, Names};
 use crate::plan::{Arrival, Plan, Received, client_from};
@@ -127,7 +127,7 @@ impl Record {
             .client
             .find(seen.arrival.peer, &seen.received.headers)
             .ok();
-        let mut draft = line.journal.draft();
+        let mut draft = line.journal.draft(line.started);
         seen.write_request(&mut draft, seen.arrival.scheme);
         seen.write_client(&mut draft, client.as_ref());
         for key in [key!("country"), key!("route")] {
@@ -151,7 +151,7 @@ impl Record {
     ) {
         self.error = Some(error);
         let Some(line) = &mut self.line else { return };
-        let mut draft = line.journal.draft();
+        let mut draft = line.journal.draft(line.started);
         draft.string(key!("ref"), Some(reference.as_bytes()));
         draft.number(key!("generation"), snapshot.generation);
         nulls(&mut draft, &[key!("method"), key!("url"), key!("protocol")]);
@@ -197,7 +197,7 @@ impl Record {
         self.would_deny = plan.judgement.would_deny;
         let line = self.line.as_mut()?;
         let known = Known::of(plan);
-        let mut draft = line.journal.draft();
+        let mut draft = line.journal.draft(line.started);
         seen.write_request(&mut draft, plan.target.scheme);
         seen.write_client(&mut draft, Some(&plan.client));
         write_plan(&mut draft, plan, self.verdict, &known);
@@ -294,10 +294,8 @@ impl Seen<'_> {
     fn write_request(&self, draft: &mut Draft, scheme: Scheme) {
         draft.string(key!("ref"), Some(self.reference.as_bytes()));
         draft.number(key!("generation"), self.snapshot.generation);
-        draft.string(
-            key!("method"),
-            Some(self.received.method.as_str().as_bytes()),
-        );
+        // A token (RFC 9110, section 9.1).
+        draft.word(key!("method"), Some(self.received.method.as_str()));
         self.write_url(draft, scheme);
         draft.word(key!("protocol"), Some(protocol(self.version)));
         draft.status_here();
@@ -332,8 +330,11 @@ impl Seen<'_> {
         let address = client.and_then(|client| shown(client.address.ip(), mode));
         draft.string(key!("client"), address.as_deref());
         let from = client.map(|client| client_from(self.snapshot, client.from));
-        draft.string(key!("client_from"), from.map(str::as_bytes));
+        draft.word(key!("client_from"), from);
         let field = self.snapshot.client.field.name();
+        if mode == ClientAddressMode::Full {
+            return draft.lines(key!("forwarded"), self.received.headers.lines_of(field));
+        }
         let lines: SmallVec<[_; 1]> = self
             .received
             .headers
@@ -351,8 +352,7 @@ impl Seen<'_> {
         draft.lines(key!("user_agent"), headers.lines(Name::USER_AGENT));
         draft.lines(key!("referer"), headers.lines(Name::REFERER));
         draft.lines(key!("origin_field"), headers.lines(Name::ORIGIN));
-        let fetch = sec_fetch(headers);
-        draft.string(key!("sec_fetch"), fetch.as_deref());
+        write_sec_fetch(draft, headers);
         let asked = headers.lines(Name::ACCESS_CONTROL_REQUEST_METHOD);
         let preflight = *method == Method::OPTIONS;
         draft.lines(key!("request_method"), asked.filter(|_| preflight));
@@ -363,7 +363,7 @@ fn write_plan(draft: &mut Draft, plan: &Plan<'_>, verdict: Verdict, known: &Know
     let geo = plan.route.rules.geo();
     let country = geo.and_then(|geo| geo.country(plan.client.address));
     let country = country.as_ref().map(CountryCode::as_str);
-    draft.string(key!("country"), country.map(str::as_bytes));
+    draft.word(key!("country"), country);
     draft.string(key!("route"), Some(plan.route.name.as_bytes()));
     draft.word(key!("verdict"), Some(verdict.as_str()));
     let rule = match plan.judgement.decision {
@@ -396,9 +396,9 @@ fn write_unplanned(draft: &mut Draft) {
     nulls(draft, &[key!("cache_key")]);
 }
 
-fn nulls(draft: &mut Draft, keys: &[Key]) {
+fn nulls(draft: &mut Draft, keys: &[&Key]) {
     for key in keys {
-        draft.word(*key, None);
+        draft.word(key, None);
     }
 }
 
@@ -414,17 +414,17 @@ fn joined<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]>
 }
 
 /// `site/mode/dest`; null without any of them.
-fn sec_fetch(fields: &Fields) -> Option<Vec<u8>> {
+fn write_sec_fetch(draft: &mut Draft, fields: &Fields) {
     const PARTS: [Name; 3] = [
         Name::SEC_FETCH_SITE,
         Name::SEC_FETCH_MODE,
         Name::SEC_FETCH_DEST,
     ];
     if !fields.contains_any(Names::of(&PARTS)) {
-        return None;
+        return draft.word(key!("sec_fetch"), None);
     }
-    let parts = PARTS.map(|name| joined(fields.lines(name)).unwrap_or_default());
-    Some(parts.join(&b'/'))
+    let [site, mode, dest] = PARTS.map(|name| joined(fields.lines(name)).unwrap_or_default());
+    draft.joined(key!("sec_fetch"), &[&site, b"/", &mode, b"/", &dest]);
 }
 
 fn protocol(version: Version) -> &'static str {

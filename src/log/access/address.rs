@@ -34,7 +34,7 @@ fn prefix(address: IpAddr) -> AddressText {
         .expect("24 and 48 are lengths of prefixes")
         .trunc();
     let mut text = AddressText::of(network.addr());
-    write!(text, "/{length}").expect("memory takes all text");
+    write!(text, "/{length}").expect("there is room behind 45 bytes");
     text
 }
 

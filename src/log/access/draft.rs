@@ -2,34 +2,36 @@
 
 use std::time::Duration;
 
-use super::escape::{push_parts, push_string};
+use super::escape::{push_rest_of_parts, push_rest_of_string};
+use super::text::{Piece, Text};
 
 /// A line, all of it but what is only known when the response is over:
 /// `status` and `bytes`, `cache`, the times, and `error` at its end.
 #[derive(Debug, Default)]
 pub struct Draft {
-    pub(super) text: Vec<u8>,
+    pub(super) text: Text,
     pub(super) status_at: usize,
     pub(super) cache_at: usize,
     pub(super) times_at: usize,
 }
 
-/// A key of a line, with all that stands around it, made by `key!`.
+/// A key of a line, with all that stands around it, made by `key!`. It ends
+/// with the quotation mark of a string, which other values leave out.
 #[derive(Clone, Copy, Debug)]
-pub struct Key(&'static str);
+pub struct Key(Piece);
 
 impl Key {
     /// The key that is written so, comma, quotes and colon included.
     #[doc(hidden)]
     pub const fn written(text: &'static str) -> Self {
-        Self(text)
+        Self(Piece::of(text.as_bytes()))
     }
 }
 
 /// The [`Key`] of that name.
 macro_rules! key {
     ($name:literal) => {
-        $crate::log::access::Key::written(concat!(",\"", $name, "\":"))
+        const { &$crate::log::access::Key::written(concat!(",\"", $name, "\":\"")) }
     };
 }
 
@@ -53,7 +55,7 @@ pub struct Outcome<'a> {
 }
 
 impl Draft {
-    pub(super) fn new(mut text: Vec<u8>) -> Self {
+    pub(super) fn new(mut text: Text) -> Self {
         text.clear();
         Self {
             text,
@@ -64,38 +66,30 @@ impl Draft {
     }
 
     /// A string, or null.
-    pub fn string(&mut self, key: Key, value: Option<&[u8]>) {
-        self.key(key);
-        push_string_or_null(&mut self.text, value);
+    pub fn string(&mut self, key: &Key, value: Option<&[u8]>) {
+        push_string_or_null(&mut self.text, key, value);
     }
 
     /// A string of several parts.
-    pub fn joined(&mut self, key: Key, parts: &[&[u8]]) {
-        self.key(key);
-        push_parts(&mut self.text, parts);
+    pub fn joined(&mut self, key: &Key, parts: &[&[u8]]) {
+        self.text.push_piece(&key.0);
+        push_rest_of_parts(&mut self.text, parts);
     }
 
-    /// A text of ours, which needs no escape, or null.
-    pub fn word(&mut self, key: Key, value: Option<&'static str>) {
-        self.key(key);
-        match value {
-            None => self.text.extend_from_slice(b"null"),
-            Some(word) => {
-                self.text.push(b'"');
-                self.text.extend_from_slice(word.as_bytes());
-                self.text.push(b'"');
-            }
-        }
+    /// A text that needs no escape, or null.
+    #[inline]
+    pub fn word(&mut self, key: &Key, value: Option<&str>) {
+        push_word_or_null(&mut self.text, key, value);
     }
 
     /// A whole number.
-    pub fn number(&mut self, key: Key, value: u64) {
+    pub fn number(&mut self, key: &Key, value: u64) {
         self.key(key);
-        push_number(&mut self.text, value);
+        self.text.push_number(value);
     }
 
     /// A field: null, a string, or a list where it was sent on several lines.
-    pub fn lines<'v>(&mut self, key: Key, lines: impl Iterator<Item = &'v [u8]>) {
+    pub fn lines<'v>(&mut self, key: &Key, lines: impl Iterator<Item = &'v [u8]>) {
         let mut lines = lines.peekable();
         let first = lines.next();
         if lines.peek().is_none() {
@@ -105,16 +99,14 @@ impl Draft {
     }
 
     /// A list of strings, be it empty.
-    pub fn list<'v>(&mut self, key: Key, values: impl Iterator<Item = &'v [u8]>) {
+    pub fn list<'v>(&mut self, key: &Key, values: impl Iterator<Item = &'v [u8]>) {
         self.key(key);
-        self.text.push(b'[');
+        self.text.push(b"[");
         for (index, value) in values.enumerate() {
-            if index > 0 {
-                self.text.push(b',');
-            }
-            push_string(&mut self.text, value);
+            self.text.push(if index > 0 { b",\"" } else { b"\"" });
+            push_rest_of_string(&mut self.text, value);
         }
-        self.text.push(b']');
+        self.text.push(b"]");
     }
 
     /// `status` and `bytes` belong here.
@@ -133,61 +125,68 @@ impl Draft {
     }
 
     /// Appends the finished line. Its places were told in their order.
-    pub(super) fn finish(&self, outcome: &Outcome<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.text[..self.status_at]);
-        out.extend_from_slice(b",\"status\":");
-        push_number(out, u64::from(outcome.status));
-        out.extend_from_slice(b",\"bytes\":");
-        push_number(out, outcome.bytes);
-        out.extend_from_slice(&self.text[self.status_at..self.cache_at]);
-        out.extend_from_slice(b",\"cache\":");
-        push_string_or_null(out, outcome.cache);
-        out.extend_from_slice(&self.text[self.cache_at..self.times_at]);
-        out.extend_from_slice(b",\"origin_ms\":");
+    pub(super) fn finish(&self, outcome: &Outcome<'_>, out: &mut Text) {
+        out.push(&self.text[..self.status_at]);
+        out.push_piece(&Piece::of(b",\"status\":"));
+        out.push_number(u64::from(outcome.status));
+        out.push_piece(&Piece::of(b",\"bytes\":"));
+        out.push_number(outcome.bytes);
+        out.push(&self.text[self.status_at..self.cache_at]);
+        push_word_or_null(out, key!("cache"), outcome.cache);
+        out.push(&self.text[self.cache_at..self.times_at]);
+        out.push_piece(&Piece::of(b",\"origin_ms\":"));
         push_millis(out, outcome.origin);
-        out.extend_from_slice(b",\"total_ms\":");
+        out.push_piece(&Piece::of(b",\"total_ms\":"));
         push_millis(out, Some(outcome.total));
-        out.extend_from_slice(&self.text[self.times_at..]);
-        out.extend_from_slice(b",\"error\":");
-        push_string_or_null(out, outcome.error);
-        out.extend_from_slice(b"}\n");
+        out.push(&self.text[self.times_at..]);
+        push_string_or_null(out, key!("error"), outcome.error.map(str::as_bytes));
+        out.push(b"}\n");
     }
 
-    fn key(&mut self, key: Key) {
-        self.text.extend_from_slice(key.0.as_bytes());
+    fn key(&mut self, key: &Key) {
+        self.text.push_piece(&key.0.shorter());
     }
 }
 
-fn push_string_or_null(out: &mut Vec<u8>, value: Option<impl AsRef<[u8]>>) {
+#[inline]
+fn push_string_or_null(out: &mut Text, key: &Key, value: Option<&[u8]>) {
     match value {
-        Some(value) => push_string(out, value.as_ref()),
-        None => out.extend_from_slice(b"null"),
+        Some(value) => {
+            out.push_piece(&key.0);
+            push_rest_of_string(out, value);
+        }
+        None => push_null(out, key),
     }
 }
 
-fn push_number(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
+#[inline]
+fn push_word_or_null(out: &mut Text, key: &Key, value: Option<&str>) {
+    match value {
+        Some(word) => {
+            out.push_piece(&key.0);
+            out.push(word.as_bytes());
+            out.push(b"\"");
         }
+        None => push_null(out, key),
     }
-    out.extend_from_slice(&digits[start..]);
+}
+
+#[inline]
+fn push_null(out: &mut Text, key: &Key) {
+    out.push_piece(&key.0.shorter());
+    out.push(b"null");
 }
 
 /// Milliseconds with three decimals.
-fn push_millis(out: &mut Vec<u8>, time: Option<Duration>) {
+#[inline]
+fn push_millis(out: &mut Text, time: Option<Duration>) {
     let Some(time) = time else {
-        return out.extend_from_slice(b"null");
+        return out.push(b"null");
     };
     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    push_number(out, micros / 1000);
-    out.push(b'.');
-    out.extend([100, 10, 1].map(|place| b'0' + (micros / place % 10) as u8));
+    out.push_number(micros / 1000);
+    out.push(b".");
+    out.push_thousandth((micros % 1000) as u32);
 }
 
 #[cfg(test)]
@@ -196,8 +195,8 @@ mod tests {
 
     #[test]
     fn a_line_in_its_order() {
-        let mut draft = Draft::new(b"left over".to_vec());
-        draft.text.extend_from_slice(b"{\"time\":0");
+        let mut draft = Draft::new(Text::default());
+        draft.text.push(b"{\"time\":0");
         draft.string(key!("ref"), Some(b"a\"b"));
         draft.status_here();
         draft.lines(key!("user_agent"), [&b"x"[..]].into_iter());
@@ -207,7 +206,7 @@ mod tests {
         draft.lines(key!("origin_field"), std::iter::empty());
         draft.list(key!("would_deny"), std::iter::empty());
         draft.number(key!("generation"), 7);
-        let mut out = Vec::new();
+        let mut out = Text::default();
         let outcome = Outcome {
             status: 403,
             bytes: 1_234_567,
@@ -218,7 +217,7 @@ mod tests {
         };
         draft.finish(&outcome, &mut out);
         assert_eq!(
-            String::from_utf8(out).unwrap(),
+            String::from_utf8(out.to_vec()).unwrap(),
             concat!(
                 r#"{"time":0,"ref":"a\"b","status":403,"bytes":1234567,"user_agent":"x","cache":"hit","referer":["y","z"],"#,
                 r#""origin_ms":null,"total_ms":12.034,"origin_field":null,"would_deny":[],"generation":7,"error":"x"}"#,

@@ -1,21 +1,27 @@
 //! A worker's lines on their way to the writer.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::spawn_local;
 
 use super::draft::{Draft, Outcome};
 use super::stamp::Stamp;
+use super::text::Text;
 use super::writer::Spool;
 
 /// A buffer this full is handed over at once. Handing over means waking the
 /// writer: at 32 KiB that took a third of what writing costs.
 const FULL: usize = 128 * 1024;
 
-/// A line is in the buffer no longer than this.
+/// How often it is looked whether the buffer is still the one of last time: no
+/// line is in it for more than twice as long.
 const DELAY: Duration = Duration::from_millis(50);
+
+/// How old a reading of the wall clock may get before it is read again. Until
+/// then what passes is taken from the steady clock, which is read anyway.
+const CLOCK: Duration = Duration::from_millis(500);
 
 /// Drafts kept for the next requests.
 const SPARE: usize = 64;
@@ -25,42 +31,50 @@ const SPARE: usize = 64;
 pub struct Journal {
     spool: Spool,
     lines: RefCell<Lines>,
-    stamp: RefCell<Stamp>,
-    spare: RefCell<Vec<Vec<u8>>>,
+    clock: RefCell<Clock>,
+    spare: RefCell<Vec<Text>>,
+    /// Whether a task flushes what gets old.
+    flushing: Cell<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Lines {
-    text: Vec<u8>,
+    text: Text,
     count: u64,
+    /// Buffers handed over before.
+    buffers: u64,
+}
+
+/// The wall clock.
+#[derive(Debug, Default)]
+struct Clock {
+    /// When it was read, and what it showed since the epoch.
+    read: Option<(Instant, Duration)>,
+    stamp: Stamp,
 }
 
 impl Journal {
     /// An empty one that hands its lines to `spool`.
     pub fn new(spool: Spool) -> Rc<Self> {
-        let (lines, stamp, spare) = Default::default();
+        let (lines, clock, spare, flushing) = Default::default();
         Rc::new(Self {
             spool,
             lines,
-            stamp,
+            clock,
             spare,
+            flushing,
         })
     }
 
-    /// A line that starts with the time.
-    pub fn draft(&self) -> Draft {
+    /// A line that starts with the time, which is `now`.
+    pub fn draft(&self, now: Instant) -> Draft {
         let text = self
             .spare
             .borrow_mut()
             .pop()
-            .unwrap_or_else(|| Vec::with_capacity(1024));
+            .unwrap_or_else(|| Text::with_capacity(2048));
         let mut draft = Draft::new(text);
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        draft.text.extend_from_slice(b"{\"time\":\"");
-        self.stamp.borrow_mut().push(&mut draft.text, now);
-        draft.text.push(b'"');
+        self.clock.borrow_mut().push(&mut draft.text, now);
         draft
     }
 
@@ -69,13 +83,13 @@ impl Journal {
         let mut lines = self.lines.borrow_mut();
         draft.finish(outcome, &mut lines.text);
         lines.count += 1;
-        let (full, first) = (lines.text.len() >= FULL, lines.count == 1);
+        let full = lines.text.len() >= FULL;
         drop(lines);
         self.keep(draft.text);
         if full {
             self.flush();
-        } else if first {
-            self.flush_soon();
+        } else if !self.flushing.get() {
+            self.flush_what_gets_old();
         }
     }
 
@@ -84,29 +98,65 @@ impl Journal {
         let mut lines = self.lines.borrow_mut();
         if lines.count > 0 {
             let text = std::mem::replace(&mut lines.text, self.spool.buffer());
+            lines.buffers += 1;
             self.spool.send(text, std::mem::take(&mut lines.count));
         }
     }
 
-    fn flush_soon(self: &Rc<Self>) {
+    /// Hands over a buffer that was begun before `buffers` were handed over.
+    /// Whether there may be lines left, and how many buffers are now.
+    fn flush_since(&self, buffers: u64) -> Option<u64> {
+        let lines = self.lines.borrow();
+        let (now, empty) = (lines.buffers, lines.count == 0);
+        drop(lines);
+        if now == buffers {
+            self.flush();
+        }
+        (!empty).then_some(self.lines.borrow().buffers)
+    }
+
+    fn flush_what_gets_old(self: &Rc<Self>) {
         // Outside a runtime, that is while a worker ends, the drop flushes.
         if tokio::runtime::Handle::try_current().is_err() {
             return;
         }
+        self.flushing.set(true);
+        let mut buffers = self.lines.borrow().buffers;
         let journal = Rc::downgrade(self);
         spawn_local(async move {
-            tokio::time::sleep(DELAY).await;
-            if let Some(journal) = journal.upgrade() {
-                journal.flush();
+            loop {
+                tokio::time::sleep(DELAY).await;
+                let Some(journal) = journal.upgrade() else {
+                    return;
+                };
+                match journal.flush_since(buffers) {
+                    Some(now) => buffers = now,
+                    None => return journal.flushing.set(false),
+                }
             }
         });
     }
 
-    fn keep(&self, text: Vec<u8>) {
+    fn keep(&self, text: Text) {
         let mut spare = self.spare.borrow_mut();
         if spare.len() < SPARE && text.capacity() <= 16 * 1024 {
             spare.push(text);
         }
+    }
+}
+
+impl Clock {
+    fn push(&mut self, out: &mut Text, now: Instant) {
+        if let Some((at, shown)) = self.read {
+            let passed = now.saturating_duration_since(at);
+            if passed < CLOCK {
+                return self.stamp.push(out, shown + passed);
+            }
+        }
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let shown = since_epoch.unwrap_or_default();
+        self.read = Some((now, shown));
+        self.stamp.push(out, shown);
     }
 }
 

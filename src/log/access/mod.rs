@@ -9,6 +9,7 @@ mod draft;
 mod escape;
 mod journal;
 mod stamp;
+mod text;
 mod writer;
 
 pub use address::{shown, shown_in_field};

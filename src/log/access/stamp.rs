@@ -2,7 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::text::{Piece, Text};
+
 const DAY: u64 = 24 * 60 * 60;
+
+/// The last second with a year of four digits.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A time for people and JSON: `2026-11-22T01:02:03.004Z`.
 pub fn rfc3339(time: SystemTime) -> String {
@@ -14,24 +19,37 @@ pub fn rfc3339(time: SystemTime) -> String {
 }
 
 /// Formats times that mostly share their second.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stamp {
-    second: Option<u64>,
-    text: String,
+    second: u64,
+    /// The start of a line up to the second and its point.
+    text: Piece,
 }
 
 impl Stamp {
-    /// `2026-11-22T01:02:03.` and then the milliseconds and `Z`.
-    pub(super) fn push(&mut self, out: &mut Vec<u8>, since_epoch: Duration) {
+    /// `{"time":"2026-11-22T01:02:03.`, and then the milliseconds and `Z"`.
+    pub(super) fn push(&mut self, out: &mut Text, since_epoch: Duration) {
         let second = since_epoch.as_secs();
-        if self.second != Some(second) {
-            self.second = Some(second);
-            self.text = date_time(second);
+        if self.second != second {
+            *self = Self::of(second);
         }
-        out.extend_from_slice(self.text.as_bytes());
-        let millis = since_epoch.subsec_millis();
-        out.extend([100, 10, 1].map(|place| b'0' + (millis / place % 10) as u8));
-        out.push(b'Z');
+        out.push_piece(&self.text);
+        out.push_thousandth(since_epoch.subsec_millis());
+        out.push(b"Z\"");
+    }
+
+    fn of(second: u64) -> Self {
+        let text = format!("{{\"time\":\"{}", date_time(second.min(LAST_SECOND)));
+        Self {
+            second,
+            text: Piece::of(text.as_bytes()),
+        }
+    }
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self::of(0)
     }
 }
 
@@ -76,10 +94,12 @@ mod tests {
             (951_782_400_007, "2000-02-29T00:00:00.007Z"),
             (1_795_310_583_120, "2026-11-22T01:23:03.120Z"),
             (1_795_310_583_121, "2026-11-22T01:23:03.121Z"),
+            (253_402_300_800_000, "9999-12-31T23:59:59.000Z"),
         ] {
-            let mut out = Vec::new();
+            let mut out = Text::default();
             stamp.push(&mut out, Duration::from_millis(millis));
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
+            let expected = format!("{{\"time\":\"{expected}\"");
+            assert_eq!(String::from_utf8(out.to_vec()).unwrap(), expected);
         }
     }
 

@@ -5,10 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use super::text::Text;
 use crate::log::AccessTarget;
 
 /// Chunks in the queue: of many workers with little to say, for seconds.
@@ -42,6 +44,10 @@ pub struct AccessLog {
 pub struct Spool {
     queue: SyncSender<Chunk>,
     shared: Arc<Shared>,
+    /// The writer. It waits for this, not for the queue: a thread that waits
+    /// for a queue wakes while the lock of its waiting list is still held, and
+    /// on a worker's own core that is two switches more.
+    writer: Thread,
 }
 
 /// An access log that can be written to.
@@ -66,7 +72,7 @@ pub enum AccessLogError {
 
 #[derive(Debug)]
 enum Chunk {
-    Lines(Vec<u8>, u64),
+    Lines(Text, u64),
     LookAgain,
 }
 
@@ -79,7 +85,7 @@ struct Shared {
     /// Bytes of lines that wait to be written.
     waiting: AtomicUsize,
     /// Memory of chunks that are written.
-    spare: Mutex<Vec<Vec<u8>>>,
+    spare: Mutex<Vec<Text>>,
     closing: AtomicBool,
 }
 
@@ -102,12 +108,17 @@ impl AccessLog {
             writer.run(&chunks);
             drop(ends);
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("access-log".to_owned())
             .spawn(run)
             .map_err(AccessLogError::Thread)?;
+        let writer = thread.thread().clone();
         Ok(Self {
-            spool: Spool { queue, shared },
+            spool: Spool {
+                queue,
+                shared,
+                writer,
+            },
             ended,
         })
     }
@@ -150,10 +161,11 @@ impl Spool {
     fn look_again(&self) {
         // If the queue is full the writer looks soon enough.
         let _ = self.queue.try_send(Chunk::LookAgain);
+        self.writer.unpark();
     }
 
     /// An empty buffer, with memory if some is spare.
-    pub(super) fn buffer(&self) -> Vec<u8> {
+    pub(super) fn buffer(&self) -> Text {
         // Whoever has it only just got the processor: not worth waiting for.
         let spare = self.shared.spare.try_lock();
         spare
@@ -163,11 +175,13 @@ impl Spool {
     }
 
     /// Queues lines, or counts them as lost: a slow disk stops no request.
-    pub(super) fn send(&self, text: Vec<u8>, count: u64) {
+    pub(super) fn send(&self, text: Text, count: u64) {
         let (length, waiting) = (text.len(), &self.shared.waiting);
         let is_queued = waiting.fetch_add(length, Ordering::Relaxed) + length <= MOST_BYTES
             && self.queue.try_send(Chunk::Lines(text, count)).is_ok();
-        if !is_queued {
+        if is_queued {
+            self.writer.unpark();
+        } else {
             waiting.fetch_sub(length, Ordering::Relaxed);
             self.shared.lose(count);
         }
@@ -180,7 +194,7 @@ impl Shared {
         self.lost_ever.fetch_add(count, Ordering::Relaxed);
     }
 
-    fn keep(&self, mut text: Vec<u8>) {
+    fn keep(&self, mut text: Text) {
         text.clear();
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < SPARE {
@@ -204,22 +218,20 @@ enum Output {
 
 impl Writer {
     fn run(mut self, chunks: &Receiver<Chunk>) {
-        let mut open = true;
-        while open {
-            open = !self.shared.closing.load(Ordering::Acquire);
+        loop {
             // What was queued before the end is written.
-            let chunk = chunks.recv_timeout(if open { TICK } else { Duration::ZERO });
+            let closing = self.shared.closing.load(Ordering::Acquire);
+            let chunk = chunks.try_recv();
             self.follow();
             match chunk {
                 Ok(Chunk::Lines(text, count)) => {
                     self.write(&text, count);
                     self.shared.waiting.fetch_sub(text.len(), Ordering::Relaxed);
                     self.shared.keep(text);
-                    open = true;
                 }
-                Ok(Chunk::LookAgain) => open = true,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Chunk::LookAgain) => {}
+                Err(TryRecvError::Empty) if !closing => std::thread::park_timeout(TICK),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
             self.tell_losses();
         }
@@ -303,6 +315,12 @@ fn open(path: &Path) -> Result<File, AccessLogError> {
 mod tests {
     use super::*;
 
+    fn text(bytes: &[u8]) -> Text {
+        let mut text = Text::default();
+        text.push(bytes);
+        text
+    }
+
     #[test]
     fn writes_and_reopens() {
         let folder = tempfile::tempdir().unwrap();
@@ -310,13 +328,13 @@ mod tests {
         let target = AccessTarget::File(path.clone());
         let log = AccessLog::start(&target).unwrap();
         let spool = log.spool();
-        spool.send(b"one\n".to_vec(), 1);
+        spool.send(text(b"one\n"), 1);
         while std::fs::read_to_string(&path).unwrap().is_empty() {
             std::thread::yield_now();
         }
         std::fs::rename(&path, &moved).unwrap();
         spool.go_over_to(Opened::new(&target).unwrap());
-        spool.send(b"two\n".to_vec(), 1);
+        spool.send(text(b"two\n"), 1);
         drop(spool);
         drop(log);
         assert_eq!(std::fs::read_to_string(moved).unwrap(), "one\n");
@@ -329,9 +347,10 @@ mod tests {
         let spool = Spool {
             queue,
             shared: Arc::default(),
+            writer: std::thread::current(),
         };
-        spool.send(b"a\n".to_vec(), 1);
-        spool.send(b"b\nc\n".to_vec(), 2);
+        spool.send(text(b"a\n"), 1);
+        spool.send(text(b"b\nc\n"), 2);
         assert_eq!(spool.lost(), 2);
     }
 
@@ -341,10 +360,11 @@ mod tests {
         let spool = Spool {
             queue,
             shared: Arc::default(),
+            writer: std::thread::current(),
         };
-        spool.send(vec![b'\n'; MOST_BYTES], 1);
+        spool.send(text(&vec![b'\n'; MOST_BYTES]), 1);
         assert_eq!(spool.lost(), 0);
-        spool.send(b"a\n".to_vec(), 1);
+        spool.send(text(b"a\n"), 1);
         assert_eq!(spool.lost(), 1);
         assert_eq!(spool.shared.waiting.load(Ordering::Relaxed), MOST_BYTES);
         assert_eq!(chunks.try_iter().count(), 1);
