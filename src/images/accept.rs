@@ -35,16 +35,18 @@ impl Named {
     /// Reads one entry.
     fn read(&mut self, entry: &[u8]) {
         let entry = entry.trim_ascii_start();
-        let Some((format, parameters)) = entry.split_at_checked(b"image/webp".len()) else {
+        // One byte tells most entries to be neither.
+        let (known, wish) = match entry.get(b"image/".len()).map(u8::to_ascii_lowercase) {
+            Some(b'w') => (b"image/webp", &mut self.webp),
+            Some(b'a') => (b"image/avif", &mut self.avif),
+            _ => return,
+        };
+        let Some((format, parameters)) = entry.split_at_checked(known.len()) else {
             return;
         };
-        let wish = if format.eq_ignore_ascii_case(b"image/webp") {
-            &mut self.webp
-        } else if format.eq_ignore_ascii_case(b"image/avif") {
-            &mut self.avif
-        } else {
+        if !format.eq_ignore_ascii_case(known) {
             return;
-        };
+        }
         if *wish != Wish::Unnamed {
             return;
         }

@@ -54,7 +54,7 @@ pub(super) enum Verdict {
     Silent,
     /// A head did not end in time.
     SlowHead,
-    /// The client has become slow: little may wait for it.
+    /// The client is slow: what it takes is to be measured.
     Slow,
     /// The client does not take its response.
     Stalled,
@@ -162,13 +162,14 @@ impl Link {
     /// what the kernel has not sent.
     pub(super) fn confirm(&self, draining: bool, unsent: impl Fn() -> u64) -> Option<Verdict> {
         let mut verdict = self.called.take().and_then(|_| self.judge(draining));
-        if verdict == Some(Verdict::Stalled) && self.pace.is_behind() {
-            self.pace.measured(unsent());
+        let asks = match verdict {
+            Some(Verdict::Slow) => true,
+            Some(Verdict::Stalled) => self.pace.is_measured(),
+            _ => false,
+        };
+        if asks {
+            self.pace.measured(unsent(), self.table.now());
             verdict = self.judge(draining);
-        }
-        if verdict == Some(Verdict::Slow) {
-            self.pace.narrowed(unsent(), self.table.now());
-            verdict = None;
         }
         self.stalled.set(verdict == Some(Verdict::Stalled));
         verdict
@@ -355,7 +356,7 @@ impl Link {
 
     fn judge_pace(&self) -> Option<Verdict> {
         let (now, slack) = (self.table.now(), self.table.slack());
-        if self.pace.is_slow(now, slack) {
+        if self.pace.is_slow(now, slack, &self.limits) {
             return Some(Verdict::Slow);
         }
         let stalled = self.pace.has_stalled(now, slack, &self.limits);

@@ -22,8 +22,8 @@ pub(super) struct Pace {
     resumed: Cell<u32>,
     /// Much may wait unsent.
     wide: Cell<bool>,
-    /// What waited unsent when last measured; 0: little.
-    behind: Cell<u64>,
+    /// What waited unsent when that was measured, if nothing was written since.
+    unsent: Cell<Option<u64>>,
     /// When the client began to be waited for, and what it had taken then.
     window: Cell<Option<(u64, u64)>>,
 }
@@ -37,7 +37,7 @@ impl Pace {
         if self.blocked.replace(written < length) {
             self.resumed.set(self.resumed.get() + 1);
         }
-        if self.behind.replace(0) > 0 {
+        if self.unsent.take().is_some() {
             self.window.set(None);
         }
         self.written.set(self.written.get() + written as u64);
@@ -67,17 +67,11 @@ impl Pace {
         self.wide.set(true);
     }
 
-    /// Whether a client for which much may wait has taken none of it for as
-    /// long as two sweeps.
-    pub(super) fn is_slow(&self, now: u64, slack: u64) -> bool {
-        self.wide.get() && self.blocked.get() && now - self.since.get() >= 2 * slack
-    }
-
-    /// From here on little may wait, but `unsent` bytes do as yet.
-    pub(super) fn narrowed(&self, unsent: u64, now: u64) {
-        self.wide.set(false);
-        self.behind.set(unsent);
-        self.window.set(Some((now, self.taken())));
+    /// Whether nothing could be written for so long that the kernel has to be
+    /// asked what the client takes.
+    pub(super) fn is_slow(&self, now: u64, slack: u64, limits: &Limits) -> bool {
+        let waited = now.saturating_sub(self.since.get());
+        self.blocked.get() && self.unsent.get().is_none() && waited >= limits.stall / 8 + slack
     }
 
     /// Whether the client took too little since it is waited for.
@@ -96,18 +90,23 @@ impl Pace {
         false
     }
 
-    /// Whether only the kernel knows what the client has taken.
-    pub(super) fn is_behind(&self) -> bool {
-        self.behind.get() > 0
+    /// `unsent` bytes wait in the kernel at this time, and little may from
+    /// here on.
+    pub(super) fn measured(&self, unsent: u64, now: u64) {
+        self.wide.set(false);
+        if self.unsent.replace(Some(unsent)).is_none() {
+            self.window.set(Some((now, self.taken())));
+        }
     }
 
-    /// So many bytes wait unsent by now.
-    pub(super) fn measured(&self, unsent: u64) {
-        self.behind.set(unsent.max(1));
+    /// Whether only the kernel knows what the client has taken.
+    pub(super) fn is_measured(&self) -> bool {
+        self.unsent.get().is_some()
     }
 
     fn taken(&self) -> u64 {
-        self.written.get().saturating_sub(self.behind.get())
+        let unsent = self.unsent.get().unwrap_or(0);
+        self.written.get().saturating_sub(unsent)
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn widen(tcp: &TcpStream) -> bool {
 /// when twice as much as that is below what may wait. Little may wait
 /// afterwards.
 pub(super) fn measure(tcp: &TcpStream) -> u64 {
-    let (mut low, mut high) = (0, 4 * MUCH);
+    let (mut low, mut high) = (0, 2 * MUCH);
     while low < high {
         let middle = low.midpoint(high);
         allow(tcp, 2 * middle + 1);
