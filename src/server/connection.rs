@@ -159,7 +159,7 @@ impl Served<'_> {
         if stream.look_for_end(cx) {
             return Poll::Ready(End::Verdict(Verdict::Gone));
         }
-        match stream.confirm(self.worker.is_draining()) {
+        match self.link.confirm(self.worker.is_draining()) {
             Some(verdict) => Poll::Ready(End::Verdict(verdict)),
             None => Poll::Pending,
         }

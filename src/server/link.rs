@@ -54,7 +54,7 @@ pub(super) enum Verdict {
     Silent,
     /// A head did not end in time.
     SlowHead,
-    /// The client is slow: what it takes is to be measured.
+    /// The client takes little of its response, as far as can be seen.
     Slow,
     /// The client does not take its response.
     Stalled,
@@ -158,18 +158,20 @@ impl Link {
         self.called.get()
     }
 
-    /// The verdict it was called for, if it still holds. `unsent` measures
-    /// what the kernel has not sent.
-    pub(super) fn confirm(&self, draining: bool, unsent: impl Fn() -> u64) -> Option<Verdict> {
-        let mut verdict = self.called.take().and_then(|_| self.judge(draining));
-        let asks = match verdict {
-            Some(Verdict::Slow) => true,
-            Some(Verdict::Stalled) => self.pace.is_measured(),
+    /// The verdict it was called for, if it still holds.
+    pub(super) fn confirm(&self, draining: bool) -> Option<Verdict> {
+        let verdict = self.called.take().and_then(|_| self.judge(draining));
+        let tries = match verdict {
+            Some(Verdict::Slow) => {
+                self.pace.try_first();
+                true
+            }
+            Some(Verdict::Stalled) => self.pace.try_last(),
             _ => false,
         };
-        if asks {
-            self.pace.measured(unsent(), self.table.now());
-            verdict = self.judge(draining);
+        if tries {
+            self.wake();
+            return None;
         }
         self.stalled.set(verdict == Some(Verdict::Stalled));
         verdict
@@ -361,6 +363,11 @@ impl Link {
         }
         let stalled = self.pace.has_stalled(now, slack, &self.limits);
         stalled.then_some(Verdict::Stalled)
+    }
+
+    /// Writing was tried, and there is no room.
+    pub(super) fn tried(&self) {
+        self.pace.tried(self.table.now());
     }
 
     /// The response was cut: its log line says so.

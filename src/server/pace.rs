@@ -9,6 +9,19 @@ use crate::origin::SLOWEST;
 /// times what little may wait for it.
 const FAST: u32 = 4;
 
+/// How often writing was tried, whatever the kernel says, since it last said
+/// that there is room. Of a slow client's it says so too late: when much of
+/// what waits unsent is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tried {
+    #[default]
+    Never,
+    /// All room is taken: what is found from here on is what the client takes.
+    Once,
+    /// At the end of the time that it has.
+    Again,
+}
+
 /// What is asked of a client that does not take all at once. The times are of
 /// the table's clock, which ticks with its sweeps.
 #[derive(Debug, Default)]
@@ -22,9 +35,10 @@ pub(super) struct Pace {
     resumed: Cell<u32>,
     /// Much may wait unsent.
     wide: Cell<bool>,
-    /// What waited unsent when that was measured, if nothing was written since.
-    unsent: Cell<Option<u64>>,
-    /// When the client began to be waited for, and what it had taken then.
+    tried: Cell<Tried>,
+    /// Writing is to be tried until there is no room.
+    tries: Cell<bool>,
+    /// When the client began to be waited for, and `written` then.
     window: Cell<Option<(u64, u64)>>,
 }
 
@@ -37,8 +51,8 @@ impl Pace {
         if self.blocked.replace(written < length) {
             self.resumed.set(self.resumed.get() + 1);
         }
-        if self.unsent.take().is_some() {
-            self.window.set(None);
+        if !self.tries.get() {
+            self.tried.set(Tried::Never);
         }
         self.written.set(self.written.get() + written as u64);
     }
@@ -57,56 +71,60 @@ impl Pace {
         self.blocked.get()
     }
 
-    /// Whether much may wait for it, and does not yet. Says so once a tick.
+    /// Whether the client was just seen to be fast. Says so once.
     pub(super) fn is_fast(&self) -> bool {
-        self.resumed.get() == FAST && !self.wide.get()
+        self.resumed.get() >= FAST && !self.wide.replace(true)
     }
 
-    /// From here on much may wait unsent.
-    pub(super) fn widened(&self) {
-        self.wide.set(true);
-    }
-
-    /// Whether nothing could be written for so long that the kernel has to be
-    /// asked what the client takes.
+    /// Whether writing has to be tried before a client can be judged.
     pub(super) fn is_slow(&self, now: u64, slack: u64, limits: &Limits) -> bool {
         let waited = now.saturating_sub(self.since.get());
-        self.blocked.get() && self.unsent.get().is_none() && waited >= limits.stall / 8 + slack
+        let never = self.tried.get() == Tried::Never;
+        self.blocked.get() && never && waited >= limits.stall / 8 + slack
     }
 
     /// Whether the client took too little since it is waited for.
     pub(super) fn has_stalled(&self, now: u64, slack: u64, limits: &Limits) -> bool {
-        let here = (now, self.taken());
+        let here = (now, self.written.get());
         match self.window.get().filter(|_| self.blocked.get()) {
             None => self.window.set(self.blocked.get().then_some(here)),
             Some((since, before)) if now - since >= limits.stall.saturating_add(slack) => {
-                if self.taken().saturating_sub(before) < least(limits.stall) {
+                if self.written.get() - before < least(limits.stall) {
                     return true;
                 }
                 self.window.set(Some(here));
+                self.tried.set(Tried::Once);
             }
             Some(_) => {}
         }
         false
     }
 
-    /// `unsent` bytes wait in the kernel at this time, and little may from
-    /// here on.
-    pub(super) fn measured(&self, unsent: u64, now: u64) {
-        self.wide.set(false);
-        if self.unsent.replace(Some(unsent)).is_none() {
-            self.window.set(Some((now, self.taken())));
+    /// Has all room taken, for one that is slow.
+    pub(super) fn try_first(&self) {
+        self.tried.set(Tried::Once);
+        self.tries.set(true);
+    }
+
+    /// Has writing tried, for one that is about to be taken for stalled.
+    /// `false`: it was, in vain.
+    pub(super) fn try_last(&self) -> bool {
+        let may = self.tried.replace(Tried::Again) != Tried::Again;
+        self.tries.set(may);
+        may
+    }
+
+    /// Whether to try.
+    pub(super) fn tries(&self) -> bool {
+        self.tries.get()
+    }
+
+    /// There is no room.
+    pub(super) fn tried(&self, now: u64) {
+        self.tries.set(false);
+        if self.tried.get() == Tried::Once {
+            self.window.set(Some((now, self.written.get())));
         }
-    }
-
-    /// Whether only the kernel knows what the client has taken.
-    pub(super) fn is_measured(&self) -> bool {
-        self.unsent.get().is_some()
-    }
-
-    fn taken(&self) -> u64 {
-        let unsent = self.unsent.get().unwrap_or(0);
-        self.written.get().saturating_sub(unsent)
     }
 }
 

@@ -14,7 +14,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::link::{Link, Verdict, is_blank};
+use super::link::{Link, is_blank};
 use super::{lingering, unsent};
 
 /// Up to so many bytes, pieces are copied together and sent by `send`, which
@@ -86,12 +86,6 @@ impl Stream {
         false
     }
 
-    /// What its task was called for, if it still holds.
-    pub(super) fn confirm(&self, draining: bool) -> Option<Verdict> {
-        let unsent = || unsent::measure(&self.0.tcp.borrow());
-        self.0.link.confirm(draining, unsent)
-    }
-
     /// Whether bytes have come, also if the runtime does not know yet.
     pub(super) fn has_bytes(&self) -> bool {
         let tcp = self.0.tcp.borrow();
@@ -145,8 +139,12 @@ impl Stream {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_first(cx))?;
+        self.put(cx, pieces)
+    }
+
+    fn put(&self, cx: &mut Context<'_>, pieces: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let length = pieces.iter().map(|piece| piece.len()).sum();
-        let written = match (length, pieces) {
+        let mut written = match (length, pieces) {
             (_, [piece]) => self.with(|stream| stream.poll_write(cx, piece)),
             (..=JOINED, _) => {
                 let mut joined = SmallVec::<[u8; JOINED]>::new();
@@ -157,7 +155,21 @@ impl Stream {
             }
             _ => self.with(|stream| stream.poll_write_vectored(cx, pieces)),
         };
+        if written.is_pending() && self.0.link.pace().tries() {
+            written = self.try_put(pieces);
+        }
         self.note(written, length)
+    }
+
+    /// Asks the system itself, whatever the runtime has been told by it.
+    fn try_put(&self, pieces: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match SockRef::from(&*self.0.tcp.borrow()).send_vectored(pieces) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.0.link.tried();
+                Poll::Pending
+            }
+            written => Poll::Ready(written),
+        }
     }
 
     /// What was written has gone out; interim responses go too.
@@ -171,8 +183,7 @@ impl Stream {
     pub(super) fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut first = self.0.first.borrow_mut();
         while !first.is_empty() {
-            let written = self.with(|stream| stream.poll_write(cx, &first));
-            match ready!(self.note(written, first.len()))? {
+            match ready!(self.put(cx, &[io::IoSlice::new(&first)]))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => drop(first.drain(..written)),
             }
@@ -185,8 +196,8 @@ impl Stream {
         match &written {
             Poll::Ready(Ok(written)) => {
                 self.0.link.wrote(*written, length);
-                if pace.is_fast() && unsent::widen(&self.0.tcp.borrow()) {
-                    pace.widened();
+                if pace.is_fast() {
+                    unsent::widen(&self.0.tcp.borrow());
                 }
             }
             Poll::Pending => pace.block(),
@@ -270,9 +281,7 @@ impl AsyncWrite for Stream {
         if let Some(length) = self.hold_back(buf, buf.len()) {
             return Poll::Ready(Ok(length));
         }
-        ready!(self.poll_first(cx))?;
-        let written = self.with(|stream| stream.poll_write(cx, buf));
-        self.note(written, buf.len())
+        self.write(cx, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -303,3 +312,6 @@ impl AsyncWrite for Stream {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

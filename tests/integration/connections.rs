@@ -266,7 +266,7 @@ fn fast_reader(portcullis: &Portcullis) -> Client {
 fn a_fast_reader_that_becomes_slow_is_served() {
     let portcullis = start(&endless(), "stall_timeout = \"1s\"");
     let mut client = fast_reader(&portcullis);
-    let mut part = vec![0; 16 * 1024];
+    let mut part = vec![0; 128 * 1024];
     for _ in 0..16 {
         std::thread::sleep(Duration::from_millis(250));
         client.stream.read_exact(&mut part).unwrap();

@@ -63,37 +63,74 @@ fn sleeps_between_requests() {
     }
 }
 
+/// As called by the sweeper: the verdict, and whether writing is to be tried.
+fn judged(link: &Link) -> (Option<Verdict>, Option<Verdict>, bool) {
+    let judged = link.judge(false);
+    link.call(Verdict::Stalled);
+    (judged, link.confirm(false), link.pace().tries())
+}
+
 #[test]
 fn a_reader_is_judged_by_what_it_takes() {
     let (table, link) = link();
     link.request(false);
-    for (taken, verdict) in [(3072, None), (3071, Some(Verdict::Stalled))] {
-        link.wrote(1, 2);
-        assert_eq!(link.judge(false), None);
+    link.wrote(1, 2);
+    assert_eq!(judged(&link), (None, None, false));
+    after(&table, 3000 / 8);
+    assert_eq!(judged(&link), (Some(Verdict::Slow), None, true));
+    link.wrote(1 << 20, 1 << 20);
+    link.pace().block();
+    link.tried();
+    for taken in [3072, 4000] {
         after(&table, 3000);
+        assert_eq!(judged(&link), (Some(Verdict::Stalled), None, true));
         link.wrote(taken, 1 << 20);
-        assert_eq!(link.judge(false), verdict, "{taken}");
-        link.wrote(2, 2);
-        assert_eq!(link.judge(false), None, "it has taken all");
+        link.tried();
+        assert_eq!(judged(&link), (None, None, false), "{taken}");
     }
-}
-
-/// As a fast client that is waited for.
-fn widened() -> (Rc<Table>, Rc<Link>) {
-    let (table, link) = link();
-    link.request(false);
-    for _ in 0..5 {
-        assert!(!link.pace().is_fast());
-        link.wrote(100_000, 200_000);
-    }
-    assert!(link.pace().is_fast());
-    link.pace().widened();
-    assert!(!link.pace().is_fast());
-    (table, link)
+    after(&table, 3000);
+    assert_eq!(judged(&link), (Some(Verdict::Stalled), None, true));
+    link.wrote(3071, 1 << 20);
+    link.tried();
+    let stalled = Some(Verdict::Stalled);
+    assert_eq!(judged(&link), (stalled, stalled, false));
+    assert_eq!(link.why_cut(), "the client stalled within the response");
 }
 
 #[test]
-fn only_many_times_in_one_tick_are_fast() {
+fn who_takes_all_begins_anew() {
+    let (table, link) = link();
+    link.request(false);
+    for _ in 0..3 {
+        link.wrote(1, 2);
+        assert_eq!(link.judge(false), None);
+        after(&table, 3000);
+        assert_eq!(link.judge(false), Some(Verdict::Slow));
+        link.wrote(2, 2);
+        assert_eq!(link.judge(false), None);
+    }
+}
+
+#[test]
+fn writing_little_often_is_no_way_to_stay() {
+    let (table, link) = link();
+    link.request(false);
+    link.wrote(1, 2);
+    assert_eq!(link.judge(false), None);
+    for _ in 0..3 {
+        after(&table, 900);
+        link.wrote(1, 2);
+    }
+    assert_eq!(link.judge(false), None);
+    after(&table, 300);
+    assert_eq!(judged(&link), (Some(Verdict::Stalled), None, true));
+    link.tried();
+    let stalled = Some(Verdict::Stalled);
+    assert_eq!(judged(&link), (stalled, stalled, false));
+}
+
+#[test]
+fn who_takes_many_times_in_one_tick_is_fast() {
     let (table, link) = link();
     link.request(false);
     for _ in 0..20 {
@@ -101,40 +138,13 @@ fn only_many_times_in_one_tick_are_fast() {
         assert!(!link.pace().is_fast());
         after(&table, 0);
     }
-}
-
-#[test]
-fn who_takes_nothing_new_is_judged_by_what_the_kernel_sent() {
-    let (table, link) = widened();
-    after(&table, 3000 / 8);
-    assert_eq!(link.judge(false), Some(Verdict::Slow));
-    link.call(Verdict::Slow);
-    assert_eq!(link.confirm(false, || 400_000), None);
-    for (unsent, verdict) in [
-        (400_000 - 3072, None),
-        (400_000 - 2 * 3072, None),
-        (400_000 - 3 * 3072 + 1, Some(Verdict::Stalled)),
-    ] {
-        after(&table, 3000);
-        assert_eq!(link.judge(false), Some(Verdict::Stalled));
-        link.call(Verdict::Stalled);
-        assert_eq!(link.confirm(false, || unsent), verdict, "{unsent}");
-    }
-}
-
-#[test]
-fn who_was_measured_and_goes_on_is_judged_by_what_is_written() {
-    let (table, link) = widened();
-    after(&table, 3000 / 8);
-    link.call(Verdict::Slow);
-    assert_eq!(link.confirm(false, || 400_000), None);
-    link.wrote(1, 2);
-    assert_eq!(link.judge(false), None);
-    after(&table, 3000);
-    link.wrote(3071, 1 << 20);
-    link.call(Verdict::Stalled);
-    let never = || panic!("it was just written to");
-    assert_eq!(link.confirm(false, never), Some(Verdict::Stalled));
+    let at: Vec<_> = (0..8)
+        .filter(|_| {
+            link.wrote(100_000, 200_000);
+            link.pace().is_fast()
+        })
+        .collect();
+    assert_eq!(at, [3]);
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Served<'_> {
             return Poll::Ready(next);
         }
         let closing = self.worker.closes_idle();
-        match stream.confirm(self.worker.is_draining()) {
+        match self.link.confirm(self.worker.is_draining()) {
             Some(verdict) => Poll::Ready(Next::End(End::Verdict(verdict))),
             None if closing && !stream.has_bytes() => Poll::Ready(Next::End(End::Done(Ok(())))),
             None => Poll::Pending,
@@ -195,7 +195,7 @@ impl Served<'_> {
             if stream.look_for_end(cx) {
                 return Poll::Ready(Err(Verdict::Gone));
             }
-            match stream.confirm(self.worker.is_draining()) {
+            match self.link.confirm(self.worker.is_draining()) {
                 Some(verdict) => Poll::Ready(Err(verdict)),
                 None => Poll::Pending,
             }
