@@ -12,6 +12,7 @@ pub use policy_test::{TestFailure, run_tests};
 pub use question::{Question, QuestionError};
 pub use reject::Reject;
 
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 use smallvec::SmallVec;
 
@@ -61,6 +62,21 @@ pub struct Arrival {
     pub given: Option<ClientAddr>,
     /// The host of a request that may name none (HTTP/1.0).
     pub fallback: Option<Authority<'static>>,
+    /// Where https is spoken, if that is all that is said to who may pass.
+    pub https_port: Option<u16>,
+}
+
+impl Arrival {
+    /// By a connection from `peer`.
+    pub fn new(scheme: Scheme, peer: PeerAddr) -> Self {
+        Self {
+            scheme,
+            peer,
+            given: None,
+            fallback: None,
+            https_port: None,
+        }
+    }
 }
 
 /// What is to be done with a request.
@@ -171,6 +187,17 @@ impl<'a> Plan<'a> {
         match self.route.origin.url.prefix.as_str() {
             "" => target,
             prefix => [prefix, &target].concat(),
+        }
+    }
+
+    /// The same place by https, at `port`.
+    pub fn https_url(&self, port: u16) -> String {
+        let host = &*self.target.authority.host;
+        let path = self.received.uri.path_and_query();
+        let path = path.map_or("/", PathAndQuery::as_str);
+        match port {
+            443 => format!("https://{host}{path}"),
+            port => format!("https://{host}:{port}{path}"),
         }
     }
 

@@ -76,6 +76,7 @@ impl Question {
                 peer: PeerAddr::new(peer),
                 given: request.client.map(ClientAddr::new),
                 fallback: None,
+                https_port: None,
             },
         })
     }

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -20,11 +19,10 @@ use tokio::net::TcpStream;
 use super::limits::Limits;
 use super::link::{Link, Verdict};
 use super::stream::Stream;
+use super::transport::Transport;
 use super::watched::Watched;
 use super::worker::Worker;
 use super::{farewell, lingering, unsent};
-use crate::client::PeerAddr;
-use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::plan::Arrival;
 use crate::proxy::{self, ClientRequest, Interim};
@@ -57,34 +55,29 @@ impl Drop for Served<'_> {
 }
 
 /// Serves requests until the client or the worker has enough.
-pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, limits: Limits) {
-    tune(&tcp, &limits);
+pub(super) async fn serve(worker: &Worker, transport: Transport, arrival: Arrival, limits: Limits) {
+    tune(transport.tcp(), &limits);
     let served = Served {
         worker,
         link: Link::enter(&worker.table, limits),
-        arrival: Arrival {
-            scheme: Scheme::Http,
-            peer: PeerAddr::new(peer.ip()),
-            given: None,
-            fallback: None,
-        },
+        arrival,
         interim: Interim::default(),
         until_close: Cell::new(false),
     };
-    let stream = Stream::new(tcp, &served.link);
+    let stream = Stream::new(transport, &served.link);
     let end = served.requests(&stream).await;
     let refusal = served.refusal(&end, &stream);
     let cut = served.is_cut(&end);
     drop(served);
-    let Some(tcp) = stream.into_inner() else {
+    let Some(transport) = stream.into_inner() else {
         return;
     };
     match (end, refusal) {
-        (_, Some(answer)) => lingering::answer(tcp, &answer).await,
-        (End::Verdict(Verdict::Evicted), None) => lingering::drop_in_order(tcp),
+        (_, Some(answer)) => lingering::answer(transport, &answer).await,
+        (End::Verdict(Verdict::Evicted), None) => lingering::drop_in_order(transport),
         (End::Verdict(Verdict::Gone), None) => {}
-        _ if cut => lingering::reset(tcp),
-        (End::Done(_) | End::Verdict(_), None) => lingering::close(tcp).await,
+        _ if cut => lingering::reset(transport),
+        (End::Done(_) | End::Verdict(_), None) => lingering::close(transport).await,
     }
 }
 

@@ -273,6 +273,15 @@ impl Link {
         }
     }
 
+    /// What was written has not all gone out; `sent` bytes of it since that
+    /// was last told.
+    pub(super) fn flushes(&self, sent: usize) {
+        match sent {
+            0 => self.pace.block(),
+            _ => self.wrote(sent, sent + 1),
+        }
+    }
+
     /// How fast the client takes what is written.
     pub(super) fn pace(&self) -> &Pace {
         &self.pace

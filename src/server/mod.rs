@@ -4,6 +4,7 @@ mod connection;
 mod crowd;
 mod descriptors;
 mod farewell;
+mod handshake;
 mod limits;
 mod lingering;
 mod link;
@@ -15,6 +16,7 @@ mod seldom;
 mod stop;
 mod stream;
 mod table;
+mod transport;
 mod unsent;
 mod watched;
 mod worker;
@@ -30,9 +32,9 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 
 use self::listen::Listeners;
-use self::worker::Shared;
+use self::worker::{Entrance, Shared};
 use crate::cache::Cache;
-use crate::config::Snapshot;
+use crate::config::{ServerSettings, Snapshot};
 use crate::log::access::Spool;
 use crate::log::counters::Counters;
 use crate::origin::Limits;
@@ -76,7 +78,8 @@ impl Server {
         let Listeners {
             addresses,
             by_worker,
-        } = listen::bind(&settings.listen, count)?;
+        } = listen::bind(&to_bind(&settings), count)?;
+        let entrances = entrances(&settings, &addresses);
         let stop = Stop::default();
         let counters = Counters::new(count);
         let memory = policy.load().cache_memory;
@@ -92,7 +95,10 @@ impl Server {
             open: Arc::default(),
             stop: stop.clone(),
         };
-        let start = |(index, listeners)| worker::start(index, listeners, shared.clone());
+        let start = |(index, listeners)| {
+            let listeners = entrances.iter().copied().zip(listeners).collect();
+            worker::start(index, listeners, shared.clone())
+        };
         let started: Result<Vec<_>, _> = by_worker.into_iter().enumerate().map(start).collect();
         match started {
             Ok(workers) => Ok(Self {
@@ -143,6 +149,23 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.now();
     }
+}
+
+/// All addresses, in the order of [`entrances`].
+fn to_bind(settings: &ServerSettings) -> Vec<SocketAddr> {
+    let tls = settings.tls.iter().flat_map(|tls| &tls.listen);
+    let plain = settings.listen.iter().chain(tls);
+    plain.chain(&settings.redirect_https).copied().collect()
+}
+
+/// What is spoken at each of `addresses`.
+fn entrances(settings: &ServerSettings, addresses: &[SocketAddr]) -> Vec<Entrance> {
+    let tls = settings.tls.as_ref().map_or(0, |tls| tls.listen.len());
+    let mut entrances = vec![Entrance::Plain; settings.listen.len()];
+    let https = addresses.get(entrances.len()).map_or(443, SocketAddr::port);
+    entrances.resize(entrances.len() + tls, Entrance::Tls);
+    entrances.resize(addresses.len(), Entrance::Redirect(https));
+    entrances
 }
 
 /// `server.workers`; 0 is one a core that this process may use, by its

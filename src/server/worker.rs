@@ -18,17 +18,22 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::crowd::{self, Crowd};
+use super::handshake::Handshake;
 use super::limits::Limits as ConnectionLimits;
 use super::plain::Bench;
 use super::seldom::Seldom;
 use super::stop::Stop;
 use super::table::Table;
+use super::transport::Transport;
 use super::{connection, farewell, listen};
 use crate::cache::Cache;
-use crate::config::Snapshot;
+use crate::client::PeerAddr;
+use crate::config::{ServerSettings, Snapshot};
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
+use crate::message::Scheme;
 use crate::origin::{Limits, Origins};
+use crate::plan::Arrival;
 use crate::proxy::{Instance, Mistakes, Proxy};
 
 /// How long to wait when the system has no room for another connection.
@@ -80,10 +85,22 @@ struct Open {
     number: usize,
 }
 
+/// What is spoken by those who connect to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entrance {
+    /// HTTP: `server.listen`.
+    Plain,
+    /// The same, but that everything is found at this port by https:
+    /// `server.redirect_https`.
+    Redirect(u16),
+    /// HTTP by TLS: `server.tls.listen`.
+    Tls,
+}
+
 /// Starts worker number `index`.
 pub(super) fn start(
     index: usize,
-    listeners: Vec<StdListener>,
+    listeners: Vec<(Entrance, StdListener)>,
     shared: Shared,
 ) -> io::Result<thread::JoinHandle<()>> {
     let name = format!("worker-{index}");
@@ -102,7 +119,12 @@ pub(super) fn start(
     })
 }
 
-fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared: Shared) {
+fn run(
+    runtime: &LocalRuntime,
+    index: usize,
+    listeners: Vec<(Entrance, StdListener)>,
+    shared: Shared,
+) {
     runtime.block_on(async {
         let journal = Journal::new(shared.spool);
         let counters = shared.counters.of(index);
@@ -133,9 +155,14 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
         let swept = Rc::clone(&worker);
         spawn_local(async move { swept.table.sweep(&swept.is_draining).await });
         let mut accepting = Vec::with_capacity(listeners.len());
-        for listener in listeners {
+        for (entrance, listener) in listeners {
             match TcpListener::from_std(listener) {
-                Ok(listener) => accepting.push(spawn_local(accept(Rc::clone(&worker), listener, shared.stop.clone()))),
+                Ok(listener) => accepting.push(spawn_local(accept(
+                    Rc::clone(&worker),
+                    entrance,
+                    listener,
+                    shared.stop.clone(),
+                ))),
                 Err(error) => tracing::error!("worker {index} cannot listen: {error}"),
             }
         }
@@ -153,14 +180,14 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
 }
 
 /// Accepts until the worker drains; then those who were already let in.
-async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
+async fn accept(worker: Rc<Worker>, entrance: Entrance, listener: TcpListener, stop: Stop) {
     let mut draining = std::pin::pin!(stop.draining());
     loop {
         tokio::select! {
             biased;
             () = &mut draining => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => admit(&worker, stream, peer),
+                Ok((stream, peer)) => admit(&worker, entrance, stream, peer),
                 Err(error) => worker.recover(&error).await,
             },
         }
@@ -172,14 +199,14 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
         loop {
             tokio::select! {
                 biased;
-                Ok((stream, peer)) = listener.accept() => admit(&worker, stream, peer),
+                Ok((stream, peer)) = listener.accept() => admit(&worker, entrance, stream, peer),
                 () = &mut end => break,
             }
         }
     }
     poll_fn(|cx| {
         while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(cx) {
-            admit(&worker, stream, peer);
+            admit(&worker, entrance, stream, peer);
         }
         Poll::Ready(())
     })
@@ -197,17 +224,46 @@ async fn all_done(accepting: Vec<JoinHandle<()>>, worker: &Worker) {
 }
 
 /// A task a connection: a panic in one costs that one.
-fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+fn admit(worker: &Rc<Worker>, entrance: Entrance, tcp: TcpStream, peer: SocketAddr) {
     worker.counters.connections.accepted.add(1);
     let policy = worker.policy.load();
     let open = Open::new(worker);
     if open.number > policy.server.max_connections && !worker.table.evict() {
         drop(open);
-        return crowd::refuse(worker, stream, peer);
+        return crowd::refuse(worker, entrance, tcp, peer);
     }
     let limits = ConnectionLimits::new(&policy.server);
+    let peer = PeerAddr::new(peer.ip());
+    let https_port = match entrance {
+        Entrance::Plain => None,
+        Entrance::Redirect(port) => Some(port),
+        Entrance::Tls => return admit_by_tls(open, &policy.server, tcp, peer, limits),
+    };
+    let arrival = Arrival {
+        https_port,
+        ..Arrival::new(Scheme::Http, peer)
+    };
     spawn_local(async move {
-        connection::serve(&open.worker, stream, peer, limits).await;
+        connection::serve(&open.worker, Transport::Tcp(tcp), arrival, limits).await;
+    });
+}
+
+fn admit_by_tls(
+    open: Open,
+    settings: &ServerSettings,
+    tcp: TcpStream,
+    peer: PeerAddr,
+    limits: ConnectionLimits,
+) {
+    let Some(handshake) = Handshake::new(settings) else {
+        // A reload took the certificates away.
+        return open.worker.counters.connections.failed_handshakes.add(1);
+    };
+    spawn_local(async move {
+        if let Some(transport) = handshake.shake(&open.worker, tcp, peer).await {
+            let arrival = Arrival::new(Scheme::Https, peer);
+            connection::serve(&open.worker, transport, arrival, limits).await;
+        }
     });
 }
 

@@ -34,5 +34,6 @@ mod start;
 mod stop;
 mod streaming;
 mod swap;
+mod tls_clients;
 mod tls_nginx;
 mod tls_origin;

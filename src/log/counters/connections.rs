@@ -15,6 +15,9 @@ pub struct ConnectionCounters {
     pub refused: Counter,
     /// Closed between two requests for a newer one.
     pub evicted: Counter,
+    /// Closed without a TLS handshake that came to an end within
+    /// `server.tls.handshake_timeout`.
+    pub failed_handshakes: Counter,
     /// Closed after `server.idle_timeout` between two requests.
     pub idle_closed: Counter,
     /// Closed after `server.header_timeout` without a byte.

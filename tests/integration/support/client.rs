@@ -3,8 +3,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A client that sends what it is told, byte for byte.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
 }
 
@@ -26,6 +26,12 @@ impl Client {
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
+        Self::by(stream)
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn by(stream: S) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
