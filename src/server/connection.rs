@@ -59,7 +59,7 @@ impl Drop for Served<'_> {
 /// Serves requests until the client or the worker has enough.
 pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, limits: Limits) {
     tune(&tcp, &limits);
-    let served = Served {
+    let mut served = Served {
         worker,
         link: Link::enter(&worker.table, limits),
         arrival: Arrival {
@@ -71,6 +71,9 @@ pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, lim
         interim: Interim::default(),
         until_close: Cell::new(false),
     };
+    if worker.expects_header(served.arrival.peer) && !served.introduce(&tcp).await {
+        return;
+    }
     let stream = Stream::new(tcp, &served.link);
     let end = served.requests(&stream).await;
     let refusal = served.refusal(&end, &stream);

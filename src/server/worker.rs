@@ -25,6 +25,7 @@ use super::stop::Stop;
 use super::table::Table;
 use super::{connection, farewell, listen};
 use crate::cache::Cache;
+use crate::client::PeerAddr;
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
@@ -67,6 +68,7 @@ pub(super) struct Worker {
     is_draining: Cell<bool>,
     closes_idle: Cell<bool>,
     accept_errors: Seldom,
+    pub(super) no_proxy_headers: Seldom,
     /// Of the process.
     all_open: Arc<AtomicUsize>,
     open: Cell<usize>,
@@ -126,6 +128,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
             is_draining: Cell::new(false),
             closes_idle: Cell::new(false),
             accept_errors: Seldom::default(),
+            no_proxy_headers: Seldom::default(),
             all_open: shared.open,
             open: Cell::new(0),
             last_closed: Notify::new(),
@@ -215,6 +218,11 @@ impl Worker {
     /// Whether each response is to be the last on its connection.
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.get()
+    }
+
+    /// Whether a connection from `peer` has to begin with a PROXY header.
+    pub(super) fn expects_header(&self, peer: PeerAddr) -> bool {
+        self.policy.load().client.expects_header(peer)
     }
 
     /// Whether a connection on which nothing is asked is to be closed.
