@@ -68,6 +68,7 @@ pub(super) struct Server {
 pub(super) struct Client {
     pub(super) trusted_proxies: Option<List>,
     pub(super) header: Maybe<String>,
+    pub(super) proxy_protocol: Maybe<bool>,
 }
 
 #[derive(Clone, Debug, Default)]

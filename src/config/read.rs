@@ -123,6 +123,7 @@ fn client(table: &Table<'_>) -> Client {
     Client {
         trusted_proxies: table.list("trusted_proxies"),
         header: table.text("header"),
+        proxy_protocol: table.flag("proxy_protocol"),
     }
 }
 

@@ -44,14 +44,12 @@ pub(super) const SECTIONS: &[Section] = &[
 pub(super) enum Off {
     /// There is no such value.
     Never,
-    False,
     Text(&'static str),
 }
 
 /// The keys that do not work yet. The change that makes one work deletes its
 /// line, and reads it.
 const UNSUPPORTED: &[(&str, Off)] = &[
-    ("client.proxy_protocol", Off::False),
     ("cache.disk", Off::Text("")),
     ("cache.disk_size", Off::Never),
 ];
@@ -75,7 +73,6 @@ impl Off {
     pub(super) fn accepts(self, value: &toml::de::DeValue<'_>) -> bool {
         match self {
             Self::Never => false,
-            Self::False => value.as_bool() == Some(false),
             Self::Text(off) => value.as_str() == Some(off),
         }
     }
@@ -84,7 +81,6 @@ impl Off {
     pub(super) fn as_written(self) -> Option<String> {
         match self {
             Self::Never => None,
-            Self::False => Some("false".to_owned()),
             Self::Text(off) => Some(format!("\"{off}\"")),
         }
     }

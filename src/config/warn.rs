@@ -35,6 +35,7 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
         }
     }
     trusted_everyone(file, findings);
+    header_of_nobody(file, findings);
     downstream::warn(file, snapshot, findings);
     routes::warn(file, snapshot, findings);
     if file.tests.is_empty() {
@@ -58,6 +59,22 @@ fn trusted_everyone(file: &ConfigFile, findings: &Findings) {
                     .help("list the addresses of your own proxies only"),
             );
         }
+    }
+}
+
+fn header_of_nobody(file: &ConfigFile, findings: &Findings) {
+    let written = file.client.proxy_protocol.as_ref();
+    let trusted = networks(file.client.trusted_proxies.as_ref()).next();
+    if let Some(written) = written.filter(|written| written.value && trusted.is_none()) {
+        let finding = written
+            .spot
+            .warning("there are no client.trusted_proxies, so no PROXY header is read");
+        findings.add(
+            finding
+                .label("does nothing")
+                .note("from a peer that is not trusted, a header is a malformed request: 400")
+                .help("list the proxies that send it: `trusted_proxies = [\"10.0.0.1\"]`"),
+        );
     }
 }
 

@@ -17,7 +17,7 @@ use hyper::{Method, Uri};
 use smallvec::SmallVec;
 
 use crate::access::{Judgement, RequestHead};
-use crate::client::{Client, ClientAddr, ClientFrom, PeerAddr};
+use crate::client::{Client, ClientAddr, PeerAddr};
 use crate::config::{Route, Snapshot};
 use crate::images::Choice;
 use crate::message::authority::Authority;
@@ -56,7 +56,7 @@ impl Received {
 pub struct Arrival {
     /// The connection's scheme.
     pub scheme: Scheme,
-    /// The TCP peer.
+    /// The peer.
     pub peer: PeerAddr,
     /// The client, if somebody names it instead of the request.
     pub given: Option<ClientAddr>,
@@ -220,7 +220,7 @@ impl<'a> Plan<'a> {
     /// and the peer. What stood left of the client was written by strangers.
     pub fn forwarded_for(&self, peer: PeerAddr) -> SmallVec<[u8; 96]> {
         let mut text = SmallVec::<[u8; 96]>::from_slice(&AddressText::of(self.client.address.ip()));
-        let peer = (self.client.from != ClientFrom::Peer).then(|| peer.ip());
+        let peer = (!self.client.from.is_peer()).then(|| peer.ip());
         for hop in self.client.hops.iter().copied().chain(peer) {
             text.extend_from_slice(b", ");
             text.extend_from_slice(&AddressText::of(hop));

@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use super::handshake::Handshake;
 use super::limits::Limits;
 use super::link::{Link, Verdict};
 use super::stream::Stream;
@@ -55,14 +56,26 @@ impl Drop for Served<'_> {
 }
 
 /// Serves requests until the client or the worker has enough.
-pub(super) async fn serve(worker: &Worker, transport: Transport, arrival: Arrival, limits: Limits) {
-    tune(transport.tcp(), &limits);
-    let served = Served {
+pub(super) async fn serve(
+    worker: &Worker,
+    tcp: TcpStream,
+    handshake: Option<Handshake>,
+    arrival: Arrival,
+    limits: Limits,
+) {
+    tune(&tcp, &limits);
+    let mut served = Served {
         worker,
         link: Link::enter(&worker.table, limits),
         arrival,
         interim: Interim::default(),
         until_close: Cell::new(false),
+    };
+    if worker.expects_header(served.arrival.peer) && !served.introduce(&tcp).await {
+        return;
+    }
+    let Some(transport) = served.transport(tcp, handshake).await else {
+        return;
     };
     let stream = Stream::new(transport, &served.link);
     let end = served.requests(&stream).await;
@@ -92,6 +105,17 @@ fn tune(tcp: &TcpStream, limits: &Limits) {
 }
 
 impl Served<'_> {
+    /// By what requests come; `None`: a handshake came to nothing.
+    async fn transport(&self, tcp: TcpStream, handshake: Option<Handshake>) -> Option<Transport> {
+        let Some(handshake) = handshake else {
+            return Some(Transport::Tcp(tcp));
+        };
+        // Boxed: most connections need no room for it, and none for long.
+        let transport = Box::pin(handshake.shake(self.worker, tcp, self.arrival.peer)).await?;
+        self.link.introduced();
+        Some(transport)
+    }
+
     async fn requests(&self, stream: &Stream) -> End {
         loop {
             if let Some(end) = self.plain(stream).await {

@@ -182,6 +182,11 @@ impl Link {
         self.asleep.set(asleep);
     }
 
+    /// The client's own first byte is waited for from here on.
+    pub(super) fn introduced(&self) {
+        self.begin(State::Fresh);
+    }
+
     /// These bytes came from the client.
     pub(super) fn read(&self, bytes: &[u8]) {
         match self.state.get() {

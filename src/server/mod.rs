@@ -11,6 +11,8 @@ mod link;
 mod listen;
 mod pace;
 mod plain;
+mod prologue;
+mod proxy_protocol;
 mod ring;
 mod seldom;
 mod stop;

@@ -24,11 +24,10 @@ use super::plain::Bench;
 use super::seldom::Seldom;
 use super::stop::Stop;
 use super::table::Table;
-use super::transport::Transport;
 use super::{connection, farewell, listen};
 use crate::cache::Cache;
 use crate::client::PeerAddr;
-use crate::config::{ServerSettings, Snapshot};
+use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
 use crate::message::Scheme;
@@ -72,6 +71,7 @@ pub(super) struct Worker {
     is_draining: Cell<bool>,
     closes_idle: Cell<bool>,
     accept_errors: Seldom,
+    pub(super) no_proxy_headers: Seldom,
     /// Of the process.
     all_open: Arc<AtomicUsize>,
     open: Cell<usize>,
@@ -148,6 +148,7 @@ fn run(
             is_draining: Cell::new(false),
             closes_idle: Cell::new(false),
             accept_errors: Seldom::default(),
+            no_proxy_headers: Seldom::default(),
             all_open: shared.open,
             open: Cell::new(0),
             last_closed: Notify::new(),
@@ -234,36 +235,22 @@ fn admit(worker: &Rc<Worker>, entrance: Entrance, tcp: TcpStream, peer: SocketAd
     }
     let limits = ConnectionLimits::new(&policy.server);
     let peer = PeerAddr::new(peer.ip());
-    let https_port = match entrance {
-        Entrance::Plain => None,
-        Entrance::Redirect(port) => Some(port),
-        Entrance::Tls => return admit_by_tls(open, &policy.server, tcp, peer, limits),
-    };
-    let arrival = Arrival {
-        https_port,
-        ..Arrival::new(Scheme::Http, peer)
-    };
-    spawn_local(async move {
-        connection::serve(&open.worker, Transport::Tcp(tcp), arrival, limits).await;
-    });
-}
-
-fn admit_by_tls(
-    open: Open,
-    settings: &ServerSettings,
-    tcp: TcpStream,
-    peer: PeerAddr,
-    limits: ConnectionLimits,
-) {
-    let Some(handshake) = Handshake::new(settings) else {
-        // A reload took the certificates away.
-        return open.worker.counters.connections.failed_handshakes.add(1);
-    };
-    spawn_local(async move {
-        if let Some(transport) = handshake.shake(&open.worker, tcp, peer).await {
-            let arrival = Arrival::new(Scheme::Https, peer);
-            connection::serve(&open.worker, transport, arrival, limits).await;
+    let mut arrival = Arrival::new(Scheme::Http, peer);
+    let mut handshake = None;
+    match entrance {
+        Entrance::Plain => {}
+        Entrance::Redirect(port) => arrival.https_port = Some(port),
+        Entrance::Tls => {
+            arrival.scheme = Scheme::Https;
+            handshake = Handshake::new(&policy.server);
+            if handshake.is_none() {
+                // A reload took the certificates away.
+                return worker.counters.connections.failed_handshakes.add(1);
+            }
         }
+    }
+    spawn_local(async move {
+        connection::serve(&open.worker, tcp, handshake, arrival, limits).await;
     });
 }
 
@@ -271,6 +258,11 @@ impl Worker {
     /// Whether each response is to be the last on its connection.
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.get()
+    }
+
+    /// Whether a connection from `peer` has to begin with a PROXY header.
+    pub(super) fn expects_header(&self, peer: PeerAddr) -> bool {
+        self.policy.load().client.expects_header(peer)
     }
 
     /// Whether a connection on which nothing is asked is to be closed.

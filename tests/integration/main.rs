@@ -23,6 +23,7 @@ mod log;
 mod oracle;
 mod origin;
 mod origin_bytes;
+mod proxy_protocol;
 mod reaching;
 mod real_peers;
 mod reload;

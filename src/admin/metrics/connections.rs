@@ -34,6 +34,10 @@ pub(super) fn clients(page: &mut Page<'_>, counters: &Counters) -> fmt::Result {
         ("idle", sum(|connections| connections.idle_closed.get())),
         ("silent", sum(|connections| connections.silent_closed.get())),
         (
+            "proxy_protocol",
+            sum(|connections| connections.no_proxy_headers.get()),
+        ),
+        (
             "header_timeout",
             sum(|connections| connections.header_timeouts.get()),
         ),

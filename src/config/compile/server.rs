@@ -97,6 +97,7 @@ impl Compiler<'_> {
         ClientRules {
             trusted_proxies: Arc::clone(&self.trusted),
             field: field.unwrap_or(AddressField::XForwardedFor),
+            proxy_protocol: written_or(&raw.proxy_protocol, false),
         }
     }
 
