@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Origin, Portcullis, eventually};
+use crate::support::{Client, Origin, Portcullis, Program, eventually};
 
 const WHOLE: &str = "GET /a.jpg HTTP/1.1\r\nHost: img.example.com\r\n\r\n";
 
@@ -268,6 +268,21 @@ fn of_a_trusted_proxy_it_is_required() {
     }
     assert_eq!(origin.count(), 0);
     assert_eq!(portcullis.stop().len(), 0);
+}
+
+#[test]
+fn the_operator_is_told() {
+    let policy = format!("{TRUSTED}[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let mut program = Program::start(&Origin::ok(), &policy);
+    let mut client = program.client();
+    refused(client.ask("GET", "/", ""));
+    let said = program.says("client.proxy_protocol");
+    for part in ["127.0.0.1", "it does not begin with a PROXY header"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let page = Client::connect(program.admin()).get("/metrics", "");
+    let line = "\nportcullis_connections_ended_total{reason=\"proxy_protocol\"} 1\n";
+    assert!(page.text().contains(line), "{}", page.text());
 }
 
 /// The second is a client's, who poses as one that is named.
