@@ -26,7 +26,7 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
         for list in PageList::all(policy) {
             list.warn(findings);
         }
-        missing::warn(policy, file, findings);
+        missing::warn(policy, file, snapshot, findings);
         if let Some(raw) = &policy.cache {
             cache::warn(raw, snapshot.cache_memory, findings);
         }
