@@ -2,6 +2,7 @@
 //! what is risky, and what to write instead.
 
 mod cache;
+mod certificates;
 mod downstream;
 mod images;
 mod lists;
@@ -35,6 +36,7 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
         }
     }
     trusted_everyone(file, findings);
+    certificates::warn(file, snapshot, findings);
     downstream::warn(file, snapshot, findings);
     routes::warn(file, snapshot, findings);
     if file.tests.is_empty() {

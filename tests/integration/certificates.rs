@@ -271,6 +271,35 @@ fn over_https_alone_a_missing_referer_is_inferred() {
     assert!(files.warnings()[0].contains("access.referrer.missing"));
 }
 
+#[test]
+fn hosts_that_no_certificate_is_for_are_said_where_all_is_https() {
+    let hosts = "[[route]]\nname = \"a\"\nhosts = [\"A.example\", \"x.a.example\", \"*.a.example\", \
+                 \"b.example\", \"y.x.a.example\", \"*.b.example\", \"127.0.0.1\"]\n";
+    let files = Files::with(&format!("{POLICY}{hosts}"), &["a.example", "*.a.example"]);
+    let said = files.warnings();
+    let told = |index: usize, host: &str| {
+        format!("route[0].hosts[{index}]: no certificate is for `{host}`")
+    };
+    let expected = [
+        told(3, "b.example"),
+        told(4, "y.x.a.example"),
+        told(5, "*.b.example"),
+    ];
+    let of_certificates = said.iter().filter(|line| line.contains("no certificate"));
+    assert_eq!(
+        of_certificates.collect::<Vec<_>>(),
+        expected.iter().collect::<Vec<_>>()
+    );
+    let plain = "[server]\nlisten = [\"127.0.0.1:8080\"]\n";
+    std::fs::write(files.policy(), format!("{plain}{POLICY}{hosts}")).unwrap();
+    assert!(
+        !files
+            .warnings()
+            .iter()
+            .any(|line| line.contains("no certificate"))
+    );
+}
+
 fn watch(files: &Files) -> (Arc<ArcSwap<Snapshot>>, Handle, Status) {
     let file = files.policy();
     let load = move || config::load(&file).map(|(snapshot, _)| snapshot);
