@@ -2,6 +2,7 @@
 //! what is risky, and what to write instead.
 
 mod cache;
+mod certificates;
 mod downstream;
 mod images;
 mod lists;
@@ -26,7 +27,7 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
         for list in PageList::all(policy) {
             list.warn(findings);
         }
-        missing::warn(policy, file, findings);
+        missing::warn(policy, file, snapshot, findings);
         if let Some(raw) = &policy.cache {
             cache::warn(raw, snapshot.cache_memory, findings);
         }
@@ -36,6 +37,7 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
     }
     trusted_everyone(file, findings);
     header_of_nobody(file, findings);
+    certificates::warn(file, snapshot, findings);
     downstream::warn(file, snapshot, findings);
     routes::warn(file, snapshot, findings);
     if file.tests.is_empty() {

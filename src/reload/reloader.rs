@@ -204,8 +204,14 @@ impl<E: Refusal> Reloader<E> {
 
 fn at_start(snapshot: &Snapshot) -> AtStart {
     let server = &snapshot.server;
+    let tls_listen = server.tls.as_ref().map(|tls| &tls.listen);
     vec![
         ("server.listen", format!("{:?}", server.listen)),
+        (
+            "server.redirect_https",
+            format!("{:?}", server.redirect_https),
+        ),
+        ("server.tls.listen", format!("{tls_listen:?}")),
         ("server.workers", server.workers.to_string()),
         ("admin.listen", format!("{:?}", snapshot.admin.listen)),
         ("cache.memory", snapshot.cache_memory.to_string()),

@@ -12,6 +12,7 @@ mod answer;
 mod any_bytes;
 mod bodies;
 mod cache;
+mod certificates;
 mod command;
 mod connections;
 mod fairness;
