@@ -32,6 +32,10 @@ use crate::proxy::{self, ClientRequest, Interim};
 /// in one piece costs a quarter less than by 256 KiB.
 pub(super) const GATHERED: usize = 1 << 20;
 
+/// No sooner than this is a peer that acknowledges nothing dead for the system:
+/// a reader that has stalled is to be told and counted before.
+const DEAD: Duration = Duration::from_secs(10);
+
 /// How the requests of a connection ended.
 pub(super) enum End {
     /// hyper is done with it.
@@ -100,7 +104,7 @@ fn tune(tcp: &TcpStream, limits: &Limits) {
     let _ = socket.set_tcp_nodelay(true);
     unsent::narrow(tcp);
     // A peer that acknowledges nothing is dead, also where nobody waits for it.
-    let dead = Duration::from_millis(limits.stall.saturating_mul(2));
+    let dead = Duration::from_millis(limits.stall.saturating_mul(2)).max(DEAD);
     let _ = socket.set_tcp_user_timeout(Some(dead));
 }
 
