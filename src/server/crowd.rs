@@ -38,12 +38,7 @@ impl Drop for Leaving {
 }
 
 /// Answers 503 without waiting for anything.
-pub(super) fn refuse(
-    worker: &Rc<Worker>,
-    entrance: Entrance,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
+pub(super) fn refuse(worker: &Rc<Worker>, entrance: Entrance, stream: TcpStream, peer: SocketAddr) {
     worker.counters.connections.refused.add(1);
     if let Some(refused) = worker.crowd.told.count(Instant::now()) {
         tracing::warn!(refused, "connections are refused: server.max_connections");

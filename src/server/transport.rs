@@ -35,10 +35,6 @@ impl Counted {
         Self { tcp, sent: 0 }
     }
 
-    pub(super) fn into_inner(self) -> TcpStream {
-        self.tcp
-    }
-
     fn count<T>(&mut self, written: T, bytes: impl Fn(&T) -> Option<usize>) -> T {
         self.sent += bytes(&written).unwrap_or(0) as u64;
         written

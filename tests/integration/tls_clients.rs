@@ -15,9 +15,7 @@ use tokio_rustls::rustls::{
     SupportedProtocolVersion,
 };
 
-use crate::support::peers::is_installed;
-use crate::support::tls::{Authority, Issued};
-use crate::support::{Client, Origin, Portcullis, eventually};
+use crate::support::{Authority, Client, Issued, Origin, Portcullis, eventually, is_installed};
 
 type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
 
@@ -261,7 +259,14 @@ fn curl_and_openssl_get_along_with_it() {
         let resolve = format!("img.example.com:{port}:127.0.0.1");
         for version in ["--tls-max=1.2", "--tlsv1.3"] {
             let mut curl = Command::new("curl");
-            curl.args(["-sS", "--http1.1", "--max-time", "10", "--resolve", &resolve]);
+            curl.args([
+                "-sS",
+                "--http1.1",
+                "--max-time",
+                "10",
+                "--resolve",
+                &resolve,
+            ]);
             match version {
                 "--tlsv1.3" => curl.arg("--tlsv1.3"),
                 _ => curl.args(["--tls-max", "1.2"]),

@@ -28,6 +28,13 @@ impl Client {
             .unwrap();
         Self::by(stream)
     }
+
+    /// Goes away with a reset, which is noticed at once.
+    pub(crate) fn leave(self) {
+        socket2::SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    }
 }
 
 impl<S: Read + Write> Client<S> {
@@ -127,13 +134,6 @@ impl<S: Read + Write> Client<S> {
             }
         }
         std::mem::take(&mut self.buffer)
-    }
-
-    /// Goes away with a reset, which is noticed at once.
-    pub(crate) fn leave(self) {
-        socket2::SockRef::from(&self.stream)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
     }
 
     fn chunks(&mut self) -> Vec<u8> {

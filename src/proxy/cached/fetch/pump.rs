@@ -33,7 +33,12 @@ pub(super) struct Pump {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Pump {
-    pub(super) fn start(fetcher: Fetcher, fill: Arc<Fill>, stale: Option<Weak<Entry>>, body: Download) {
+    pub(super) fn start(
+        fetcher: Fetcher,
+        fill: Arc<Fill>,
+        stale: Option<Weak<Entry>>,
+        body: Download,
+    ) {
         fetcher.underway.add(&fill);
         let pump = Self {
             fetcher,
