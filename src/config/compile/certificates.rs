@@ -1,20 +1,21 @@
 //! `[server.tls]`: its certificates and keys.
 
-use std::io;
+mod files;
+
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio_rustls::rustls;
+
+use self::files::{Refused, chain, key, told, unreadable};
 use super::admin::{everyone_reads, is_open};
 use super::{Compiler, written_or};
 use crate::config::error::{Finding, Spot, quoted};
 use crate::config::file::{CertificateFiles, Maybe, ServerTls, Written};
-use crate::config::source::why_unreadable;
 use crate::config::{ShownCertificate, TlsSettings};
 use crate::tls::{
-    Certificate, Certificates, Chain, ChainError, Conflict, Key, KeyError, MinVersion,
-    MismatchError, Name, PemError, server_config,
+    Certificate, Certificates, Conflict, MinVersion, MismatchError, Name, server_config,
 };
 
 /// What is spoken inside of TLS, best first.
@@ -33,9 +34,6 @@ struct Loaded<'a> {
     certificate: Certificate,
 }
 
-/// Why a file cannot be used, and the likely fix.
-type Refused = (String, &'static str);
-
 impl Compiler<'_> {
     /// `[server.tls]`, which listens at `listen`; `None`: nowhere, or
     /// something is wrong.
@@ -47,54 +45,53 @@ impl Compiler<'_> {
         if let Some(written) = &raw.handshake_timeout {
             self.positive(written);
         }
+        self.are_used(raw);
         let now = SystemTime::now();
         let mut loaded: Vec<Loaded<'_>> = Vec::new();
         for files in &raw.certificates {
             let new = self.loaded(files, now);
             loaded.extend(new.filter(|new| self.is_new(new, &loaded)));
         }
-        match &raw.listen {
-            Some(list) if !list.is_empty() => {
-                if raw.certificates.is_empty() {
-                    let finding = raw.spot.lacking("certificates");
-                    self.findings.add_first(without_certificates(&finding));
-                }
-            }
-            _ => self.unused(&raw.certificates),
-        }
-        for one in &loaded {
-            self.nameless(one, &raw.certificates);
-        }
-        let shown = loaded.iter().map(Loaded::shown).collect();
-        let spots: Vec<&Spot> = loaded.iter().map(|one| &one.raw.spot).collect();
-        let all = loaded.iter().map(|one| one.certificate.clone()).collect();
-        let certificates = Certificates::new(all)?;
-        for conflict in certificates.conflicts() {
-            self.findings.add(never_shown(&conflict, &spots));
-        }
-        let oldest = written_or(&raw.min_version, MinVersion::Tls12);
-        let config = server_config(Arc::new(certificates), oldest, PROTOCOLS)
-            .map_err(|error| self.findings.add(raw.spot.error(error.to_string())));
+        let config = self.tls_config(raw, &loaded);
         Some(TlsSettings {
             handshake_timeout: written_or(&raw.handshake_timeout, Duration::from_secs(10)),
-            config: config.ok().filter(|_| !listen.is_empty())?,
-            certificates: shown,
+            config: config.filter(|_| !listen.is_empty())?,
+            certificates: loaded.iter().map(Loaded::shown).collect(),
             listen,
         })
     }
 
-    fn unused(&self, certificates: &[CertificateFiles]) {
-        let Some(first) = certificates.first() else {
-            return;
-        };
-        let finding = first
-            .spot
-            .warning("nothing listens for TLS, so nobody is shown this");
-        self.findings.add(
-            finding
-                .label("not used")
-                .help("write `listen = [\"0.0.0.0:443\"]` in `[server.tls]`, or take this out"),
-        );
+    /// Who listens needs certificates, and they need who listens.
+    fn are_used(&self, raw: &ServerTls) {
+        let listens = raw.listen.as_ref().is_some_and(|list| !list.is_empty());
+        match raw.certificates.first() {
+            None if listens => {
+                let spot = raw.spot.lacking("certificates");
+                self.findings.add_first(without_certificates(&spot));
+            }
+            Some(first) if !listens => self.findings.add(never_used(&first.spot)),
+            _ => {}
+        }
+    }
+
+    fn tls_config(
+        &self,
+        raw: &ServerTls,
+        loaded: &[Loaded<'_>],
+    ) -> Option<Arc<rustls::ServerConfig>> {
+        for one in loaded {
+            self.nameless(one, &raw.certificates);
+        }
+        let all = loaded.iter().map(|one| one.certificate.clone()).collect();
+        let certificates = Certificates::new(all)?;
+        let spots: Vec<&Spot> = loaded.iter().map(|one| &one.raw.spot).collect();
+        for conflict in certificates.conflicts() {
+            self.findings.add(never_shown(&conflict, &spots));
+        }
+        let oldest = written_or(&raw.min_version, MinVersion::Tls12);
+        server_config(Arc::new(certificates), oldest, PROTOCOLS)
+            .map_err(|error| self.findings.add(raw.spot.error(error.to_string())))
+            .ok()
     }
 
     /// Each file once: metrics tell certificates apart by it.
@@ -265,59 +262,16 @@ impl Loaded<'_> {
     }
 }
 
-fn told(path: &Path, why: &str) -> String {
-    format!("{}: {why}", path.display())
-}
-
-fn unreadable(error: &io::Error) -> Refused {
-    let help = match error.kind() {
-        io::ErrorKind::PermissionDenied => "let the user that runs portcullis read it",
-        _ => "a relative path starts at the folder of the configuration file",
-    };
-    (why_unreadable(error).to_owned(), help)
-}
-
-fn chain(file: &[u8]) -> Result<Chain, Refused> {
-    Chain::from_pem(file).map_err(|error| {
-        let help = match &error {
-            ChainError::Pem(PemError::Binary) => {
-                "make it PEM by `openssl x509 -inform der -in FILE`, or by \
-                 `openssl pkcs12 -nokeys -in FILE` if it ends in .p12 or .pfx"
-            }
-            ChainError::Pem(PemError::Empty) => "",
-            ChainError::Pem(PemError::CutShort | PemError::Damaged)
-            | ChainError::Certificate { .. } => "copy it again, whole",
-            ChainError::Key => "are `cert_file` and `key_file` the wrong way round?",
-            ChainError::NoCertificate => "name the file that whoever issued it calls fullchain",
-        };
-        (error.to_string(), help)
-    })
-}
-
-fn key(file: &[u8]) -> Result<Key, Refused> {
-    Key::from_pem(file).map_err(|error| {
-        let help = match error {
-            KeyError::Pem(PemError::Binary) => {
-                "make it PEM by `openssl pkey -inform der -in FILE`, or by \
-                 `openssl pkcs12 -nocerts -noenc -in FILE` if it ends in .p12 or .pfx"
-            }
-            KeyError::Pem(PemError::Empty) => "",
-            KeyError::Pem(PemError::CutShort | PemError::Damaged) => "copy it again, whole",
-            KeyError::Encrypted => "take the passphrase off by `openssl pkey -in FILE -out NEW`",
-            KeyError::Certificate => "are `cert_file` and `key_file` the wrong way round?",
-            KeyError::NoKey => "name the key that the certificate was made with",
-            KeyError::Several(_) => "leave the certificate's own in it",
-            KeyError::Unsupported => {
-                "a key is RSA with 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519"
-            }
-        };
-        (error.to_string(), help)
-    })
-}
-
 fn without_certificates(spot: &Spot) -> Finding {
     let finding = spot.error("must be given: there is none to show to who connects");
     finding.label("no certificate").help(EXAMPLE)
+}
+
+fn never_used(spot: &Spot) -> Finding {
+    let finding = spot.warning("nothing listens for TLS, so nobody is shown this");
+    finding
+        .label("not used")
+        .help("write `listen = [\"0.0.0.0:443\"]` in `[server.tls]`, or take this out")
 }
 
 fn never_shown(conflict: &Conflict, spots: &[&Spot]) -> Finding {
