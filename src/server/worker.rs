@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +19,10 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::crowd::{self, Crowd};
 use super::limits::Limits as ConnectionLimits;
+use super::listen::Listener;
 use super::plain::Bench;
 use super::seldom::Seldom;
-use super::stop::Stop;
+use super::stop::{LivesOn, Stop};
 use super::table::Table;
 use super::{connection, farewell, listen};
 use crate::cache::Cache;
@@ -83,7 +84,7 @@ struct Open {
 /// Starts worker number `index`.
 pub(super) fn start(
     index: usize,
-    listeners: Vec<StdListener>,
+    listeners: Vec<Listener>,
     shared: Shared,
 ) -> io::Result<thread::JoinHandle<()>> {
     let name = format!("worker-{index}");
@@ -102,7 +103,7 @@ pub(super) fn start(
     })
 }
 
-fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared: Shared) {
+fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<Listener>, shared: Shared) {
     runtime.block_on(async {
         let journal = Journal::new(shared.spool);
         let counters = shared.counters.of(index);
@@ -133,9 +134,9 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
         let swept = Rc::clone(&worker);
         spawn_local(async move { swept.table.sweep(&swept.is_draining).await });
         let mut accepting = Vec::with_capacity(listeners.len());
-        for listener in listeners {
-            match TcpListener::from_std(listener) {
-                Ok(listener) => accepting.push(spawn_local(accept(Rc::clone(&worker), listener, shared.stop.clone()))),
+        for Listener { socket, lives_on } in listeners {
+            match TcpListener::from_std(socket) {
+                Ok(listener) => accepting.push(spawn_local(accept(Rc::clone(&worker), listener, lives_on, shared.stop.clone()))),
                 Err(error) => tracing::error!("worker {index} cannot listen: {error}"),
             }
         }
@@ -153,7 +154,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
 }
 
 /// Accepts until the worker drains; then those who were already let in.
-async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, lives_on: LivesOn, stop: Stop) {
     let mut draining = std::pin::pin!(stop.draining());
     loop {
         tokio::select! {
@@ -164,6 +165,11 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
                 Err(error) => worker.recover(&error).await,
             },
         }
+    }
+    // Who waits there is accepted by whoever has it next, who would also not
+    // hear of anybody if first packets were dropped.
+    if lives_on.get() {
+        return;
     }
     // Closing a listener resets who has begun to connect, and may have sent a
     // request by now: nobody may begin any more, and these are let in.
