@@ -16,7 +16,7 @@ use crate::admin::{self, Admin, AdminError, Subject};
 use crate::config::{Snapshot, Warnings, written_size};
 use crate::log::access::{AccessLog, Opened, Spool};
 use crate::log::program::ProgramLog;
-use crate::reload::{self, Commit, Reloader, Step};
+use crate::reload::{self, Commit, Reloader, Step, Told};
 use crate::server::{Bound, Passed, Server, Use};
 
 /// The admin listener, for as long as it is this process's matter.
@@ -78,13 +78,9 @@ fn start(file: &Path, mut passed: Passed) -> Result<Running, NotStarted> {
     tell(&warnings);
     let access_log = open_access_log(&snapshot)?;
     let policy = Arc::new(ArcSwap::from_pointee(snapshot));
-    let (admin, admin_socket) = match policy.load().admin.listen {
-        Some(address) => {
-            let (admin, bound) = listen_for_admin(address, &mut passed)?;
-            (Some(admin), Some(bound))
-        }
-        None => (None, None),
-    };
+    let admin = policy.load().admin.listen;
+    let admin = admin.map(|address| listen_for_admin(address, &mut passed));
+    let (admin, admin_socket) = admin.transpose()?.unzip();
     let server = Server::start_on(&policy, &access_log.spool(), &mut passed)?;
     let admin_name = admin_socket.map(|bound| {
         let name = bound.address.clone();
@@ -92,14 +88,8 @@ fn start(file: &Path, mut passed: Passed) -> Result<Running, NotStarted> {
         name
     });
     let manager = Manager::find(server.addresses());
-    let told = manager.clone();
-    let reloader =
-        reloader(file, &policy, program_log, access_log.spool()).telling(Box::new(move |step| {
-            match step {
-                Step::Begins => told.reloading(),
-                Step::Ended(outcome) => told.reloaded(outcome),
-            }
-        }));
+    let reloader = reloader(file, &policy, program_log, access_log.spool());
+    let reloader = reloader.telling(telling(manager.clone()));
     let status = reloader.status().clone();
     let watcher = reload::start(reloader)
         .map_err(|error| CliError::Io("start the thread that watches files", error))?;
@@ -162,6 +152,14 @@ impl Running {
         drop(self.access_log);
         tracing::info!(lines_lost = spool.lost(), "stopped");
     }
+}
+
+/// Tells systemd how reloads go.
+fn telling(manager: Manager) -> Told {
+    Box::new(move |step| match step {
+        Step::Begins => manager.reloading(),
+        Step::Ended(outcome) => manager.reloaded(outcome),
+    })
 }
 
 /// Leaves the admin listener, whose socket is `name`, to another process that

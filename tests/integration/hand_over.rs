@@ -8,6 +8,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
+
 use crate::support::{Client, Origin, Program, eventually};
 
 /// A process that another has started. Dropping it kills it.
@@ -237,6 +241,30 @@ fn a_new_program_that_ends_or_is_missing_leaves_the_old_process_serving() {
     let next = heir(&mut program);
     assert_eq!(program.client().get("/", "").status, 200);
     next.signal("TERM");
+}
+
+/// The test stands for a process that is stopped before it has handed over.
+#[test]
+fn who_is_not_told_to_go_on_ends() {
+    let (elder, other) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    send(&elder, b"all", SendFlags::empty()).unwrap();
+    let mut program = Program::start_with(&Origin::ok(), "", |command| {
+        let id = std::process::id().to_string();
+        command.stdin(other).env("PORTCULLIS_HAND_OVER", id);
+    });
+    let mut said = [0; 100];
+    let (length, _) = recv(&elder, &mut said, RecvFlags::empty()).unwrap();
+    assert_eq!(&said[..length], b"serving\n");
+    assert_eq!(program.client().get("/", "").status, 200);
+    drop(elder);
+    program.says("the process before was stopped");
+    assert_eq!(program.wait().0.code(), Some(0));
 }
 
 /// Has `command` call `program` instead.

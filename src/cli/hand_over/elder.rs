@@ -103,6 +103,9 @@ impl State {
     fn run(&self) {
         match self.attempt() {
             Ok(heir) => self.outlive(heir),
+            Err(HandOverError::Stopping) => {
+                tracing::warn!("no hand-over: {}", HandOverError::Stopping);
+            }
             Err(error) => {
                 self.failed(&error);
                 self.under_way.store(false, Ordering::Release);
