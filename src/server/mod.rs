@@ -10,6 +10,7 @@ mod lingering;
 mod link;
 mod listen;
 mod pace;
+mod passed;
 mod plain;
 mod prologue;
 mod proxy_protocol;
@@ -24,6 +25,7 @@ mod watched;
 mod worker;
 
 pub use listen::BindError;
+pub use passed::{Bound, Passed, PassedError, Use};
 pub use stop::Stop;
 
 use std::io;
@@ -48,6 +50,9 @@ pub enum ServeError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// What listens already is of no use.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// A worker cannot be started.
     #[error("a worker cannot be started")]
     Worker(#[source] io::Error),
@@ -74,15 +79,29 @@ impl Server {
     ///
     /// [`ServeError`]; nothing runs then.
     pub fn start(policy: &Arc<ArcSwap<Snapshot>>, spool: &Spool) -> Result<Self, ServeError> {
+        Self::start_on(policy, spool, &mut Passed::default())
+    }
+
+    /// The same, but does not bind what is `passed`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`]; nothing runs then.
+    pub fn start_on(
+        policy: &Arc<ArcSwap<Snapshot>>,
+        spool: &Spool,
+        passed: &mut Passed,
+    ) -> Result<Self, ServeError> {
         let settings = policy.load().server.clone();
         descriptors::prepare(&policy.load());
         let count = worker_count(settings.workers);
+        let stop = Stop::default();
         let Listeners {
             addresses,
             by_worker,
-        } = listen::bind(&to_bind(&settings), count)?;
+        } = listen::bind(&to_bind(&settings), count, passed, &stop)?;
+        passed.refuse_rest()?;
         let entrances = entrances(&settings, &addresses);
-        let stop = Stop::default();
         let counters = Counters::new(count);
         let memory = policy.load().cache_memory;
         let cache = (memory > 0).then(|| Cache::new(memory));

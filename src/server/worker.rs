@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,9 +20,10 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::crowd::{self, Crowd};
 use super::handshake::Handshake;
 use super::limits::Limits as ConnectionLimits;
+use super::listen::Listener;
 use super::plain::Bench;
 use super::seldom::Seldom;
-use super::stop::Stop;
+use super::stop::{LivesOn, Stop};
 use super::table::Table;
 use super::{connection, farewell, listen};
 use crate::cache::Cache;
@@ -100,7 +101,7 @@ pub(super) enum Entrance {
 /// Starts worker number `index`.
 pub(super) fn start(
     index: usize,
-    listeners: Vec<(Entrance, StdListener)>,
+    listeners: Vec<(Entrance, Listener)>,
     shared: Shared,
 ) -> io::Result<thread::JoinHandle<()>> {
     let name = format!("worker-{index}");
@@ -119,12 +120,7 @@ pub(super) fn start(
     })
 }
 
-fn run(
-    runtime: &LocalRuntime,
-    index: usize,
-    listeners: Vec<(Entrance, StdListener)>,
-    shared: Shared,
-) {
+fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<(Entrance, Listener)>, shared: Shared) {
     runtime.block_on(async {
         let journal = Journal::new(shared.spool);
         let counters = shared.counters.of(index);
@@ -156,12 +152,13 @@ fn run(
         let swept = Rc::clone(&worker);
         spawn_local(async move { swept.table.sweep(&swept.is_draining).await });
         let mut accepting = Vec::with_capacity(listeners.len());
-        for (entrance, listener) in listeners {
-            match TcpListener::from_std(listener) {
+        for (entrance, Listener { socket, lives_on }) in listeners {
+            match TcpListener::from_std(socket) {
                 Ok(listener) => accepting.push(spawn_local(accept(
                     Rc::clone(&worker),
                     entrance,
                     listener,
+                    lives_on,
                     shared.stop.clone(),
                 ))),
                 Err(error) => tracing::error!("worker {index} cannot listen: {error}"),
@@ -181,7 +178,13 @@ fn run(
 }
 
 /// Accepts until the worker drains; then those who were already let in.
-async fn accept(worker: Rc<Worker>, entrance: Entrance, listener: TcpListener, stop: Stop) {
+async fn accept(
+    worker: Rc<Worker>,
+    entrance: Entrance,
+    listener: TcpListener,
+    lives_on: LivesOn,
+    stop: Stop,
+) {
     let mut draining = std::pin::pin!(stop.draining());
     loop {
         tokio::select! {
@@ -192,6 +195,11 @@ async fn accept(worker: Rc<Worker>, entrance: Entrance, listener: TcpListener, s
                 Err(error) => worker.recover(&error).await,
             },
         }
+    }
+    // Who waits there is accepted by whoever has it next, who would also not
+    // hear of anybody if first packets were dropped.
+    if lives_on.get() {
+        return;
     }
     // Closing a listener resets who has begun to connect, and may have sent a
     // request by now: nobody may begin any more, and these are let in.
