@@ -181,6 +181,7 @@ fn arrival(client: Ipv4Addr) -> Arrival {
         peer: PeerAddr::new(IpAddr::V4(client)),
         given: None,
         fallback: None,
+        https_port: None,
     }
 }
 

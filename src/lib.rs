@@ -2,7 +2,8 @@
 //!
 //! # Life of a request
 //!
-//! 1. [`server`] accepts the connection and parses the request.
+//! 1. [`server`] accepts the connection, by TLS with what [`tls`] made ready,
+//!    and parses the request.
 //! 2. [`proxy`] loads the snapshot (made by [`config`], swapped by [`reload`]), once.
 //! 3. [`plan`] works out all that is known before a byte goes to the origin:
 //!    the client ([`client`]), the host, path and route ([`route`]), the
@@ -24,6 +25,7 @@ pub mod log;
 pub mod client;
 pub mod images;
 pub mod route;
+pub mod tls;
 
 pub mod access;
 pub mod cache;

@@ -173,6 +173,7 @@ fn requests() -> Vec<(Received, Arrival)> {
                             peer: PeerAddr::new(client.parse::<IpAddr>().unwrap()),
                             given: None,
                             fallback: None,
+                            https_port: None,
                         },
                     ));
                 }

@@ -156,7 +156,8 @@ fn readme_database() -> String {
     copy.expect("the README says where a database is")
 }
 
-/// A folder with that policy, an origin where it names none, and a database.
+/// A folder with that policy, an origin where it names none, a database, and a
+/// certificate.
 fn folder_with(policy: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(
@@ -164,6 +165,13 @@ fn folder_with(policy: &str) -> tempfile::TempDir {
         folder.path().join("country.mmdb"),
     )
     .unwrap();
+    for (name, fixture) in [
+        ("fullchain.pem", "site.pem"),
+        ("privkey.pem", "site.key.pem"),
+    ] {
+        let fixture = root().join("tests/fixtures/tls").join(fixture);
+        fs::copy(fixture, folder.path().join(name)).unwrap();
+    }
     let origin = match policy.contains("[origin]") {
         true => "",
         false => "\n[origin]\nurl = \"http://127.0.0.1:9000\"\n",

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// by side.
 const LAYERS: [&[&str]; 10] = [
     &["message", "network", "log"],
-    &["client", "route", "images"],
+    &["client", "route", "images", "tls"],
     &["access", "cache", "origin"],
     &["config"],
     &["plan"],

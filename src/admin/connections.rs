@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -32,24 +33,44 @@ const GRACE: Duration = Duration::from_secs(60);
 /// How long to wait when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `app`, for ever.
-pub(super) async fn serve(listener: StdListener, app: Router) {
+/// Serves `app` until it is `retired`; then those who have asked by now.
+pub(super) async fn serve(listener: StdListener, app: Router, retired: Receiver<bool>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!("the admin listener cannot listen: {error}"),
     };
     let mut open = VecDeque::new();
+    let mut end = pin!(over(retired.clone()));
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut end => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 make_room(&mut open);
-                open.push_back(tokio::spawn(converse(stream, app.clone())));
+                let connection = converse(stream, app.clone(), retired.clone());
+                open.push_back(tokio::spawn(connection));
             }
             Err(error) => {
                 tracing::debug!("the admin listener cannot accept a connection: {error}");
                 sleep(PAUSE).await;
             }
         }
+    }
+    drop(listener);
+    for connection in open {
+        // A panic in one was told when it happened.
+        let _ = connection.await;
+    }
+}
+
+/// Ends when `retired` says so.
+async fn over(mut retired: Receiver<bool>) {
+    if retired.wait_for(|retired| *retired).await.is_err() {
+        // Nobody can say so any more.
+        std::future::pending().await
     }
 }
 
@@ -68,7 +89,7 @@ fn make_room(open: &mut VecDeque<JoinHandle<()>>) {
 }
 
 /// `axum::serve` would wait for a head as long as the client likes.
-async fn converse(stream: TcpStream, app: Router) {
+async fn converse(stream: TcpStream, app: Router, retired: Receiver<bool>) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -79,6 +100,7 @@ async fn converse(stream: TcpStream, app: Router) {
         // What goes wrong here is the matter of one client.
         _ = connection.as_mut() => return,
         () = sleep(LIFE) => connection.as_mut().graceful_shutdown(),
+        () = over(retired) => connection.as_mut().graceful_shutdown(),
     }
     let _ = timeout(GRACE, connection).await;
 }

@@ -15,12 +15,13 @@ mod routes;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::cache::Cache;
 use crate::cache::purge::Purge;
@@ -75,6 +76,7 @@ pub struct Admin {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    retire: watch::Sender<bool>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -97,9 +99,27 @@ impl Admin {
     pub fn bind(address: SocketAddr) -> Result<Self, AdminError> {
         let failed = |source| AdminError::Bind { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        Self::on(listener).map_err(failed)
+    }
+
+    /// On a socket that listens already.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn on(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
         Ok(Self { listener, address })
+    }
+
+    /// Its listening socket, once more.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many open files.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
     }
 
     /// Answers questions about `subject`, on a thread of its own.
@@ -114,6 +134,7 @@ impl Admin {
             is_loopback: self.address.ip().to_canonical().is_loopback(),
         });
         let (stop, stopped) = oneshot::channel();
+        let (retire, retired) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -121,7 +142,7 @@ impl Admin {
         let run = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = connections::serve(self.listener, routes::router(state)) => {}
+                    () = connections::serve(self.listener, routes::router(state), retired) => {}
                     _ = stopped => {}
                 }
             });
@@ -134,6 +155,7 @@ impl Admin {
             .map_err(AdminError::Thread)?;
         Ok(Running {
             address: self.address,
+            retire,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -144,6 +166,13 @@ impl Running {
     /// Where it listens; a port that was 0 is known now.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leaves the listener to another process: accepts nobody any more, and
+    /// ends once what was asked is answered.
+    pub fn retire(&self) {
+        // It may have ended.
+        let _ = self.retire.send(true);
     }
 }
 

@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::{State, reply};
-use crate::config::{Route, Snapshot};
+use crate::config::{Route, ShownCertificate, Snapshot};
 use crate::log::rfc3339;
 use crate::reload::{Failure, InForce};
 
@@ -27,6 +27,8 @@ pub(super) async fn answer(Given(state): Given<Arc<State>>) -> Response {
 
 fn told(snapshot: &Snapshot, in_force: &InForce) -> Value {
     let file = in_force.file.as_ref();
+    let tls = snapshot.server.tls.iter();
+    let certificates = tls.flat_map(|tls| &tls.certificates);
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "file": file.map(|file| file.display().to_string()),
@@ -34,6 +36,7 @@ fn told(snapshot: &Snapshot, in_force: &InForce) -> Value {
         "since": rfc3339(in_force.since),
         "tests_passed": snapshot.tests.len(),
         "read_only": snapshot.admin.token.is_none(),
+        "certificates": certificates.map(certificate).collect::<Vec<_>>(),
         "routes": snapshot.routes.iter().map(route).collect::<Vec<_>>(),
     })
 }
@@ -55,6 +58,14 @@ fn route(route: &Route) -> Value {
             let built = Duration::from_secs(geo.database().build_epoch());
             rfc3339(SystemTime::UNIX_EPOCH + built)
         }),
+    })
+}
+
+fn certificate(certificate: &ShownCertificate) -> Value {
+    json!({
+        "file": certificate.file,
+        "names": certificate.names,
+        "expires": rfc3339(certificate.expires),
     })
 }
 

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 
 use self::samples::SAMPLES;
 use super::run::open_access_log;
-use super::signals::Signals;
+use super::signals::{Obeyed, Signals};
 use super::{CliError, Exit};
 use crate::access::country::CountryDatabase;
 use crate::config::{ConfigErrors, Snapshot, load_embedded};
@@ -42,9 +42,14 @@ pub(super) fn run(listen: SocketAddr) -> Result<Exit, CliError> {
     io::stdout()
         .write_all(told(reachable(proxy)).as_bytes())
         .map_err(|error| CliError::Io("write to standard output", error))?;
-    let (stop, closed) = (server.stop().clone(), server.stop().clone());
-    // A demo whose terminal is gone is over.
-    signals.obey(stop, move || closed.drain());
+    let closed = server.stop().clone();
+    signals.obey(Obeyed {
+        stop: server.stop().clone(),
+        on_stop: Box::new(|| {}),
+        // A demo whose terminal is gone is over.
+        on_hangup: Box::new(move || closed.drain()),
+        on_hand_over: Box::new(|| tracing::warn!("a demo is not handed over")),
+    });
     server.wait();
     Ok(Exit::Done)
 }

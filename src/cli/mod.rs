@@ -3,8 +3,10 @@
 mod check;
 mod demo;
 mod explain;
+mod hand_over;
 mod health;
 mod load;
+mod manager;
 mod run;
 mod signals;
 mod stdin;
@@ -17,7 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::admin::AdminError;
 use crate::log::access::AccessLogError;
-use crate::server::ServeError;
+use crate::server::{PassedError, ServeError};
 
 /// How a command ended; the process's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,9 @@ pub enum CliError {
     /// The server does not start.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// What listens already is of no use.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// There is no admin listener.
     #[error(transparent)]
     Admin(#[from] AdminError),

@@ -1,38 +1,95 @@
 //! `portcullis run`: the proxy.
 
-use std::net::SocketAddr;
+use std::error::Error as _;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::hand_over::{Elder, Heir, Retire};
 use super::load::{Refused, load_tested};
-use super::signals::Signals;
+use super::manager::Manager;
+use super::signals::{Obeyed, Signals};
 use super::{CliError, Exit};
-use crate::admin::{self, Admin, Subject};
+use crate::admin::{self, Admin, AdminError, Subject};
 use crate::config::{Snapshot, Warnings, written_size};
 use crate::log::access::{AccessLog, Opened, Spool};
 use crate::log::program::ProgramLog;
-use crate::reload::{self, Commit, Reloader};
-use crate::server::Server;
+use crate::reload::{self, Commit, Reloader, Step, Told};
+use crate::server::{Bound, Passed, Server, Use};
 
-/// Runs until SIGTERM or SIGINT.
+/// The admin listener, for as long as it is this process's matter.
+type SharedAdmin = Arc<Mutex<Option<admin::Running>>>;
+
+/// What runs.
+struct Running {
+    server: Server,
+    admin: SharedAdmin,
+    access_log: AccessLog,
+    manager: Manager,
+    elder: Elder,
+    /// The addresses that did not have to be bound.
+    taken: Vec<String>,
+}
+
+/// Why nothing runs.
+enum NotStarted {
+    Refused(Refused),
+    Failed(CliError),
+}
+
+impl<E: Into<CliError>> From<E> for NotStarted {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs until SIGTERM or SIGINT, or until another process has taken over.
 pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
-    let signals = Signals::listen()?;
-    let (snapshot, warnings) = match load_tested(file) {
-        Ok(loaded) => loaded,
-        Err(refused) => {
-            eprintln!("{refused}");
-            return Ok(Exit::Config);
-        }
+    let (heir, given) = Heir::find()?;
+    // Before there is any thread.
+    let passed = match given {
+        Some(given) => given,
+        None => Passed::by_systemd()?,
     };
+    match start(file, passed) {
+        Ok(running) => {
+            running.relieve(&heir);
+            running.finish();
+            Ok(Exit::Done)
+        }
+        Err(NotStarted::Refused(refused)) => {
+            heir.failed(&refused.to_string());
+            eprintln!("{refused}");
+            Ok(Exit::Config)
+        }
+        Err(NotStarted::Failed(error)) => {
+            heir.failed(&with_causes(&error));
+            Err(error)
+        }
+    }
+}
+
+fn start(file: &Path, mut passed: Passed) -> Result<Running, NotStarted> {
+    let signals = Signals::listen()?;
+    let (snapshot, warnings) = load_tested(file).map_err(NotStarted::Refused)?;
     let program_log = ProgramLog::start(&snapshot.log).map_err(CliError::Log)?;
     tell(&warnings);
     let access_log = open_access_log(&snapshot)?;
     let policy = Arc::new(ArcSwap::from_pointee(snapshot));
-    let admin = policy.load().admin.listen.map(Admin::bind).transpose()?;
-    let server = Server::start(&policy, &access_log.spool())?;
+    let admin = policy.load().admin.listen;
+    let admin = admin.map(|address| listen_for_admin(address, &mut passed));
+    let (admin, admin_socket) = admin.transpose()?.unzip();
+    let server = Server::start_on(&policy, &access_log.spool(), &mut passed)?;
+    let admin_name = admin_socket.map(|bound| {
+        let name = bound.address.clone();
+        server.stop().keep(bound);
+        name
+    });
+    let manager = Manager::find(server.addresses());
     let reloader = reloader(file, &policy, program_log, access_log.spool());
+    let reloader = reloader.telling(telling(manager.clone()));
     let status = reloader.status().clone();
     let watcher = reload::start(reloader)
         .map_err(|error| CliError::Io("start the thread that watches files", error))?;
@@ -50,15 +107,103 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     // It answers until the last request is over.
     let admin = admin.map(|admin| admin.serve(subject)).transpose()?;
     let admin_at = admin.as_ref().map(admin::Running::address);
+    let admin = SharedAdmin::new(Mutex::new(admin));
+    let retire = retire(admin_name, Arc::clone(&admin));
+    let running = Running {
+        elder: Elder::new(server.stop().clone(), manager.clone(), retire),
+        server,
+        admin,
+        access_log,
+        manager,
+        taken: passed.taken().to_vec(),
+    };
     // Before anybody is told that it runs: whoever stops it then loses nothing.
-    signals.obey(server.stop().clone(), move || watcher.reload());
-    started(file, &policy.load(), &server, admin_at);
-    server.wait();
-    drop(admin);
-    let spool = access_log.spool();
-    drop(access_log);
-    tracing::info!(lines_lost = spool.lost(), "stopped");
-    Ok(Exit::Done)
+    signals.obey(running.obeyed(watcher));
+    started(file, &policy.load(), &running.server, admin_at);
+    Ok(running)
+}
+
+impl Running {
+    /// What signals do.
+    fn obeyed(&self, watcher: Arc<reload::Handle>) -> Obeyed {
+        let (manager, elder) = (self.manager.clone(), self.elder.clone());
+        Obeyed {
+            stop: self.server.stop().clone(),
+            on_stop: Box::new(move || manager.stopping()),
+            on_hangup: Box::new(move || watcher.reload()),
+            on_hand_over: Box::new(move || elder.begin()),
+        }
+    }
+
+    /// Tells all who wait for it that it serves.
+    fn relieve(&self, heir: &Heir) {
+        if let Err(error) = heir.serving(&self.taken) {
+            tracing::error!("the process before was stopped, and so is this one: {error}");
+            return self.server.stop().drain();
+        }
+        self.manager.started();
+    }
+
+    fn finish(self) {
+        self.server.wait();
+        self.elder.wait();
+        drop(locked(&self.admin).take());
+        let spool = self.access_log.spool();
+        drop(self.access_log);
+        tracing::info!(lines_lost = spool.lost(), "stopped");
+    }
+}
+
+/// Tells systemd how reloads go.
+fn telling(manager: Manager) -> Told {
+    Box::new(move |step| match step {
+        Step::Begins => manager.reloading(),
+        Step::Ended(outcome) => manager.reloaded(outcome),
+    })
+}
+
+/// Leaves the admin listener, whose socket is `name`, to another process that
+/// has that too.
+fn retire(name: Option<String>, admin: SharedAdmin) -> Retire {
+    Box::new(move |taken| {
+        if name.as_ref().is_some_and(|name| taken.contains(name))
+            && let Some(admin) = &*locked(&admin)
+        {
+            admin.retire();
+        }
+    })
+}
+
+/// The admin listener, and its socket for the next process.
+fn listen_for_admin(
+    address: SocketAddr,
+    passed: &mut Passed,
+) -> Result<(Admin, Bound), AdminError> {
+    let failed = |source| AdminError::Bind { address, source };
+    let given = passed.take(Use::Admin, &address).map_err(failed)?.pop();
+    if let Some(bound) = given {
+        let again = bound.try_clone().map_err(failed)?;
+        let admin = Admin::on(TcpListener::from(again.socket)).map_err(failed)?;
+        return Ok((admin, bound));
+    }
+    let admin = Admin::bind(address)?;
+    let bound = Bound {
+        address: Use::Admin.of(&address),
+        socket: admin.socket().map_err(failed)?,
+        unit: None,
+    };
+    Ok((admin, bound))
+}
+
+/// `error` and why, on one line.
+fn with_causes(error: &CliError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 /// The access log of `snapshot`, opened.
@@ -137,7 +282,7 @@ fn reloader(
     Reloader::new(Arc::clone(policy), Box::new(load), Box::new(prepare))
 }
 
-fn locked(warned: &Mutex<Warnings>) -> MutexGuard<'_, Warnings> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every writer leaves it whole.
-    warned.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,24 +13,31 @@ use crate::server::Stop;
 /// configuration takes its time, SIGHUP would end the process meanwhile, and
 /// SIGTERM mean nothing to the first process of a container.
 pub(super) struct Signals {
-    server: oneshot::Sender<Server>,
+    server: oneshot::Sender<Obeyed>,
 }
 
 /// What they are for, once it runs.
-struct Server {
-    stop: Stop,
-    on_hangup: Box<dyn FnMut() + Send>,
+pub(super) struct Obeyed {
+    /// The first SIGTERM or SIGINT drains it, and the second ends it at once.
+    pub(super) stop: Stop,
+    /// The first of them.
+    pub(super) on_stop: Box<dyn FnMut() + Send>,
+    /// SIGHUP.
+    pub(super) on_hangup: Box<dyn FnMut() + Send>,
+    /// SIGUSR2.
+    pub(super) on_hand_over: Box<dyn FnMut() + Send>,
 }
 
 struct Listening {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    hand_over: Signal,
 }
 
 impl Signals {
-    /// Until [`Self::obey`], SIGTERM and SIGINT end the process, and a SIGHUP
-    /// waits.
+    /// Until [`Self::obey`], SIGTERM and SIGINT end the process, and the
+    /// others wait.
     pub(super) fn listen() -> Result<Self, CliError> {
         let failed = |error| CliError::Io("listen for signals", error);
         let runtime = Builder::new_current_thread().enable_all().build();
@@ -41,6 +48,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
+            hand_over: listen(SignalKind::user_defined2())?,
         };
         drop(inside);
         let (sender, server) = oneshot::channel();
@@ -51,17 +59,15 @@ impl Signals {
         Ok(Self { server: sender })
     }
 
-    /// From now on the first SIGTERM or SIGINT drains the server of `stop`, and
-    /// the second ends it at once.
-    pub(super) fn obey(self, stop: Stop, on_hangup: impl FnMut() + Send + 'static) {
-        let on_hangup = Box::new(on_hangup);
+    /// From now on they mean what `obeyed` says.
+    pub(super) fn obey(self, obeyed: Obeyed) {
         // The thread waits for it, or the process has ended.
-        let _ = self.server.send(Server { stop, on_hangup });
+        let _ = self.server.send(obeyed);
     }
 }
 
 impl Listening {
-    async fn obey(mut self, server: oneshot::Receiver<Server>) {
+    async fn obey(mut self, server: oneshot::Receiver<Obeyed>) {
         let server = tokio::select! {
             // What runs is stopped in order, also by a signal just behind it.
             biased;
@@ -70,31 +76,31 @@ impl Listening {
             _ = self.interrupt.recv() => process::exit(0),
         };
         // Nothing has come of the start.
-        let Ok(Server {
-            stop,
-            mut on_hangup,
-        }) = server
-        else {
+        let Ok(mut server) = server else {
             return;
         };
         let mut draining = false;
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => on_hangup(),
-                _ = self.terminate.recv() => stop_again(&mut draining, &stop),
-                _ = self.interrupt.recv() => stop_again(&mut draining, &stop),
+                _ = self.hangup.recv() => (server.on_hangup)(),
+                _ = self.hand_over.recv() => (server.on_hand_over)(),
+                _ = self.terminate.recv() => server.stop_again(&mut draining),
+                _ = self.interrupt.recv() => server.stop_again(&mut draining),
             }
         }
     }
 }
 
-fn stop_again(draining: &mut bool, stop: &Stop) {
-    // Told last: whoever reads standard error may have stopped reading.
-    if std::mem::replace(draining, true) {
-        stop.now();
-        tracing::warn!("a second signal: ending at once");
-    } else {
-        stop.drain();
-        tracing::info!("stopping: requests in flight are finished first");
+impl Obeyed {
+    fn stop_again(&mut self, draining: &mut bool) {
+        // Told last: whoever reads standard error may have stopped reading.
+        if std::mem::replace(draining, true) {
+            self.stop.now();
+            tracing::warn!("a second signal: ending at once");
+        } else {
+            self.stop.drain();
+            (self.on_stop)();
+            tracing::info!("stopping: requests in flight are finished first");
+        }
     }
 }

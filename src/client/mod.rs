@@ -1,5 +1,6 @@
-//! Who a request comes from (section 4): the TCP peer, or, if the peer is a
-//! trusted proxy, whom the configured field names.
+//! Who a request comes from (section 4): the peer, which a trusted proxy may
+//! name by the PROXY protocol, or, if the peer itself is a trusted proxy, whom
+//! the configured field names.
 
 mod forwarded;
 mod node;
@@ -19,19 +20,57 @@ use crate::network::{NetworkSet, canonical};
 /// At most this many hops are read before the walk is given up.
 const MAX_HOPS: usize = 100;
 
-/// The canonical address of the TCP peer.
+/// The canonical address of a connection's peer, and who says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerAddr(IpAddr);
+pub struct PeerAddr {
+    address: IpAddr,
+    from: PeerFrom,
+}
+
+/// How the address of a peer was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PeerFrom {
+    /// It is the other end of the TCP connection.
+    Connection,
+    /// A PROXY header names it.
+    Header,
+    /// It is the other end, whose PROXY header names nobody.
+    EmptyHeader,
+}
 
 impl PeerAddr {
-    /// The peer at `address`, made canonical.
+    /// The other end of a connection, at `address`, made canonical.
     pub fn new(address: IpAddr) -> Self {
-        Self(canonical(address))
+        Self {
+            address: canonical(address),
+            from: PeerFrom::Connection,
+        }
+    }
+
+    /// The peer once this one has sent a PROXY header: whom that names, made
+    /// canonical; else this one still, for whom exactly nobody knows.
+    pub fn after_header(self, named: Option<IpAddr>) -> Self {
+        match named {
+            Some(address) => Self {
+                address: canonical(address),
+                from: PeerFrom::Header,
+            },
+            None => Self {
+                from: PeerFrom::EmptyHeader,
+                ..self
+            },
+        }
     }
 
     /// The canonical address.
     pub fn ip(self) -> IpAddr {
-        self.0
+        self.address
+    }
+
+    /// Whether it sent a PROXY header that names nobody: then what it says in
+    /// HTTP may be anyone's word.
+    pub fn names_nobody(self) -> bool {
+        self.from == PeerFrom::EmptyHeader
     }
 }
 
@@ -93,10 +132,22 @@ impl AddressField {
 pub enum ClientFrom {
     /// The TCP peer itself.
     Peer,
+    /// The peer, whom a PROXY header names.
+    ProxyProtocol,
     /// The configured field.
     Field,
     /// Whoever asked `explain` said so.
     Given,
+}
+
+impl ClientFrom {
+    /// Whether the client is the peer itself.
+    pub fn is_peer(self) -> bool {
+        match self {
+            Self::Peer | Self::ProxyProtocol => true,
+            Self::Field | Self::Given => false,
+        }
+    }
 }
 
 /// The client of a request.
@@ -109,7 +160,8 @@ pub struct Client {
     /// The trusted hops between the client and the peer, the client's side
     /// first, the peer not included.
     pub hops: SmallVec<[IpAddr; 2]>,
-    /// Whether the peer is one of `client.trusted_proxies`.
+    /// Whether the peer is one of `client.trusted_proxies`, and speaks for
+    /// itself.
     pub peer_trusted: bool,
 }
 
@@ -125,6 +177,8 @@ pub struct ClientRules {
     pub trusted_proxies: Arc<NetworkSet>,
     /// `client.header`.
     pub field: AddressField,
+    /// `client.proxy_protocol`.
+    pub proxy_protocol: bool,
 }
 
 impl ClientRules {
@@ -134,8 +188,11 @@ impl ClientRules {
     ///
     /// [`AmbiguousClient`] for a single-address field that names several.
     pub fn find(&self, peer: PeerAddr, headers: &Fields) -> Result<Client, AmbiguousClient> {
-        let mut client = self.given(ClientAddr(peer.0), peer);
-        client.from = ClientFrom::Peer;
+        let mut client = self.given(ClientAddr(peer.address), peer);
+        client.from = match peer.from {
+            PeerFrom::Header => ClientFrom::ProxyProtocol,
+            PeerFrom::Connection | PeerFrom::EmptyHeader => ClientFrom::Peer,
+        };
         if !client.peer_trusted {
             return Ok(client);
         }
@@ -164,8 +221,13 @@ impl ClientRules {
             address,
             from: ClientFrom::Given,
             hops: SmallVec::new(),
-            peer_trusted: self.trusted_proxies.contains(peer.0),
+            peer_trusted: !peer.names_nobody() && self.trusted_proxies.contains(peer.address),
         }
+    }
+
+    /// Whether a connection from `peer` has to begin with a PROXY header.
+    pub fn expects_header(&self, peer: PeerAddr) -> bool {
+        self.proxy_protocol && self.trusted_proxies.contains(peer.address)
     }
 
     /// The scheme of the request: the rightmost `X-Forwarded-Proto` of a

@@ -13,6 +13,7 @@ fn rules(field: &str) -> ClientRules {
     ClientRules {
         trusted_proxies: Arc::new(trusted.iter().map(|n| n.parse().unwrap()).collect()),
         field: AddressField::new(HeaderName::from_bytes(field.as_bytes()).unwrap()),
+        proxy_protocol: false,
     }
 }
 
@@ -94,6 +95,66 @@ fn x_forwarded_for_is_read_from_the_right() {
             "{lines:?}"
         );
     }
+}
+
+#[test]
+fn whom_a_proxy_header_names_is_the_peer() {
+    let field = headers("x-forwarded-for", &["6.6.6.6, 203.0.113.9"]);
+    let found = |named: Option<&str>| {
+        let named = named.map(|address| address.parse().unwrap());
+        let peer = peer(PROXY).after_header(named);
+        let client = rules("x-forwarded-for").find(peer, &field).unwrap();
+        (client.address.to_string(), client.from, client.peer_trusted)
+    };
+    let by_header = ClientFrom::ProxyProtocol;
+    for (named, address, from, trusted) in [
+        // A stranger, whose own field is not believed.
+        (Some("198.51.100.7"), "198.51.100.7", by_header, false),
+        (
+            Some("::ffff:198.51.100.7"),
+            "198.51.100.7",
+            by_header,
+            false,
+        ),
+        // Another proxy of ours, in front of the one that is connected.
+        (Some("10.0.0.2"), "203.0.113.9", ClientFrom::Field, true),
+        (
+            Some("::ffff:10.0.0.2"),
+            "203.0.113.9",
+            ClientFrom::Field,
+            true,
+        ),
+        // Nobody: the connection's own end, and what it says is anyone's word.
+        (None, PROXY, ClientFrom::Peer, false),
+    ] {
+        let expected = (address.to_owned(), from, trusted);
+        assert_eq!(found(named), expected, "{named:?}");
+    }
+    let none = headers("x-forwarded-for", &[]);
+    let named = peer(PROXY).after_header(Some("10.0.0.2".parse().unwrap()));
+    let client = rules("x-forwarded-for").find(named, &none).unwrap();
+    assert_eq!((client.from, client.peer_trusted), (by_header, true));
+}
+
+#[test]
+fn a_peer_without_an_address_has_no_word_in_anything() {
+    let nobody = peer(PROXY).after_header(None);
+    let several = headers("cf-connecting-ip", &["1.1.1.1", "2.2.2.2"]);
+    let rules = rules("cf-connecting-ip");
+    assert_eq!(rules.find(nobody, &several).unwrap().from, ClientFrom::Peer);
+    let https = headers("x-forwarded-proto", &["https"]);
+    let client = rules.find(nobody, &https).unwrap();
+    assert_eq!(rules.scheme(&client, &https, Scheme::Http), Scheme::Http);
+}
+
+#[test]
+fn a_header_is_expected_of_trusted_peers_only() {
+    let mut rules = rules("x-forwarded-for");
+    assert!(!rules.expects_header(peer(PROXY)));
+    rules.proxy_protocol = true;
+    assert!(rules.expects_header(peer(PROXY)));
+    assert!(rules.expects_header(peer("::ffff:10.0.0.1")));
+    assert!(!rules.expects_header(peer("192.0.2.1")));
 }
 
 #[test]

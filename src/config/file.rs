@@ -10,6 +10,7 @@ use crate::access::Missing;
 use crate::cache::key::QueryMode;
 use crate::cache::settings::SetCookie;
 use crate::log::{ClientAddressMode, Level, LogFormat};
+use crate::tls::MinVersion;
 
 mod list;
 
@@ -62,12 +63,31 @@ pub(super) struct Server {
     pub(super) max_body: Maybe<u64>,
     pub(super) merge_slashes: Maybe<bool>,
     pub(super) drain_timeout: Maybe<Duration>,
+    pub(super) redirect_https: Option<List>,
+    pub(super) tls: Option<ServerTls>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ServerTls {
+    pub(super) spot: Spot,
+    pub(super) listen: Option<List>,
+    pub(super) min_version: Maybe<MinVersion>,
+    pub(super) handshake_timeout: Maybe<Duration>,
+    pub(super) certificates: Vec<CertificateFiles>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CertificateFiles {
+    pub(super) spot: Spot,
+    pub(super) cert_file: Maybe<String>,
+    pub(super) key_file: Maybe<String>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Client {
     pub(super) trusted_proxies: Option<List>,
     pub(super) header: Maybe<String>,
+    pub(super) proxy_protocol: Maybe<bool>,
 }
 
 #[derive(Clone, Debug, Default)]

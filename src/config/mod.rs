@@ -28,7 +28,9 @@ mod tests;
 pub use error::{ConfigErrors, Finding, Level, Warnings};
 pub use load::{load, load_embedded};
 pub use policy_test::{Expect, PolicyTest, TestRequest};
-pub use snapshot::{AdminSettings, ResponseFields, Route, ServerSettings, Snapshot};
+pub use snapshot::{
+    AdminSettings, ResponseFields, Route, ServerSettings, ShownCertificate, Snapshot, TlsSettings,
+};
 pub use source_file::{Held, SourceFile};
 pub use token::{Token, TokenError};
 pub use units::written_size;

@@ -2,15 +2,16 @@
 
 use super::error::Spot;
 use super::file::{
-    Admin, Cache, CacheKey, Client, ConfigFile, Downstream, Geo, ImageClient, Images, Ip, Limits,
-    Log, Maybe, Mode, Origin, Origins, Policy, Referrer, Request, Response, Route, Server, Test,
-    Unknown, UserAgent,
+    Admin, Cache, CacheKey, CertificateFiles, Client, ConfigFile, Downstream, Geo, ImageClient,
+    Images, Ip, Limits, Log, Maybe, Mode, Origin, Origins, Policy, Referrer, Request, Response,
+    Route, Server, ServerTls, Test, Unknown, UserAgent,
 };
 use super::reader::Table;
 use crate::access::Missing;
 use crate::cache::key::QueryMode;
 use crate::cache::settings::SetCookie;
 use crate::log::{ClientAddressMode, Level, LogFormat};
+use crate::tls::MinVersion;
 
 /// No list needs more; a number with more digits is a mistake.
 const LARGEST_LIMIT: usize = 10_000_000;
@@ -48,6 +49,9 @@ const DOWNSTREAM: &[(&str, Downstream)] = &[
     ("public", Downstream::Public),
     ("private", Downstream::Private),
 ];
+
+const TLS_VERSIONS: &[(&str, MinVersion)] =
+    &[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)];
 
 const LEVELS: &[(&str, Level)] = &[
     ("error", Level::Error),
@@ -116,6 +120,27 @@ fn server(table: &Table<'_>) -> Server {
         max_body: table.size("max_body"),
         merge_slashes: table.flag("merge_slashes"),
         drain_timeout: table.duration("drain_timeout"),
+        redirect_https: table.list("redirect_https"),
+        tls: table.table("tls", "server.tls").map(|t| server_tls(&t)),
+    }
+}
+
+fn server_tls(table: &Table<'_>) -> ServerTls {
+    let certificates = table.tables("certificates", "server.tls.certificates");
+    ServerTls {
+        spot: table.spot(),
+        listen: table.list("listen"),
+        min_version: table.choice("min_version", TLS_VERSIONS),
+        handshake_timeout: table.duration("handshake_timeout"),
+        certificates: certificates.iter().map(certificate_files).collect(),
+    }
+}
+
+fn certificate_files(table: &Table<'_>) -> CertificateFiles {
+    CertificateFiles {
+        spot: table.spot(),
+        cert_file: table.text("cert_file"),
+        key_file: table.text("key_file"),
     }
 }
 
@@ -123,6 +148,7 @@ fn client(table: &Table<'_>) -> Client {
     Client {
         trusted_proxies: table.list("trusted_proxies"),
         header: table.text("header"),
+        proxy_protocol: table.flag("proxy_protocol"),
     }
 }
 

@@ -13,7 +13,9 @@ pub(super) struct Section {
 #[rustfmt::skip]
 pub(super) const SECTIONS: &[Section] = &[
     Section { name: "", keys: &["server", "client", "limits", "origin", "access", "images", "cache_key", "cache", "response", "admin", "log", "route", "test"] },
-    Section { name: "server", keys: &["listen", "hosts", "workers", "max_connections", "header_timeout", "idle_timeout", "stall_timeout", "max_header_bytes", "max_body", "merge_slashes", "drain_timeout"] },
+    Section { name: "server", keys: &["listen", "hosts", "workers", "max_connections", "header_timeout", "idle_timeout", "stall_timeout", "max_header_bytes", "max_body", "merge_slashes", "drain_timeout", "redirect_https", "tls"] },
+    Section { name: "server.tls", keys: &["listen", "min_version", "handshake_timeout", "certificates"] },
+    Section { name: "server.tls.certificates", keys: &["cert_file", "key_file"] },
     Section { name: "client", keys: &["trusted_proxies", "header", "proxy_protocol"] },
     Section { name: "limits", keys: &["ip_entries", "referrers", "origin_patterns", "user_agents"] },
     Section { name: "origin", keys: &["url", "host", "methods", "ca_file", "connect_timeout", "response_timeout", "max_connections", "retries"] },
@@ -44,14 +46,12 @@ pub(super) const SECTIONS: &[Section] = &[
 pub(super) enum Off {
     /// There is no such value.
     Never,
-    False,
     Text(&'static str),
 }
 
 /// The keys that do not work yet. The change that makes one work deletes its
 /// line, and reads it.
 const UNSUPPORTED: &[(&str, Off)] = &[
-    ("client.proxy_protocol", Off::False),
     ("cache.disk", Off::Text("")),
     ("cache.disk_size", Off::Never),
 ];
@@ -75,7 +75,6 @@ impl Off {
     pub(super) fn accepts(self, value: &toml::de::DeValue<'_>) -> bool {
         match self {
             Self::Never => false,
-            Self::False => value.as_bool() == Some(false),
             Self::Text(off) => value.as_str() == Some(off),
         }
     }
@@ -84,7 +83,6 @@ impl Off {
     pub(super) fn as_written(self) -> Option<String> {
         match self {
             Self::Never => None,
-            Self::False => Some("false".to_owned()),
             Self::Text(off) => Some(format!("\"{off}\"")),
         }
     }

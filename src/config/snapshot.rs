@@ -1,10 +1,12 @@
 //! One whole configuration, compiled: what a request is handled by.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::header::{HeaderName, HeaderValue};
+use tokio_rustls::rustls;
 
 use super::{PolicyTest, SourceFile, Token};
 use crate::access::Ruleset;
@@ -46,9 +48,9 @@ pub struct Snapshot {
 }
 
 /// The `[server]` table, compiled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// `listen`.
+    /// `listen`, in the clear; empty only where [`Self::tls`] is not `None`.
     pub listen: Vec<SocketAddr>,
     /// `hosts`; empty: any.
     pub hosts: Vec<HostPattern>,
@@ -70,6 +72,35 @@ pub struct ServerSettings {
     pub merge_slashes: bool,
     /// `drain_timeout`.
     pub drain_timeout: Duration,
+    /// `redirect_https`: listeners in the clear that send everybody to https.
+    pub redirect_https: Vec<SocketAddr>,
+    /// `[server.tls]`; `None`: nothing listens by TLS.
+    pub tls: Option<TlsSettings>,
+}
+
+/// The `[server.tls]` table, compiled. `Debug` tells nothing of keys.
+#[derive(Clone)]
+pub struct TlsSettings {
+    /// `listen`; never empty.
+    pub listen: Vec<SocketAddr>,
+    /// `handshake_timeout`: from the accepted connection to the end of its
+    /// handshake.
+    pub handshake_timeout: Duration,
+    /// What a handshake runs by: certificates, versions, tickets, ALPN.
+    pub config: Arc<rustls::ServerConfig>,
+    /// `certificates`, in short; the first is for who asks for no name of any.
+    pub certificates: Vec<ShownCertificate>,
+}
+
+/// What there is to tell of a certificate that clients are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownCertificate {
+    /// `cert_file`, as it is written; no other certificate has the same.
+    pub file: String,
+    /// The names that it is for, the first of its subjectAltName first.
+    pub names: Vec<String>,
+    /// The last moment that it is valid.
+    pub expires: SystemTime,
 }
 
 /// The `[admin]` table, compiled.
@@ -112,6 +143,16 @@ pub struct ResponseFields {
     pub remove: Vec<HeaderName>,
     /// `set`, each in place of the origin's own.
     pub set: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("listen", &self.listen)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("certificates", &self.certificates)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Snapshot {

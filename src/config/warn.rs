@@ -2,6 +2,7 @@
 //! what is risky, and what to write instead.
 
 mod cache;
+mod certificates;
 mod downstream;
 mod images;
 mod lists;
@@ -26,7 +27,7 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
         for list in PageList::all(policy) {
             list.warn(findings);
         }
-        missing::warn(policy, file, findings);
+        missing::warn(policy, file, snapshot, findings);
         if let Some(raw) = &policy.cache {
             cache::warn(raw, snapshot.cache_memory, findings);
         }
@@ -35,6 +36,8 @@ pub(super) fn warn(file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) 
         }
     }
     trusted_everyone(file, findings);
+    header_of_nobody(file, findings);
+    certificates::warn(file, snapshot, findings);
     downstream::warn(file, snapshot, findings);
     routes::warn(file, snapshot, findings);
     if file.tests.is_empty() {
@@ -58,6 +61,22 @@ fn trusted_everyone(file: &ConfigFile, findings: &Findings) {
                     .help("list the addresses of your own proxies only"),
             );
         }
+    }
+}
+
+fn header_of_nobody(file: &ConfigFile, findings: &Findings) {
+    let written = file.client.proxy_protocol.as_ref();
+    let trusted = networks(file.client.trusted_proxies.as_ref()).next();
+    if let Some(written) = written.filter(|written| written.value && trusted.is_none()) {
+        let finding = written
+            .spot
+            .warning("there are no client.trusted_proxies, so no PROXY header is read");
+        findings.add(
+            finding
+                .label("does nothing")
+                .note("from a peer that is not trusted, a header is a malformed request: 400")
+                .help("list the proxies that send it: `trusted_proxies = [\"10.0.0.1\"]`"),
+        );
     }
 }
 

@@ -130,6 +130,7 @@ impl From<RuleReport> for ToldRule {
 pub fn client_from(snapshot: &Snapshot, from: ClientFrom) -> &str {
     match from {
         ClientFrom::Peer => "peer",
+        ClientFrom::ProxyProtocol => "proxy_protocol",
         ClientFrom::Field => snapshot.client.field.name().as_str(),
         ClientFrom::Given => "given",
     }

@@ -12,11 +12,12 @@ pub use policy_test::{TestFailure, run_tests};
 pub use question::{Question, QuestionError};
 pub use reject::Reject;
 
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 use smallvec::SmallVec;
 
 use crate::access::{Judgement, RequestHead};
-use crate::client::{Client, ClientAddr, ClientFrom, PeerAddr};
+use crate::client::{Client, ClientAddr, PeerAddr};
 use crate::config::{Route, Snapshot};
 use crate::images::Choice;
 use crate::message::authority::Authority;
@@ -55,12 +56,27 @@ impl Received {
 pub struct Arrival {
     /// The connection's scheme.
     pub scheme: Scheme,
-    /// The TCP peer.
+    /// The peer.
     pub peer: PeerAddr,
     /// The client, if somebody names it instead of the request.
     pub given: Option<ClientAddr>,
     /// The host of a request that may name none (HTTP/1.0).
     pub fallback: Option<Authority<'static>>,
+    /// Where https is spoken, if that is all that is said to who may pass.
+    pub https_port: Option<u16>,
+}
+
+impl Arrival {
+    /// By a connection from `peer`.
+    pub fn new(scheme: Scheme, peer: PeerAddr) -> Self {
+        Self {
+            scheme,
+            peer,
+            given: None,
+            fallback: None,
+            https_port: None,
+        }
+    }
 }
 
 /// What is to be done with a request.
@@ -174,6 +190,17 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The same place by https, at `port`.
+    pub fn https_url(&self, port: u16) -> String {
+        let host = &*self.target.authority.host;
+        let path = self.received.uri.path_and_query();
+        let path = path.map_or("/", PathAndQuery::as_str);
+        match port {
+            443 => format!("https://{host}{path}"),
+            port => format!("https://{host}:{port}{path}"),
+        }
+    }
+
     /// The same as it is sent; `None`: it is too long for a request line. Most
     /// are what they were, and need not be made anew.
     pub fn origin_uri(&self) -> Option<Uri> {
@@ -193,7 +220,7 @@ impl<'a> Plan<'a> {
     /// and the peer. What stood left of the client was written by strangers.
     pub fn forwarded_for(&self, peer: PeerAddr) -> SmallVec<[u8; 96]> {
         let mut text = SmallVec::<[u8; 96]>::from_slice(&AddressText::of(self.client.address.ip()));
-        let peer = (self.client.from != ClientFrom::Peer).then(|| peer.ip());
+        let peer = (!self.client.from.is_peer()).then(|| peer.ip());
         for hop in self.client.hops.iter().copied().chain(peer) {
             text.extend_from_slice(b", ");
             text.extend_from_slice(&AddressText::of(hop));

@@ -1,6 +1,7 @@
 //! A request that nobody sent: `explain` and `[[test]]` ask what would become
 //! of it.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 
 use hyper::header::{HeaderName, HeaderValue};
@@ -76,6 +77,7 @@ impl Question {
                 peer: PeerAddr::new(peer),
                 given: request.client.map(ClientAddr::new),
                 fallback: None,
+                https_port: None,
             },
         })
     }
@@ -85,10 +87,22 @@ impl Question {
         let Some(received) = &self.received else {
             return Explanation::unreadable();
         };
-        match Plan::new(snapshot, received, &self.arrival) {
-            Ok(plan) => Explanation::new(snapshot, &plan, self.arrival.peer),
+        let arrival = self.arrival(snapshot);
+        match Plan::new(snapshot, received, &arrival) {
+            Ok(plan) => Explanation::new(snapshot, &plan, arrival.peer),
             Err(reject) => Explanation::rejected(reject),
         }
+    }
+
+    /// A peer that must send a PROXY header is the peer of a request only
+    /// where another one's names it.
+    fn arrival(&self, snapshot: &Snapshot) -> Cow<'_, Arrival> {
+        let peer = self.arrival.peer;
+        let mut arrival = Cow::Borrowed(&self.arrival);
+        if snapshot.client.expects_header(peer) {
+            arrival.to_mut().peer = peer.after_header(Some(peer.ip()));
+        }
+        arrival
     }
 }
 

@@ -31,6 +31,7 @@ enum Extra {
     DeniedBy(RuleId),
     CacheStatus(CacheStatus),
     Allow(HeaderValue),
+    Location(HeaderValue),
 }
 
 impl Answer {
@@ -60,6 +61,15 @@ impl Answer {
         Self {
             extra: allow.map(Extra::Allow),
             ..Self::new(reject.status(), reference)
+        }
+    }
+
+    /// The same place by https; with 308 (RFC 9110 section 15.4.9) the client
+    /// asks there as it asked here.
+    pub(super) fn redirected(url: &str, reference: Reference) -> Self {
+        Self {
+            extra: HeaderValue::try_from(url).ok().map(Extra::Location),
+            ..Self::new(StatusCode::PERMANENT_REDIRECT, reference)
         }
     }
 
@@ -135,6 +145,7 @@ impl Answer {
         match &self.extra {
             None => {}
             Some(Extra::Allow(methods)) => take(&header::ALLOW, methods.as_bytes()),
+            Some(Extra::Location(url)) => take(&header::LOCATION, url.as_bytes()),
             Some(Extra::DeniedBy(rule)) => take(&DENIED_BY, rule.as_str().as_bytes()),
             Some(Extra::CacheStatus(status)) => {
                 take(&header::CACHE_STATUS, status.value().as_bytes());

@@ -384,8 +384,7 @@ pub(super) fn background(
 /// that names no client is many clients.
 fn group(snapshot: &Snapshot, plan: &Plan<'_>) -> Option<ClientGroup> {
     let client = plan.client.address;
-    let is_proxy =
-        plan.client.peer_trusted && snapshot.client.trusted_proxies.contains(client.ip());
+    let is_proxy = snapshot.client.trusted_proxies.contains(client.ip());
     (!is_proxy).then(|| ClientGroup::of(client))
 }
 

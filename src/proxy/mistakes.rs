@@ -5,7 +5,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::ClientFrom;
 use crate::config::Snapshot;
 use crate::log::counters::RequestCounters;
 use crate::plan::{Arrival, Plan, Received};
@@ -52,8 +51,12 @@ impl Mistakes {
     ) {
         let field = snapshot.client.field.name();
         let peer = arrival.peer.ip();
+        if arrival.peer.names_nobody() {
+            // By its PROXY header, as a balancer's own checks do: no mistake.
+            return;
+        }
         if plan.client.peer_trusted {
-            if plan.client.from != ClientFrom::Peer {
+            if !plan.client.from.is_peer() {
                 return;
             }
             counters.unnamed.add(1);

@@ -221,6 +221,9 @@ impl Proxy {
         if let Decision::Deny(rule) = plan.judgement.decision {
             return Err(Answer::denied(snapshot.disclose.then_some(rule), reference));
         }
+        if let Some(port) = arrival.https_port {
+            return Err(Answer::redirected(&plan.https_url(port), reference));
+        }
         if self.instance.is_named_in(&received.headers) {
             record.failed("proxy_loop_detected");
             return Err(Answer::looped(reference));

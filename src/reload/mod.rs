@@ -9,6 +9,6 @@ mod status;
 mod watch;
 
 pub use guard::{Doubt, Doubts, Loss};
-pub use reloader::{Commit, Load, Prepare, Refusal, ReloadError, Reloader, Trigger};
+pub use reloader::{Commit, Load, Prepare, Refusal, ReloadError, Reloader, Step, Told, Trigger};
 pub use status::{Failure, InForce, Reloads, Status};
 pub use watch::{Handle, start};

@@ -21,6 +21,19 @@ pub type Prepare<E> = Box<dyn Fn(&Snapshot) -> Result<Commit, E> + Send>;
 /// Puts into force what was got ready.
 pub type Commit = Box<dyn FnOnce()>;
 
+/// Hears of every reload that someone asked for when it begins, and of every
+/// reload how it ended.
+pub type Told = Box<dyn Fn(Step<'_>) + Send>;
+
+/// How far a reload is.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// It begins.
+    Begins,
+    /// The new generation is in force, or why it is not, for people.
+    Ended(Result<u64, &'a str>),
+}
+
 /// Why a configuration is not taken.
 pub trait Refusal: Error + 'static {
     /// The files that were read, or could not be: once one of them changes,
@@ -45,6 +58,7 @@ pub struct Reloader<E> {
     load: Load<E>,
     prepare: Prepare<E>,
     status: Status,
+    told: Told,
 }
 
 /// The keys that are only read at the start, and what they say.
@@ -105,7 +119,14 @@ impl<E: Refusal> Reloader<E> {
             load,
             prepare,
             status,
+            told: Box::new(|_| {}),
         }
+    }
+
+    /// The same, which tells how reloads go.
+    #[must_use]
+    pub fn telling(self, told: Told) -> Self {
+        Self { told, ..self }
     }
 
     /// The snapshot in force.
@@ -173,6 +194,9 @@ impl<E: Refusal> Reloader<E> {
 
     /// Reloads and logs why it failed.
     pub(super) fn attempt(&self, trigger: Trigger) -> Attempt {
+        if trigger == Trigger::Asked {
+            (self.told)(Step::Begins);
+        }
         let (reloaded, sources) = self.load(trigger);
         let outcome = match reloaded {
             Ok(new) => Ok(new.generation),
@@ -182,6 +206,7 @@ impl<E: Refusal> Reloader<E> {
         if outcome.is_err() && trigger == Trigger::Asked {
             self.renew();
         }
+        (self.told)(Step::Ended(outcome.as_ref().copied().map_err(|why| &**why)));
         Attempt::Ended { outcome, sources }
     }
 
@@ -204,8 +229,14 @@ impl<E: Refusal> Reloader<E> {
 
 fn at_start(snapshot: &Snapshot) -> AtStart {
     let server = &snapshot.server;
+    let tls_listen = server.tls.as_ref().map(|tls| &tls.listen);
     vec![
         ("server.listen", format!("{:?}", server.listen)),
+        (
+            "server.redirect_https",
+            format!("{:?}", server.redirect_https),
+        ),
+        ("server.tls.listen", format!("{tls_listen:?}")),
         ("server.workers", server.workers.to_string()),
         ("admin.listen", format!("{:?}", snapshot.admin.listen)),
         ("cache.memory", snapshot.cache_memory.to_string()),

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -17,14 +16,14 @@ use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use super::handshake::Handshake;
 use super::limits::Limits;
 use super::link::{Link, Verdict};
 use super::stream::Stream;
+use super::transport::Transport;
 use super::watched::Watched;
 use super::worker::Worker;
 use super::{farewell, lingering, unsent};
-use crate::client::PeerAddr;
-use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::plan::Arrival;
 use crate::proxy::{self, ClientRequest, Interim};
@@ -61,34 +60,41 @@ impl Drop for Served<'_> {
 }
 
 /// Serves requests until the client or the worker has enough.
-pub(super) async fn serve(worker: &Worker, tcp: TcpStream, peer: SocketAddr, limits: Limits) {
+pub(super) async fn serve(
+    worker: &Worker,
+    tcp: TcpStream,
+    handshake: Option<Handshake>,
+    arrival: Arrival,
+    limits: Limits,
+) {
     tune(&tcp, &limits);
-    let served = Served {
+    let mut served = Served {
         worker,
         link: Link::enter(&worker.table, limits),
-        arrival: Arrival {
-            scheme: Scheme::Http,
-            peer: PeerAddr::new(peer.ip()),
-            given: None,
-            fallback: None,
-        },
+        arrival,
         interim: Interim::default(),
         until_close: Cell::new(false),
     };
-    let stream = Stream::new(tcp, &served.link);
+    if worker.expects_header(served.arrival.peer) && !served.introduce(&tcp).await {
+        return;
+    }
+    let Some(transport) = served.transport(tcp, handshake).await else {
+        return;
+    };
+    let stream = Stream::new(transport, &served.link);
     let end = served.requests(&stream).await;
     let refusal = served.refusal(&end, &stream);
     let cut = served.is_cut(&end);
     drop(served);
-    let Some(tcp) = stream.into_inner() else {
+    let Some(transport) = stream.into_inner() else {
         return;
     };
     match (end, refusal) {
-        (_, Some(answer)) => lingering::answer(tcp, &answer).await,
-        (End::Verdict(Verdict::Evicted), None) => lingering::drop_in_order(tcp),
+        (_, Some(answer)) => lingering::answer(transport, &answer).await,
+        (End::Verdict(Verdict::Evicted), None) => lingering::drop_in_order(transport),
         (End::Verdict(Verdict::Gone), None) => {}
-        _ if cut => lingering::reset(tcp),
-        (End::Done(_) | End::Verdict(_), None) => lingering::close(tcp).await,
+        _ if cut => lingering::reset(transport),
+        (End::Done(_) | End::Verdict(_), None) => lingering::close(transport).await,
     }
 }
 
@@ -103,6 +109,17 @@ fn tune(tcp: &TcpStream, limits: &Limits) {
 }
 
 impl Served<'_> {
+    /// By what requests come; `None`: a handshake came to nothing.
+    async fn transport(&self, tcp: TcpStream, handshake: Option<Handshake>) -> Option<Transport> {
+        let Some(handshake) = handshake else {
+            return Some(Transport::Tcp(tcp));
+        };
+        // Boxed: most connections need no room for it, and none for long.
+        let transport = Box::pin(handshake.shake(self.worker, tcp, self.arrival.peer)).await?;
+        self.link.introduced();
+        Some(transport)
+    }
+
     async fn requests(&self, stream: &Stream) -> End {
         loop {
             if let Some(end) = self.plain(stream).await {

@@ -12,7 +12,8 @@ use tokio::task::spawn_local;
 
 use super::lingering;
 use super::seldom::Seldom;
-use super::worker::Worker;
+use super::transport::Transport;
+use super::worker::{Entrance, Worker};
 use crate::client::PeerAddr;
 
 /// A worker closes so many refused connections in order at a time; the others
@@ -37,7 +38,7 @@ impl Drop for Leaving {
 }
 
 /// Answers 503 without waiting for anything.
-pub(super) fn refuse(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+pub(super) fn refuse(worker: &Rc<Worker>, entrance: Entrance, stream: TcpStream, peer: SocketAddr) {
     worker.counters.connections.refused.add(1);
     if let Some(refused) = worker.crowd.told.count(Instant::now()) {
         tracing::warn!(refused, "connections are refused: server.max_connections");
@@ -45,14 +46,17 @@ pub(super) fn refuse(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let why = "server.max_connections is reached";
     let answer = worker.proxy.refuse(status, why, PeerAddr::new(peer.ip()));
-    // The kernel's buffer of a new connection has room for it.
-    let _ = SockRef::from(&stream).send(&answer);
+    // The kernel's buffer of a new connection has room for it. By TLS it would
+    // take a handshake, which is more than a refused one is worth.
+    if entrance != Entrance::Tls {
+        let _ = SockRef::from(&stream).send(&answer);
+    }
     let leaving = &worker.crowd.leaving;
     if leaving.get() < MOST {
         leaving.set(leaving.get() + 1);
         let guard = Leaving(Rc::clone(worker));
         spawn_local(async move {
-            lingering::close(stream).await;
+            lingering::close(Transport::Tcp(stream)).await;
             drop(guard);
         });
     }

@@ -7,35 +7,41 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::transport::Transport;
+
 /// What a client still sends is read this long at most.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tells the client that no more comes, and lets it finish sending: a close
 /// with bytes unread would be a reset, and could take the response with it.
-pub(super) async fn close(mut stream: TcpStream) {
-    end_in_order(&stream);
-    if stream.shutdown().await.is_ok() {
-        let _ = timeout(PATIENCE, read_to_end(&mut stream)).await;
+pub(super) async fn close(mut transport: Transport) {
+    end_in_order(transport.tcp());
+    if let Ok(Ok(())) = timeout(PATIENCE, transport.shutdown()).await {
+        let _ = timeout(PATIENCE, read_to_end(&mut transport.into_tcp())).await;
     }
 }
 
 /// Sends `answer`, then closes.
-pub(super) async fn answer(mut stream: TcpStream, answer: &[u8]) {
-    if let Ok(Ok(())) = timeout(PATIENCE, stream.write_all(answer)).await {
-        close(stream).await;
+pub(super) async fn answer(mut transport: Transport, answer: &[u8]) {
+    let sent = timeout(PATIENCE, async {
+        transport.write_all(answer).await?;
+        transport.flush().await
+    });
+    if let Ok(Ok(())) = sent.await {
+        close(transport).await;
     }
 }
 
 /// Closes at once; what was sent still gets there.
-pub(super) fn drop_in_order(stream: TcpStream) {
-    end_in_order(&stream);
-    drop(stream);
+pub(super) fn drop_in_order(transport: Transport) {
+    end_in_order(transport.tcp());
+    drop(transport);
 }
 
 /// Resets the connection.
-pub(super) fn reset(stream: TcpStream) {
-    reset_by_default(&stream);
-    drop(stream);
+pub(super) fn reset(transport: Transport) {
+    reset_by_default(transport.tcp());
+    drop(transport);
 }
 
 /// Whatever ends the connection but this module resets it: where only its end

@@ -182,6 +182,11 @@ impl Link {
         self.asleep.set(asleep);
     }
 
+    /// The client's own first byte is waited for from here on.
+    pub(super) fn introduced(&self) {
+        self.begin(State::Fresh);
+    }
+
     /// These bytes came from the client.
     pub(super) fn read(&self, bytes: &[u8]) {
         match self.state.get() {
@@ -270,6 +275,15 @@ impl Link {
         self.pace.wrote(written, length, self.table.now());
         if self.ended.get().is_some() {
             self.ended.set(Some(self.table.now()));
+        }
+    }
+
+    /// What was written has not all gone out; `sent` bytes of it since that
+    /// was last told.
+    pub(super) fn flushes(&self, sent: usize) {
+        match sent {
+            0 => self.pace.block(),
+            _ => self.wrote(sent, sent + 1),
         }
     }
 

@@ -4,22 +4,28 @@ mod connection;
 mod crowd;
 mod descriptors;
 mod farewell;
+mod handshake;
 mod limits;
 mod lingering;
 mod link;
 mod listen;
 mod pace;
+mod passed;
 mod plain;
+mod prologue;
+mod proxy_protocol;
 mod ring;
 mod seldom;
 mod stop;
 mod stream;
 mod table;
+mod transport;
 mod unsent;
 mod watched;
 mod worker;
 
 pub use listen::BindError;
+pub use passed::{Bound, Passed, PassedError, Use};
 pub use stop::Stop;
 
 use std::io;
@@ -30,9 +36,9 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 
 use self::listen::Listeners;
-use self::worker::Shared;
+use self::worker::{Entrance, Shared};
 use crate::cache::Cache;
-use crate::config::Snapshot;
+use crate::config::{ServerSettings, Snapshot};
 use crate::log::access::Spool;
 use crate::log::counters::Counters;
 use crate::origin::Limits;
@@ -44,6 +50,9 @@ pub enum ServeError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// What listens already is of no use.
+    #[error(transparent)]
+    Passed(#[from] PassedError),
     /// A worker cannot be started.
     #[error("a worker cannot be started")]
     Worker(#[source] io::Error),
@@ -70,14 +79,29 @@ impl Server {
     ///
     /// [`ServeError`]; nothing runs then.
     pub fn start(policy: &Arc<ArcSwap<Snapshot>>, spool: &Spool) -> Result<Self, ServeError> {
+        Self::start_on(policy, spool, &mut Passed::default())
+    }
+
+    /// The same, but does not bind what is `passed`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`]; nothing runs then.
+    pub fn start_on(
+        policy: &Arc<ArcSwap<Snapshot>>,
+        spool: &Spool,
+        passed: &mut Passed,
+    ) -> Result<Self, ServeError> {
         let settings = policy.load().server.clone();
         descriptors::prepare(&policy.load());
         let count = worker_count(settings.workers);
+        let stop = Stop::default();
         let Listeners {
             addresses,
             by_worker,
-        } = listen::bind(&settings.listen, count)?;
-        let stop = Stop::default();
+        } = listen::bind(&to_bind(&settings), count, passed, &stop)?;
+        passed.refuse_rest()?;
+        let entrances = entrances(&settings, &addresses);
         let counters = Counters::new(count);
         let memory = policy.load().cache_memory;
         let cache = (memory > 0).then(|| Cache::new(memory));
@@ -92,7 +116,10 @@ impl Server {
             open: Arc::default(),
             stop: stop.clone(),
         };
-        let start = |(index, listeners)| worker::start(index, listeners, shared.clone());
+        let start = |(index, listeners)| {
+            let listeners = entrances.iter().copied().zip(listeners).collect();
+            worker::start(index, listeners, shared.clone())
+        };
         let started: Result<Vec<_>, _> = by_worker.into_iter().enumerate().map(start).collect();
         match started {
             Ok(workers) => Ok(Self {
@@ -143,6 +170,23 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.now();
     }
+}
+
+/// All addresses, in the order of [`entrances`].
+fn to_bind(settings: &ServerSettings) -> Vec<SocketAddr> {
+    let tls = settings.tls.iter().flat_map(|tls| &tls.listen);
+    let plain = settings.listen.iter().chain(tls);
+    plain.chain(&settings.redirect_https).copied().collect()
+}
+
+/// What is spoken at each of `addresses`.
+fn entrances(settings: &ServerSettings, addresses: &[SocketAddr]) -> Vec<Entrance> {
+    let tls = settings.tls.as_ref().map_or(0, |tls| tls.listen.len());
+    let mut entrances = vec![Entrance::Plain; settings.listen.len()];
+    let https = addresses.get(entrances.len()).map_or(443, SocketAddr::port);
+    entrances.resize(entrances.len() + tls, Entrance::Tls);
+    entrances.resize(addresses.len(), Entrance::Redirect(https));
+    entrances
 }
 
 /// `server.workers`; 0 is one a core that this process may use, by its

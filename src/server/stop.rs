@@ -1,12 +1,36 @@
-//! Stopping, in two steps (section 11).
+//! Stopping, in two steps (section 11), and what becomes of the listening
+//! sockets then.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::passed::Bound;
+
 /// How a server is told to stop.
 #[derive(Clone, Debug)]
-pub struct Stop(Arc<watch::Sender<Phase>>);
+pub struct Stop(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    phase: watch::Sender<Phase>,
+    /// What another process can be given; nothing once this one drains, since
+    /// a socket is closed only with its last descriptor.
+    kept: Mutex<Vec<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    bound: Bound,
+    lives_on: LivesOn,
+}
+
+/// Whether a socket is open in another process too, so that nobody who waits
+/// there is lost by closing it here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LivesOn(Arc<AtomicBool>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -17,7 +41,21 @@ enum Phase {
 
 impl Default for Stop {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Phase::Serving)))
+        Self(Arc::new(State {
+            phase: watch::Sender::new(Phase::Serving),
+            kept: Mutex::default(),
+        }))
+    }
+}
+
+impl LivesOn {
+    /// Of a socket that is passed, or bound here.
+    pub(super) fn of(bound: &Bound) -> Self {
+        Self(Arc::new(AtomicBool::new(bound.unit.is_some())))
+    }
+
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -33,17 +71,65 @@ impl Stop {
         self.advance(Phase::Stopped);
     }
 
+    /// Drains, for another process serves on the addresses `taken`: who waits
+    /// to be accepted there is left to that one. `false`: it drains already.
+    pub fn hand_over(&self, taken: &[String]) -> bool {
+        let mut kept = self.kept();
+        if self.is_draining() {
+            return false;
+        }
+        for one in kept.drain(..) {
+            if taken.contains(&one.bound.address) {
+                one.lives_on.0.store(true, Ordering::Release);
+            }
+        }
+        self.raise(Phase::Draining);
+        true
+    }
+
     /// Whether it is to stop.
     pub fn is_draining(&self) -> bool {
-        *self.0.borrow() > Phase::Serving
+        *self.0.phase.borrow() > Phase::Serving
+    }
+
+    /// Has `bound` among [`Self::sockets`].
+    pub fn keep(&self, bound: Bound) {
+        let lives_on = LivesOn::of(&bound);
+        self.keep_with(bound, lives_on);
+    }
+
+    /// The same, for a socket that workers close by what `lives_on` says.
+    pub(super) fn keep_with(&self, bound: Bound, lives_on: LivesOn) {
+        self.kept().push(Kept { bound, lives_on });
+    }
+
+    /// What can be given to another process; nothing while it drains.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many open files.
+    pub fn sockets(&self) -> io::Result<Vec<Bound>> {
+        let kept = self.kept();
+        kept.iter().map(|one| one.bound.try_clone()).collect()
     }
 
     fn advance(&self, to: Phase) {
-        self.0.send_if_modified(|phase| {
+        let mut kept = self.kept();
+        self.raise(to);
+        kept.clear();
+    }
+
+    fn raise(&self, to: Phase) {
+        self.0.phase.send_if_modified(|phase| {
             let later = to > *phase;
             *phase = to.max(*phase);
             later
         });
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+        // Every writer leaves it whole.
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn draining(&self) {
@@ -55,10 +141,52 @@ impl Stop {
     }
 
     async fn reached(&self, wanted: Phase) {
-        let mut phase = self.0.subscribe();
+        let mut phase = self.0.phase.subscribe();
         phase
             .wait_for(|phase| *phase >= wanted)
             .await
             .expect("this holds the sender");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn kept(stop: &Stop, address: &str, unit: Option<&str>) -> LivesOn {
+        let bound = Bound {
+            address: address.to_owned(),
+            socket: TcpListener::bind("127.0.0.1:0").unwrap().into(),
+            unit: unit.map(str::to_owned),
+        };
+        let lives_on = LivesOn::of(&bound);
+        stop.keep_with(bound, lives_on.clone());
+        lives_on
+    }
+
+    #[test]
+    fn a_socket_lives_on_where_another_process_has_it() {
+        let stop = Stop::default();
+        let all = [
+            kept(&stop, "a", None),
+            kept(&stop, "b", None),
+            kept(&stop, "c", Some("c.socket")),
+        ];
+        assert_eq!(all.each_ref().map(LivesOn::get), [false, false, true]);
+        assert_eq!(stop.sockets().unwrap().len(), 3);
+        assert!(stop.hand_over(&["a".to_owned()]));
+        assert_eq!(all.each_ref().map(LivesOn::get), [true, false, true]);
+        assert!(stop.is_draining() && stop.sockets().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_stops_is_not_handed_over() {
+        let stop = Stop::default();
+        let one = kept(&stop, "a", None);
+        stop.drain();
+        assert!(!stop.hand_over(&["a".to_owned()]));
+        assert!(!one.get() && stop.sockets().unwrap().is_empty());
     }
 }

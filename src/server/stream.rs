@@ -7,23 +7,20 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut as _, Bytes};
+use bytes::Bytes;
 use hyper::StatusCode;
 use smallvec::SmallVec;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::link::{Link, is_blank};
+use super::transport::{READ, Transport};
 use super::{lingering, unsent};
 
 /// Up to so many bytes, pieces are copied together and sent by `send`, which
 /// costs less than `writev` of them (measured: 0.5 us of 7.6 at 1 KiB, 0.3 of
 /// 8.5 at 4 KiB, nothing at 10 KiB).
 pub(super) const JOINED: usize = 4096;
-
-/// Bodies are read in pieces of this size at most.
-const READ: usize = 64 * 1024;
 
 /// hyper owns one handle and drops it when it is done, whatever happened;
 /// the connection is then closed in order by the other.
@@ -32,7 +29,7 @@ pub(super) struct Stream(Rc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    tcp: RefCell<TcpStream>,
+    transport: RefCell<Transport>,
     link: Rc<Link>,
     /// What hyper had read and not used when it was dropped.
     back: RefCell<Bytes>,
@@ -46,9 +43,9 @@ struct Inner {
 }
 
 impl Stream {
-    pub(super) fn new(stream: TcpStream, link: &Rc<Link>) -> Self {
+    pub(super) fn new(transport: Transport, link: &Rc<Link>) -> Self {
         Self(Rc::new(Inner {
-            tcp: RefCell::new(stream),
+            transport: RefCell::new(transport),
             link: Rc::clone(link),
             back: RefCell::default(),
             first: RefCell::default(),
@@ -58,13 +55,13 @@ impl Stream {
     }
 
     /// The stream itself, if this is its last handle.
-    pub(super) fn into_inner(self) -> Option<TcpStream> {
-        Rc::into_inner(self.0).map(|inner| inner.tcp.into_inner())
+    pub(super) fn into_inner(self) -> Option<Transport> {
+        Rc::into_inner(self.0).map(|inner| inner.transport.into_inner())
     }
 
     /// The address that the client connected to.
     pub(super) fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
-        self.0.tcp.borrow().local_addr()
+        self.0.transport.borrow().local_addr()
     }
 
     /// Notices the end of the client's side where hyper does not look for it:
@@ -77,7 +74,7 @@ impl Stream {
         }
         let mut byte = [0];
         let mut seen = ReadBuf::new(&mut byte);
-        match self.0.tcp.borrow().poll_peek(cx, &mut seen) {
+        match self.0.transport.borrow().tcp().poll_peek(cx, &mut seen) {
             // An error is told once: what looks after this sees an end.
             Poll::Ready(Err(_)) => return true,
             Poll::Ready(Ok(0)) => drop(self.0.link.ended()),
@@ -88,9 +85,10 @@ impl Stream {
 
     /// Whether bytes have come, also if the runtime does not know yet.
     pub(super) fn has_bytes(&self) -> bool {
-        let tcp = self.0.tcp.borrow();
+        let transport = self.0.transport.borrow();
         let mut byte = [MaybeUninit::uninit()];
-        matches!(SockRef::from(&*tcp).peek(&mut byte), Ok(1))
+        let peeked = SockRef::from(transport.tcp()).peek(&mut byte);
+        transport.holds_bytes() || matches!(peeked, Ok(1))
     }
 
     /// These bytes are read first; if they are of a request at all.
@@ -103,7 +101,7 @@ impl Stream {
     /// From here on a connection that is not closed in order is reset, also
     /// where the process ends.
     pub(super) fn reset_by_default(&self) {
-        lingering::reset_by_default(&self.0.tcp.borrow());
+        lingering::reset_by_default(self.0.transport.borrow().tcp());
     }
 
     /// The status of hyper's own answer to a head, which was held back.
@@ -156,27 +154,41 @@ impl Stream {
             _ => self.with(|stream| stream.poll_write_vectored(cx, pieces)),
         };
         if written.is_pending() && self.0.link.pace().tries() {
-            written = self.try_put(pieces);
+            written = self.try_now(|transport| transport.try_write(pieces));
         }
         self.note(written, length)
     }
 
     /// Asks the system itself, whatever the runtime has been told by it.
-    fn try_put(&self, pieces: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match SockRef::from(&*self.0.tcp.borrow()).send_vectored(pieces) {
+    fn try_now<T>(
+        &self,
+        attempt: impl FnOnce(&mut Transport) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let mut transport = self.0.transport.borrow_mut();
+        match attempt(&mut transport) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.0.link.flushes(transport.sent_late());
                 self.0.link.tried();
                 Poll::Pending
             }
-            written => Poll::Ready(written),
+            done => Poll::Ready(done),
         }
     }
 
     /// What was written has gone out; interim responses go too.
     pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_first(cx))?;
-        self.0.link.flushed();
-        Poll::Ready(Ok(()))
+        let link = &self.0.link;
+        let mut flushed = self.with(|stream| stream.poll_flush(cx));
+        if flushed.is_pending() && link.pace().tries() {
+            flushed = self.try_now(|transport| transport.try_flush());
+        }
+        match &flushed {
+            Poll::Ready(Ok(())) => link.flushed(),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => link.flushes(self.0.transport.borrow_mut().sent_late()),
+        }
+        flushed
     }
 
     /// Sends what is to go before hyper's or our next byte.
@@ -197,7 +209,7 @@ impl Stream {
             Poll::Ready(Ok(written)) => {
                 self.0.link.wrote(*written, length);
                 if pace.is_fast() {
-                    unsent::widen(&self.0.tcp.borrow());
+                    unsent::widen(self.0.transport.borrow().tcp());
                 }
             }
             Poll::Pending => pace.block(),
@@ -227,21 +239,8 @@ impl Stream {
         length > 0
     }
 
-    /// Reads no more than [`READ`]: hyper would make room for as much as it may
-    /// gather to write.
-    fn poll_read_some(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let tcp = self.0.tcp.borrow();
-        loop {
-            ready!(tcp.poll_read_ready(cx))?;
-            match tcp.try_read_buf(&mut buf.limit(READ)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
-            }
-        }
-    }
-
-    fn with<T>(&self, poll: impl FnOnce(Pin<&mut TcpStream>) -> T) -> T {
-        poll(Pin::new(&mut self.0.tcp.borrow_mut()))
+    fn with<T>(&self, poll: impl FnOnce(Pin<&mut Transport>) -> T) -> T {
+        poll(Pin::new(&mut self.0.transport.borrow_mut()))
     }
 }
 
@@ -260,7 +259,8 @@ impl AsyncRead for Stream {
         if !self.read_back(buf) {
             ready!(match buf.remaining() {
                 ..=READ => self.with(|stream| stream.poll_read(cx, buf)),
-                _ => self.poll_read_some(cx, buf),
+                // hyper would make room for as much as it may gather to write.
+                _ => self.0.transport.borrow_mut().poll_read_some(cx, buf),
             })?;
         }
         self.0.looked.set(false);
@@ -301,8 +301,7 @@ impl AsyncWrite for Stream {
         true
     }
 
-    /// A TCP stream has no buffer of its own; hyper calls this when its own
-    /// is empty.
+    /// hyper calls this when its own buffer is empty.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.flush(cx)
     }

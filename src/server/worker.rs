@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,17 +18,22 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::crowd::{self, Crowd};
+use super::handshake::Handshake;
 use super::limits::Limits as ConnectionLimits;
+use super::listen::Listener;
 use super::plain::Bench;
 use super::seldom::Seldom;
-use super::stop::Stop;
+use super::stop::{LivesOn, Stop};
 use super::table::Table;
 use super::{connection, farewell, listen};
 use crate::cache::Cache;
+use crate::client::PeerAddr;
 use crate::config::Snapshot;
 use crate::log::access::{Journal, Spool};
 use crate::log::counters::{Counters, WorkerCounters};
+use crate::message::Scheme;
 use crate::origin::{Limits, Origins};
+use crate::plan::Arrival;
 use crate::proxy::{Instance, Mistakes, Proxy};
 
 /// How long to wait when the system has no room for another connection.
@@ -67,6 +72,7 @@ pub(super) struct Worker {
     is_draining: Cell<bool>,
     closes_idle: Cell<bool>,
     accept_errors: Seldom,
+    pub(super) no_proxy_headers: Seldom,
     /// Of the process.
     all_open: Arc<AtomicUsize>,
     open: Cell<usize>,
@@ -80,10 +86,22 @@ struct Open {
     number: usize,
 }
 
+/// What is spoken by those who connect to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entrance {
+    /// HTTP: `server.listen`.
+    Plain,
+    /// The same, but that everything is found at this port by https:
+    /// `server.redirect_https`.
+    Redirect(u16),
+    /// HTTP by TLS: `server.tls.listen`.
+    Tls,
+}
+
 /// Starts worker number `index`.
 pub(super) fn start(
     index: usize,
-    listeners: Vec<StdListener>,
+    listeners: Vec<(Entrance, Listener)>,
     shared: Shared,
 ) -> io::Result<thread::JoinHandle<()>> {
     let name = format!("worker-{index}");
@@ -102,7 +120,7 @@ pub(super) fn start(
     })
 }
 
-fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared: Shared) {
+fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<(Entrance, Listener)>, shared: Shared) {
     runtime.block_on(async {
         let journal = Journal::new(shared.spool);
         let counters = shared.counters.of(index);
@@ -126,6 +144,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
             is_draining: Cell::new(false),
             closes_idle: Cell::new(false),
             accept_errors: Seldom::default(),
+            no_proxy_headers: Seldom::default(),
             all_open: shared.open,
             open: Cell::new(0),
             last_closed: Notify::new(),
@@ -133,9 +152,15 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
         let swept = Rc::clone(&worker);
         spawn_local(async move { swept.table.sweep(&swept.is_draining).await });
         let mut accepting = Vec::with_capacity(listeners.len());
-        for listener in listeners {
-            match TcpListener::from_std(listener) {
-                Ok(listener) => accepting.push(spawn_local(accept(Rc::clone(&worker), listener, shared.stop.clone()))),
+        for (entrance, Listener { socket, lives_on }) in listeners {
+            match TcpListener::from_std(socket) {
+                Ok(listener) => accepting.push(spawn_local(accept(
+                    Rc::clone(&worker),
+                    entrance,
+                    listener,
+                    lives_on,
+                    shared.stop.clone(),
+                ))),
                 Err(error) => tracing::error!("worker {index} cannot listen: {error}"),
             }
         }
@@ -153,17 +178,28 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<StdListener>, shared
 }
 
 /// Accepts until the worker drains; then those who were already let in.
-async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
+async fn accept(
+    worker: Rc<Worker>,
+    entrance: Entrance,
+    listener: TcpListener,
+    lives_on: LivesOn,
+    stop: Stop,
+) {
     let mut draining = std::pin::pin!(stop.draining());
     loop {
         tokio::select! {
             biased;
             () = &mut draining => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => admit(&worker, stream, peer),
+                Ok((stream, peer)) => admit(&worker, entrance, stream, peer),
                 Err(error) => worker.recover(&error).await,
             },
         }
+    }
+    // Who waits there is accepted by whoever has it next, who would also not
+    // hear of anybody if first packets were dropped.
+    if lives_on.get() {
+        return;
     }
     // Closing a listener resets who has begun to connect, and may have sent a
     // request by now: nobody may begin any more, and these are let in.
@@ -172,14 +208,14 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, stop: Stop) {
         loop {
             tokio::select! {
                 biased;
-                Ok((stream, peer)) = listener.accept() => admit(&worker, stream, peer),
+                Ok((stream, peer)) = listener.accept() => admit(&worker, entrance, stream, peer),
                 () = &mut end => break,
             }
         }
     }
     poll_fn(|cx| {
         while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(cx) {
-            admit(&worker, stream, peer);
+            admit(&worker, entrance, stream, peer);
         }
         Poll::Ready(())
     })
@@ -197,17 +233,32 @@ async fn all_done(accepting: Vec<JoinHandle<()>>, worker: &Worker) {
 }
 
 /// A task a connection: a panic in one costs that one.
-fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+fn admit(worker: &Rc<Worker>, entrance: Entrance, tcp: TcpStream, peer: SocketAddr) {
     worker.counters.connections.accepted.add(1);
     let policy = worker.policy.load();
     let open = Open::new(worker);
     if open.number > policy.server.max_connections && !worker.table.evict() {
         drop(open);
-        return crowd::refuse(worker, stream, peer);
+        return crowd::refuse(worker, entrance, tcp, peer);
     }
     let limits = ConnectionLimits::new(&policy.server);
+    let peer = PeerAddr::new(peer.ip());
+    let mut arrival = Arrival::new(Scheme::Http, peer);
+    let mut handshake = None;
+    match entrance {
+        Entrance::Plain => {}
+        Entrance::Redirect(port) => arrival.https_port = Some(port),
+        Entrance::Tls => {
+            arrival.scheme = Scheme::Https;
+            handshake = Handshake::new(&policy.server);
+            if handshake.is_none() {
+                // A reload took the certificates away.
+                return worker.counters.connections.failed_handshakes.add(1);
+            }
+        }
+    }
     spawn_local(async move {
-        connection::serve(&open.worker, stream, peer, limits).await;
+        connection::serve(&open.worker, tcp, handshake, arrival, limits).await;
     });
 }
 
@@ -215,6 +266,11 @@ impl Worker {
     /// Whether each response is to be the last on its connection.
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.get()
+    }
+
+    /// Whether a connection from `peer` has to begin with a PROXY header.
+    pub(super) fn expects_header(&self, peer: PeerAddr) -> bool {
+        self.policy.load().client.expects_header(peer)
     }
 
     /// Whether a connection on which nothing is asked is to be closed.

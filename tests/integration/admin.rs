@@ -371,3 +371,37 @@ fn a_taken_port_is_named() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("admin.listen: cannot listen on"), "{said}");
 }
+
+#[test]
+fn when_certificates_end_is_told() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+    let file = |name: &str| format!("{fixtures}/{name}.pem");
+    let certificates = ["site", "rsa"].map(|name| {
+        let (certificate, key) = (file(name), file(&format!("{name}.key")));
+        format!(
+            "[[server.tls.certificates]]\ncert_file = \"{certificate}\"\nkey_file = \"{key}\"\n"
+        )
+    });
+    let policy = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[server.tls]\nlisten = [\"127.0.0.1:0\"]\n{}\
+         [admin]\nlisten = \"127.0.0.1:0\"\n",
+        certificates.concat()
+    );
+    let program = Program::start(&Origin::ok(), &policy);
+    let metrics = Metrics::of(&program);
+    let name = "portcullis_certificate_expiry_timestamp_seconds";
+    // The first moment of 2125.
+    assert_eq!(metrics.with(name, "file", &file("site")), 4_891_363_200.0);
+    let both = metrics.with(name, "name", "img.example.com");
+    assert!(both > 2.0 * 4_891_363_200.0, "{both}");
+    let told: Value = serde_json::from_slice(&get(&program, "/-/policy").body).unwrap();
+    assert_eq!(
+        told["certificates"][0],
+        json!({
+            "file": file("site"),
+            "names": ["img.example.com", "*.cdn.example.com", "192.0.2.1"],
+            "expires": "2125-01-01T00:00:00.000Z",
+        })
+    );
+    assert_eq!(told["certificates"][1]["file"], file("rsa"));
+}

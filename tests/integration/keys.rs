@@ -3,6 +3,7 @@
 //! theirs in `running_keys`.
 
 mod access;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -21,6 +22,7 @@ fn every_key_has_a_test_of_its_name() {
     let tests: BTreeSet<&str> = [
         include_str!("keys.rs"),
         include_str!("keys/access.rs"),
+        include_str!("keys/tls.rs"),
         include_str!("running_keys.rs"),
         include_str!("running_keys/cache.rs"),
         include_str!("running_keys/origin.rs"),

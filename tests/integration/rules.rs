@@ -367,6 +367,31 @@ fn the_key_is_canonical() {
     assert_eq!(forged.decided(&policy).cache_key, "http://a.com/ original");
 }
 
+/// A peer that must send a PROXY header is one that such a header names; any
+/// other may have come by itself.
+#[test]
+fn a_peer_behind_a_proxy_header() {
+    let policy = policy("[client]\ntrusted_proxies = [\"10.0.0.0/8\"]\nproxy_protocol = true\n");
+    let found = |ask: Ask| {
+        let told = ask.decided(&policy);
+        (told.client, told.client_from)
+    };
+    let named = get(A).peer("10.0.0.1");
+    let forwarded = named.clone().field("x-forwarded-for", "203.0.113.9");
+    let owned = |client: &str, from: &str| (client.to_owned(), from.to_owned());
+    assert_eq!(found(named), owned("10.0.0.1", "proxy_protocol"));
+    assert_eq!(
+        found(forwarded.clone()),
+        owned("203.0.113.9", "x-forwarded-for")
+    );
+    assert_eq!(
+        found(forwarded.peer("192.0.2.1")),
+        owned("192.0.2.1", "peer")
+    );
+    let given = get(A).client("192.0.2.1").peer("10.0.0.1");
+    assert_eq!(found(given), owned("192.0.2.1", "given"));
+}
+
 #[test]
 fn the_client_and_how_it_was_found() {
     let policy = policy("[client]\ntrusted_proxies = [\"10.0.0.0/8\"]\n");

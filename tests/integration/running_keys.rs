@@ -155,6 +155,18 @@ fn server_max_connections() {
 }
 
 /// A timeout of a second was waited for, and the shorter one was not.
+#[test]
+fn client_proxy_protocol() {
+    let status = |value: bool| {
+        let toml = format!("[client]\ntrusted_proxies = [\"127.0.0.1\"]\nproxy_protocol = {value}");
+        let proxy = Portcullis::start(&Origin::ok(), &toml);
+        let mut client = proxy.client();
+        client.send("PROXY TCP4 203.0.113.9 127.0.0.1 4711 80\r\n");
+        client.get("/", "").status
+    };
+    assert_eq!((status(true), status(false)), (200, 400));
+}
+
 fn differ(short: Duration, long: Duration) {
     let waited = long >= Duration::from_secs(1);
     assert!(waited && short < long, "{short:?} {long:?}");

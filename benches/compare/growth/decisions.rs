@@ -172,5 +172,6 @@ pub(super) fn arrival(client: IpAddr) -> Arrival {
         peer: PeerAddr::new(client),
         given: None,
         fallback: None,
+        https_port: None,
     }
 }

@@ -27,8 +27,16 @@ pub(super) fn clients(page: &mut Page<'_>, counters: &Counters) -> fmt::Result {
     let closed = [
         ("refused", sum(|connections| connections.refused.get())),
         ("evicted", sum(|connections| connections.evicted.get())),
+        (
+            "tls",
+            sum(|connections| connections.failed_handshakes.get()),
+        ),
         ("idle", sum(|connections| connections.idle_closed.get())),
         ("silent", sum(|connections| connections.silent_closed.get())),
+        (
+            "proxy_protocol",
+            sum(|connections| connections.no_proxy_headers.get()),
+        ),
         (
             "header_timeout",
             sum(|connections| connections.header_timeouts.get()),

@@ -60,7 +60,8 @@ pub(super) fn reloads(page: &mut Page<'_>, subject: &Subject) -> fmt::Result {
         "Whether the last reload failed, so that an older configuration is in force",
         flag(failed),
     )?;
-    databases(page, subject)
+    databases(page, subject)?;
+    certificates(page, subject)
 }
 
 fn databases(page: &mut Page<'_>, subject: &Subject) -> fmt::Result {
@@ -74,6 +75,21 @@ fn databases(page: &mut Page<'_>, subject: &Subject) -> fmt::Result {
         "portcullis_country_database_build_timestamp_seconds",
         "When the country database of a route was built",
         built,
+    )
+}
+
+fn certificates(page: &mut Page<'_>, subject: &Subject) -> fmt::Result {
+    let snapshot = subject.policy.load();
+    let tls = snapshot.server.tls.iter();
+    let expiries = tls.flat_map(|tls| &tls.certificates).map(|certificate| {
+        let name = certificate.names.first().map_or("", String::as_str);
+        let labels = vec![("name", name), ("file", certificate.file.as_str())];
+        (labels, seconds(certificate.expires))
+    });
+    page.gauges(
+        "portcullis_certificate_expiry_timestamp_seconds",
+        "Until when a certificate that clients are shown is valid",
+        expiries,
     )
 }
 

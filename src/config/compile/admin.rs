@@ -30,8 +30,8 @@ impl Compiler<'_> {
             },
         };
         if let Some(address) = listen {
-            self.not_taken(address, &spot);
-            self.listeners.push(("admin.listen", address));
+            let help = "give the admin listener a port of its own, or `\"\"` for none";
+            self.claim("admin.listen", address, &spot, help);
         }
         let file = raw.token_file.as_ref();
         let token = file
@@ -58,19 +58,6 @@ impl Compiler<'_> {
                 .add(finding.allowed("\"127.0.0.1:9900\", \"[::1]:9900\", or \"\" for none"));
         }
         parsed
-    }
-
-    /// The admin listener has a port of its own.
-    fn not_taken(&self, address: SocketAddr, spot: &Spot) {
-        let mut listeners = self.listeners.iter();
-        if let Some((key, other)) = listeners.find(|(_, other)| clash(address, *other)) {
-            let finding = spot.error(format!("{address} is taken by {key} ({other})"));
-            self.findings.add(
-                finding
-                    .label("taken")
-                    .help("give the admin listener a port of its own, or `\"\"` for none"),
-            );
-        }
     }
 
     fn token(&mut self, written: &Written<String>) -> Option<Token> {
@@ -119,40 +106,14 @@ fn nobody_may_ask(spot: &Spot) -> Finding {
     )
 }
 
-fn everyone_reads(written: &Written<String>, path: &Path) -> Finding {
+pub(super) fn everyone_reads(written: &Written<String>, path: &Path) -> Finding {
     let message = format!("everyone on this machine may read {}", path.display());
     let finding = written.spot.warning(message).label("this file");
     finding.help(format!("chmod o-r {}", path.display()))
 }
 
 /// Whether any user may read a file.
-fn is_open(path: &Path) -> bool {
+pub(super) fn is_open(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
-}
-
-/// Whether not both can be listened on. Port 0 is any that is free.
-fn clash(one: SocketAddr, other: SocketAddr) -> bool {
-    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() != 0
-        && one.port() == other.port()
-        && one.is_ipv4() == other.is_ipv4()
-        && (one.ip() == other.ip() || everywhere)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_that_clash() {
-        let clash = |a: &str, b: &str| clash(a.parse().unwrap(), b.parse().unwrap());
-        assert!(clash("127.0.0.1:9900", "127.0.0.1:9900"));
-        assert!(clash("127.0.0.1:9900", "0.0.0.0:9900"));
-        assert!(clash("[::]:9900", "[::1]:9900"));
-        assert!(!clash("127.0.0.1:9900", "127.0.0.1:9901"));
-        assert!(!clash("127.0.0.1:9900", "127.0.0.2:9900"));
-        assert!(!clash("127.0.0.1:9900", "[::]:9900"));
-        assert!(!clash("127.0.0.1:0", "127.0.0.1:0"));
-    }
 }

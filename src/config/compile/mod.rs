@@ -3,9 +3,11 @@
 mod admin;
 mod agents;
 mod cache;
+mod certificates;
 mod fields;
 mod geo;
 mod key;
+mod listeners;
 mod networks;
 mod origin;
 mod pages;
@@ -86,8 +88,6 @@ impl Compiler<'_> {
             self.trusted = Arc::new(self.networks(list).into_iter().collect());
         }
         let server = self.server(&file.server);
-        let listen = server.listen.iter();
-        self.listeners = listen.map(|at| ("server.listen", *at)).collect();
         let admin = self.admin(&file.admin, &file.spot);
         let client = self.client(&file.client);
         self.memory = self.cache_memory(&file.memory);

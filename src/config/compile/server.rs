@@ -1,20 +1,18 @@
 //! What is the same for all routes: `[server]`, `[client]` and `[log]`.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::HeaderName;
 
+use super::listeners::Listeners;
 use super::{Compiler, fields, written_or};
 use crate::client::{AddressField, ClientRules};
 use crate::config::ServerSettings;
-use crate::config::error::{Finding, quoted};
-use crate::config::file::{Client, Entry, List, Log, Maybe, Server, Written};
+use crate::config::error::quoted;
+use crate::config::file::{Client, Log, Maybe, Server, Written};
 use crate::log::{AccessTarget, ClientAddressMode, Level, LogFormat, LogSettings};
-
-const LISTEN: &str = "127.0.0.1:8080";
 
 /// `server.max_body` where it is not written: 1 GiB.
 const MAX_BODY: u64 = 1 << 30;
@@ -23,24 +21,21 @@ const MAX_BODY: u64 = 1 << 30;
 const HEADER_BYTES: RangeInclusive<u64> = 8 << 10..=1 << 20;
 
 impl Compiler<'_> {
-    /// `[server]`.
-    pub(super) fn server(&self, raw: &Server) -> ServerSettings {
-        let listen = match &raw.listen {
-            None => LISTEN.parse().into_iter().collect(),
-            Some(list) => self.listeners_of(list),
-        };
-        if let Some(list) = raw.listen.as_ref().filter(|list| list.is_empty()) {
-            let finding = list.spot.error("no address is listed").label("empty");
-            self.findings
-                .add_first(finding.help(format!("write `listen = [\"{LISTEN}\"]`")));
-        }
+    /// `[server]`; its listeners are ours from now on.
+    pub(super) fn server(&mut self, raw: &Server) -> ServerSettings {
+        let Listeners {
+            plain,
+            redirect,
+            tls,
+        } = self.listeners(raw);
+        let tls = raw.tls.as_ref().and_then(|raw| self.server_tls(raw, tls));
         let timeouts = [&raw.header_timeout, &raw.idle_timeout, &raw.stall_timeout];
         for written in timeouts.into_iter().flatten() {
             self.positive(written);
         }
         let seconds = Duration::from_secs;
         ServerSettings {
-            listen,
+            listen: plain,
             hosts: self.hosts(raw.hosts.as_ref()),
             workers: written_or(&raw.workers, 0),
             max_connections: written_or(&raw.max_connections, 10_000),
@@ -51,6 +46,8 @@ impl Compiler<'_> {
             max_body: written_or(&raw.max_body, MAX_BODY),
             merge_slashes: written_or(&raw.merge_slashes, true),
             drain_timeout: written_or(&raw.drain_timeout, seconds(30)),
+            redirect_https: redirect,
+            tls,
         }
     }
 
@@ -67,27 +64,6 @@ impl Compiler<'_> {
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    /// Each once: a second socket would find its port taken by the first.
-    fn listeners_of(&self, list: &List) -> Vec<SocketAddr> {
-        let mut listen = Vec::new();
-        for address in list.iter().filter_map(|entry| self.listener(entry)) {
-            if !listen.contains(&address) {
-                listen.push(address);
-            }
-        }
-        listen
-    }
-
-    fn listener(&self, entry: Entry<'_>) -> Option<SocketAddr> {
-        match entry.text.parse() {
-            Ok(address) => Some(address),
-            Err(_) => {
-                self.findings.add(bad_listener(entry));
-                None
-            }
-        }
-    }
-
     /// `[client]`.
     pub(super) fn client(&self, raw: &Client) -> ClientRules {
         let field = raw
@@ -97,6 +73,7 @@ impl Compiler<'_> {
         ClientRules {
             trusted_proxies: Arc::clone(&self.trusted),
             field: field.unwrap_or(AddressField::XForwardedFor),
+            proxy_protocol: written_or(&raw.proxy_protocol, false),
         }
     }
 
@@ -143,27 +120,4 @@ impl Compiler<'_> {
             path => AccessTarget::File(self.base.join(path)),
         }
     }
-}
-
-fn bad_listener(entry: Entry<'_>) -> Finding {
-    let text = entry.text;
-    let finding = entry.error(format!("{} is not an address and port", quoted(text)));
-    let finding = finding.label("not an address and port");
-    let finding =
-        finding.allowed("\"127.0.0.1:8080\", \"0.0.0.0:80\" for all of IPv4, \"[::]:80\"");
-    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
-    let is_port = port.parse::<u16>().is_ok();
-    finding.help(match host {
-        "" | "*" if is_port => {
-            format!("write `\"0.0.0.0:{port}\"` for every address of this machine")
-        }
-        "localhost" if is_port => format!("write `\"127.0.0.1:{port}\"`"),
-        _ if text.parse::<std::net::Ipv4Addr>().is_ok() => {
-            format!("add the port: `\"{text}:8080\"`")
-        }
-        _ if text.parse::<std::net::Ipv6Addr>().is_ok() => {
-            format!("add the port: `\"[{text}]:8080\"`")
-        }
-        _ => String::new(),
-    })
 }

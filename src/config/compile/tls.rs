@@ -103,7 +103,7 @@ fn read(pem: io::Result<Vec<u8>>) -> Result<Arc<Trust>, (String, &'static str)> 
             TrustError::NoCertificate => {
                 "a certificate in DER becomes PEM by `openssl x509 -inform der -in FILE`"
             }
-            TrustError::CutShort | TrustError::Damaged(_) | TrustError::Certificate { .. } => {
+            TrustError::CutShort | TrustError::Damaged | TrustError::Certificate { .. } => {
                 "copy it again, whole"
             }
             TrustError::Empty | TrustError::NoRoots => "",

@@ -2,11 +2,12 @@
 
 use super::{Findings, networks};
 use crate::access::Missing;
+use crate::config::Snapshot;
 use crate::config::file::{ConfigFile, List, Maybe, Mode, Policy, Written};
 
-pub(super) fn warn(policy: &Policy, file: &ConfigFile, findings: &Findings) {
+pub(super) fn warn(policy: &Policy, file: &ConfigFile, snapshot: &Snapshot, findings: &Findings) {
     let mut proxies = networks(file.client.trusted_proxies.as_ref());
-    let plain = proxies.next().is_none();
+    let plain = proxies.next().is_none() && !snapshot.server.listen.is_empty();
     for origins in [&policy.upload, &policy.delivery].into_iter().flatten() {
         if has_entries(origins.patterns.as_ref()) {
             without_fetch_fields(&origins.missing, plain, findings);
@@ -39,7 +40,7 @@ fn without_fetch_fields(missing: &Maybe<Missing>, plain: bool, findings: &Findin
             .warning(message)
             .label("infers nothing over http")
             .note("a field that is missing then passes, as with \"allow\"")
-            .help("serve https in front of this listener, and list that proxy in client.trusted_proxies"),
+            .help("listen by server.tls only, or serve https in front of this listener and list that proxy in client.trusted_proxies"),
     );
 }
 

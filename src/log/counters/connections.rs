@@ -15,10 +15,16 @@ pub struct ConnectionCounters {
     pub refused: Counter,
     /// Closed between two requests for a newer one.
     pub evicted: Counter,
+    /// Closed without a TLS handshake that came to an end within
+    /// `server.tls.handshake_timeout`.
+    pub failed_handshakes: Counter,
     /// Closed after `server.idle_timeout` between two requests.
     pub idle_closed: Counter,
     /// Closed after `server.header_timeout` without a byte.
     pub silent_closed: Counter,
+    /// Closed because a trusted peer sent no valid PROXY header in time
+    /// (`client.proxy_protocol`).
+    pub no_proxy_headers: Counter,
     /// Heads that did not end within `server.header_timeout`, answered 408.
     pub header_timeouts: Counter,
     /// Cut because the client did not take its response, by

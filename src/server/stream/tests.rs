@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use socket2::{Domain, Socket, Type};
 
 use super::*;
+use tokio::net::TcpStream;
+
 use crate::server::limits::Limits;
 use crate::server::table::Table;
 use crate::server::unsent;
@@ -28,7 +30,7 @@ async fn pair() -> (Stream, std::net::TcpStream) {
     unsent::narrow(&ours);
     let link = Link::enter(&Rc::<Table>::default(), LIMITS);
     link.request(false);
-    (Stream::new(ours, &link), peer.into())
+    (Stream::new(Transport::Tcp(ours), &link), peer.into())
 }
 
 /// What goes out at once.

@@ -3,8 +3,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A client that sends what it is told, byte for byte.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
 }
 
@@ -26,6 +26,19 @@ impl Client {
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
+        Self::by(stream)
+    }
+
+    /// Goes away with a reset, which is noticed at once.
+    pub(crate) fn leave(self) {
+        socket2::SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn by(stream: S) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
@@ -121,13 +134,6 @@ impl Client {
             }
         }
         std::mem::take(&mut self.buffer)
-    }
-
-    /// Goes away with a reset, which is noticed at once.
-    pub(crate) fn leave(self) {
-        socket2::SockRef::from(&self.stream)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
     }
 
     fn chunks(&mut self) -> Vec<u8> {

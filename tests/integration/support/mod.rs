@@ -9,7 +9,7 @@ mod tls;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use origin::{Asked, Conversation, Origin};
-pub(crate) use peers::{Nginx, curl, is_installed};
+pub(crate) use peers::{Haproxy, Nginx, curl, is_installed};
 pub(crate) use program::{Program, portcullis};
 pub(crate) use proxy::{Portcullis, eventually};
 pub(crate) use tls::{Authority, Issued, TlsOrigin, private};

@@ -37,7 +37,7 @@ impl Nginx {
         drop(listener);
         let file = folder.path().join("nginx.conf");
         fs::write(&file, configuration(folder.path(), address, directives)).unwrap();
-        let child = nginx()
+        let child = in_sbin("nginx")
             .arg("-p")
             .arg(folder.path())
             .arg("-c")
@@ -70,13 +70,13 @@ impl Drop for Nginx {
     }
 }
 
-fn nginx() -> Command {
-    let sbin = Path::new("/usr/sbin/nginx");
-    Command::new(if sbin.is_file() {
-        sbin
-    } else {
-        Path::new("nginx")
-    })
+/// A program that may stand where only root looks.
+fn in_sbin(program: &str) -> Command {
+    let sbin = Path::new("/usr/sbin").join(program);
+    match sbin.is_file() {
+        true => Command::new(sbin),
+        false => Command::new(program),
+    }
 }
 
 /// One process, which dies with its handle; without root, `user` says nothing.
@@ -93,6 +93,54 @@ fn configuration(folder: &Path, address: SocketAddr, directives: &str) -> String
            server {{ listen {address}; root {folder}/www;\n{directives}\n}}\n\
          }}\n"
     )
+}
+
+/// HAProxy in front of another server. Dropping it kills it.
+pub(crate) struct Haproxy {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Haproxy {
+    /// Starts it at `address`, whose port is found, passing whatever comes on
+    /// to `server` with these keywords.
+    pub(crate) fn start(address: &str, server: SocketAddr, keywords: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Free a moment ago, and asked of the system at random.
+        let listener = TcpListener::bind((address, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let file = folder.path().join("haproxy.cfg");
+        let configuration = format!(
+            "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
+             frontend clients\n  bind {address}\n  default_backend behind\n\
+             backend behind\n  server one {server} {keywords}\n"
+        );
+        fs::write(&file, configuration).unwrap();
+        let child = in_sbin("haproxy")
+            .args(["-db", "-q", "-f"])
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("errors")).unwrap())
+            .spawn()
+            .unwrap();
+        let haproxy = Self {
+            address,
+            child,
+            _folder: folder,
+        };
+        eventually("HAProxy listens", || TcpStream::connect(address).is_ok());
+        haproxy
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// What curl printed, and its exit code.
