@@ -15,6 +15,7 @@ use tokio_rustls::rustls::{
     SupportedProtocolVersion,
 };
 
+use crate::connections::endless;
 use crate::support::{Authority, Client, Issued, Origin, Portcullis, eventually, is_installed};
 
 type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
@@ -28,10 +29,15 @@ struct Edge {
 
 impl Edge {
     fn start(origin: &Origin, keys: &str) -> Self {
+        Self::start_with(origin, keys, "")
+    }
+
+    /// With `keys` of `[server.tls]` and `server` of `[server]`.
+    fn start_with(origin: &Origin, keys: &str, server: &str) -> Self {
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
         put(&folder, "a", &authority.issue(&["img.example.com"]));
         put(&folder, "b", &authority.issue(&["*.b.example.com"]));
-        let policy = policy(&folder, keys);
+        let policy = policy(&folder, keys, server);
         let portcullis = Portcullis::start(origin, &policy);
         Self {
             authority,
@@ -89,7 +95,7 @@ fn put(folder: &TempDir, name: &str, issued: &Issued) {
     std::fs::write(path("key"), issued.key.serialize_pem()).unwrap();
 }
 
-fn policy(folder: &TempDir, keys: &str) -> String {
+fn policy(folder: &TempDir, keys: &str, server: &str) -> String {
     let path = folder.path().display();
     let certificates: String = ["a", "b"]
         .map(|name| {
@@ -99,7 +105,7 @@ fn policy(folder: &TempDir, keys: &str) -> String {
         })
         .concat();
     format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\nredirect_https = [\"127.0.0.1:0\"]\nworkers = 1\n\
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nredirect_https = [\"127.0.0.1:0\"]\nworkers = 1\n{server}\
          [server.tls]\nlisten = [\"127.0.0.1:0\"]\n{keys}\n{certificates}"
     )
 }
@@ -206,6 +212,25 @@ fn who_says_nothing_is_closed_in_time() {
     }
     assert!(start.elapsed() >= Duration::from_millis(200));
     eventually("counted", || edge.failed_handshakes() == 2);
+}
+
+#[test]
+fn a_reader_that_stalls_is_cut_and_a_slow_one_is_not() {
+    let edge = Edge::start_with(&endless(), "", "stall_timeout = \"1s\"\n");
+    let stalled = || {
+        let counters = edge.portcullis.server.counters();
+        counters.sum(|worker| worker.connections.stalled.get())
+    };
+    let mut client = edge.client();
+    client
+        .send("GET / HTTP/1.1\r\nHost: img.example.com\r\n\r\n")
+        .head();
+    for _ in 0..16 {
+        std::thread::sleep(Duration::from_millis(250));
+        client.take(128 * 1024);
+    }
+    assert_eq!(stalled(), 0);
+    eventually("stalled", || stalled() == 1);
 }
 
 #[test]
