@@ -32,8 +32,8 @@ use crate::proxy::{self, ClientRequest, Interim};
 /// in one piece costs a quarter less than by 256 KiB.
 pub(super) const GATHERED: usize = 1 << 20;
 
-/// No sooner than this is a peer that acknowledges nothing dead for the system:
-/// a reader that has stalled is to be told and counted before.
+/// No sooner than this a peer is dead for the system that takes nothing of what
+/// was left to send when its connection ended here.
 const DEAD: Duration = Duration::from_secs(10);
 
 /// How the requests of a connection ended.
@@ -67,7 +67,7 @@ pub(super) async fn serve(
     arrival: Arrival,
     limits: Limits,
 ) {
-    tune(&tcp, &limits);
+    tune(&tcp);
     let mut served = Served {
         worker,
         link: Link::enter(&worker.table, limits),
@@ -85,10 +85,15 @@ pub(super) async fn serve(
     let end = served.requests(&stream).await;
     let refusal = served.refusal(&end, &stream);
     let cut = served.is_cut(&end);
+    let dead = Duration::from_millis(served.link.limits.stall.saturating_mul(2)).max(DEAD);
     drop(served);
     let Some(transport) = stream.into_inner() else {
         return;
     };
+    // Not before: for the system one is dead too that takes all in small
+    // pieces, and whose window was full whenever it looked. Here it is judged by
+    // what it takes.
+    let _ = SockRef::from(transport.tcp()).set_tcp_user_timeout(Some(dead));
     match (end, refusal) {
         (_, Some(answer)) => lingering::answer(transport, &answer).await,
         (End::Verdict(Verdict::Evicted), None) => lingering::drop_in_order(transport),
@@ -99,13 +104,9 @@ pub(super) async fn serve(
 }
 
 /// None of these is worth a connection if it fails.
-fn tune(tcp: &TcpStream, limits: &Limits) {
-    let socket = SockRef::from(tcp);
-    let _ = socket.set_tcp_nodelay(true);
+fn tune(tcp: &TcpStream) {
+    let _ = SockRef::from(tcp).set_tcp_nodelay(true);
     unsent::narrow(tcp);
-    // A peer that acknowledges nothing is dead, also where nobody waits for it.
-    let dead = Duration::from_millis(limits.stall.saturating_mul(2)).max(DEAD);
-    let _ = socket.set_tcp_user_timeout(Some(dead));
 }
 
 impl Served<'_> {
@@ -115,7 +116,8 @@ impl Served<'_> {
             return Some(Transport::Tcp(tcp));
         };
         // Boxed: most connections need no room for it, and none for long.
-        let transport = Box::pin(handshake.shake(self.worker, tcp, self.arrival.peer)).await?;
+        let shaken = handshake.shake(self.worker, &self.link, tcp, self.arrival.peer);
+        let transport = Box::pin(shaken).await?;
         self.link.introduced();
         Some(transport)
     }

@@ -1,14 +1,18 @@
 //! The TLS handshake of a connection that was accepted.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::lingering;
+use super::link::Link;
 use super::transport::{Counted, Transport};
 use super::worker::Worker;
 use crate::client::PeerAddr;
@@ -39,11 +43,12 @@ impl Handshake {
     pub(super) async fn shake(
         self,
         worker: &Worker,
+        link: &Link,
         tcp: TcpStream,
         peer: PeerAddr,
     ) -> Option<Transport> {
         let _ = tcp.set_nodelay(true);
-        let transport = timeout(self.limit, self.accept(worker, tcp, peer)).await;
+        let transport = timeout(self.limit, self.accept(worker, link, tcp, peer)).await;
         let transport = transport.ok().flatten();
         if transport.is_none() {
             worker.counters.connections.failed_handshakes.add(1);
@@ -51,12 +56,14 @@ impl Handshake {
         transport
     }
 
-    async fn accept(&self, worker: &Worker, tcp: TcpStream, peer: PeerAddr) -> Option<Transport> {
-        let mut first = [0];
-        if tcp.peek(&mut first).await.ok()? == 0 {
-            return None;
-        }
-        if first[0] != HANDSHAKE {
+    async fn accept(
+        &self,
+        worker: &Worker,
+        link: &Link,
+        tcp: TcpStream,
+        peer: PeerAddr,
+    ) -> Option<Transport> {
+        if first_byte(worker, link, &tcp).await? != HANDSHAKE {
             answer_in_the_clear(worker, tcp, peer).await;
             return None;
         }
@@ -64,6 +71,23 @@ impl Handshake {
         let tls = acceptor.accept(Counted::new(tcp)).await.ok()?;
         Some(Transport::Tls(Box::new(tls)))
     }
+}
+
+/// The first byte, which stays where it is; `None`: it ended before, or we stop
+/// and it has nothing to say.
+async fn first_byte(worker: &Worker, link: &Link, tcp: &TcpStream) -> Option<u8> {
+    let mut first = [0];
+    poll_fn(|cx| {
+        link.register(cx);
+        let mut seen = ReadBuf::new(&mut first);
+        match tcp.poll_peek(cx, &mut seen) {
+            Poll::Ready(Ok(_)) => Poll::Ready(seen.filled().first().copied()),
+            Poll::Ready(Err(_)) => Poll::Ready(None),
+            Poll::Pending if worker.closes_idle() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Tells who asks in the clear what is wrong.

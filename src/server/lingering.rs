@@ -33,8 +33,9 @@ pub(super) async fn answer(mut transport: Transport, answer: &[u8]) {
 }
 
 /// Closes at once; what was sent still gets there.
-pub(super) fn drop_in_order(transport: Transport) {
+pub(super) fn drop_in_order(mut transport: Transport) {
     end_in_order(transport.tcp());
+    transport.say_end();
     drop(transport);
 }
 

@@ -115,6 +115,15 @@ impl Transport {
         Ok(())
     }
 
+    /// Says by TLS that no more comes, if there is room for it now: by the mere
+    /// end of a connection anybody could have cut it (RFC 8446 section 6.1).
+    pub(super) fn say_end(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.get_mut().1.send_close_notify();
+            let _ = self.try_flush();
+        }
+    }
+
     /// Bytes that have gone out since this was last asked, where they may have
     /// waited here after they were taken.
     pub(super) fn sent_late(&mut self) -> usize {

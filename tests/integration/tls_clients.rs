@@ -322,3 +322,35 @@ fn curl_and_openssl_get_along_with_it() {
         eprintln!("SKIPPED: openssl is not installed");
     }
 }
+
+#[test]
+fn silence_before_a_handshake_does_not_hold_a_drain() {
+    let origin = Origin::ok();
+    let edge = Edge::start(&origin, "handshake_timeout = \"1h\"");
+    let mut silent = TcpStream::connect(edge.address()).unwrap();
+    silent
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    // By the worker's order it has been accepted when this is answered.
+    assert_eq!(edge.client().get("/", "").status, 200);
+    edge.portcullis.server.stop().drain();
+    assert_eq!(silent.read(&mut [0; 16]).unwrap(), 0);
+    edge.portcullis.finish();
+}
+
+#[test]
+fn a_connection_that_makes_room_ends_in_order() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    put(&folder, "a", &authority.issue(&["img.example.com"]));
+    put(&folder, "b", &authority.issue(&["*.b.example.com"]));
+    let policy = policy(&folder, "").replace("workers = 1", "workers = 1\nmax_connections = 1");
+    let edge = Edge {
+        portcullis: Portcullis::start(&Origin::ok(), &policy),
+        authority,
+        folder,
+    };
+    let mut idle = edge.client();
+    assert_eq!(idle.get("/", "").status, 200);
+    assert_eq!(edge.client().get("/", "").status, 200);
+    assert_eq!(idle.rest(), b"");
+}

@@ -1,9 +1,12 @@
 //! How large a head may be, and how many connections there may be.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use super::{WHOLE, counted, open, refused, start};
+use socket2::{Domain, Socket, Type};
+
+use super::{WHOLE, counted, endless, open, refused, start};
 use crate::support::{Client, Origin, Program, eventually};
 
 /// A head of so many bytes, or with a target as long as that.
@@ -268,4 +271,24 @@ fn ten_thousand_idle_connections_are_held_while_others_are_served() {
     drop(crowd.stdin.take());
     assert_eq!(said.next().unwrap().unwrap(), "0", "closed meanwhile");
     assert!(crowd.wait().unwrap().success());
+}
+
+/// Its window is full whenever the system looks, but it takes all in time.
+#[test]
+fn a_reader_with_a_small_window_is_not_dead() {
+    let portcullis = start(&endless(), "stall_timeout = \"6s\"");
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket
+        .connect(&portcullis.server.addresses()[0].into())
+        .unwrap();
+    let mut reader = std::net::TcpStream::from(socket);
+    reader.write_all(WHOLE.as_bytes()).unwrap();
+    let start = Instant::now();
+    // A system that takes it for dead does so after twice the time.
+    while start.elapsed() < Duration::from_secs(15) {
+        let read = reader.read(&mut [0; 5000]);
+        assert!(read.is_ok_and(|length| length > 0), "{:?}", start.elapsed());
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
