@@ -343,7 +343,7 @@ fn a_connection_that_makes_room_ends_in_order() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     put(&folder, "a", &authority.issue(&["img.example.com"]));
     put(&folder, "b", &authority.issue(&["*.b.example.com"]));
-    let policy = policy(&folder, "").replace("workers = 1", "workers = 1\nmax_connections = 1");
+    let policy = policy(&folder, "", "max_connections = 1\n");
     let edge = Edge {
         portcullis: Portcullis::start(&Origin::ok(), &policy),
         authority,
