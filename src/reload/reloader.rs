@@ -171,11 +171,16 @@ impl<E: Refusal> Reloader<E> {
         }
         let commit = (self.prepare)(&new).map_err(ReloadError::NotReady)?;
         new.generation = old.generation + 1;
+        let due: Vec<_> = self.needs_restart(&new).collect();
+        if new.server.tls.is_none() {
+            // Its listeners stay until a restart, and need their certificates.
+            new.server.tls.clone_from(&old.server.tls);
+        }
         let new = Arc::new(new);
         self.policy.store(Arc::clone(&new));
         commit();
         self.status.succeeded(&new);
-        for key in self.needs_restart(&new) {
+        for key in due {
             tracing::warn!("{key} has changed, which takes a restart to come into force");
         }
         tracing::info!(
@@ -273,6 +278,29 @@ mod tests {
             let keys: Vec<_> = reloader.needs_restart(&new).collect();
             assert_eq!(keys, ["server.workers"][..due], "{workers}");
         }
+    }
+
+    #[test]
+    fn listeners_by_tls_keep_their_certificates_until_a_restart() {
+        const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+        let tls = format!(
+            "[server.tls]\nlisten = [\"127.0.0.1:8443\"]\n[[server.tls.certificates]]\n\
+             cert_file = \"{FOLDER}/site.pem\"\nkey_file = \"{FOLDER}/site.key.pem\"\n"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        let text = format!("{tls}[origin]\nurl = \"http://127.0.0.1:9\"\n");
+        std::fs::write(&file, text).unwrap();
+        let started = crate::config::load(&file).unwrap().0;
+        let policy = Arc::new(ArcSwap::from_pointee(started));
+        let load = || with("");
+        let reloader = Reloader::new(policy, Box::new(load), Box::new(|_| Ok(Box::new(|| {}))));
+        for _ in 0..2 {
+            let new = reloader.reload(Trigger::Asked).unwrap();
+            assert!(new.server.tls.is_some());
+        }
+        let due: Vec<_> = reloader.needs_restart(&with("").unwrap()).collect();
+        assert_eq!(due, ["server.listen", "server.tls.listen"]);
     }
 
     #[test]
