@@ -265,6 +265,25 @@ fn a_plain_listener_redirects() {
 }
 
 #[test]
+fn only_who_may_pass_is_redirected() {
+    let origin = Origin::ok();
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    put(&folder, "a", &authority.issue(&["img.example.com"]));
+    put(&folder, "b", &authority.issue(&["*.b.example.com"]));
+    let rules = "[access.user_agent]\nblock = [\"bot\"]\n";
+    let hosts = "hosts = [\"img.example.com\"]\n";
+    let policy = policy(&folder, "", hosts) + rules;
+    let portcullis = Portcullis::start(&origin, &policy);
+    let mut client = Client::connect(portcullis.server.addresses()[2]);
+    assert_eq!(client.get("/", "").status, 308);
+    assert_eq!(client.get("/", "User-Agent: a bot\r\n").status, 403);
+    let elsewhere = "GET / HTTP/1.1\r\nHost: example.net\r\n\r\n";
+    let reply = client.send(elsewhere).reply();
+    assert_eq!((reply.status, reply.field("location")), (421, None));
+    assert!(origin.asked().is_empty());
+}
+
+#[test]
 fn an_end_is_told_by_tls_too() {
     let edge = Edge::start(&Origin::ok(), "");
     let mut client = edge.client();
