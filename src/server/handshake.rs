@@ -25,7 +25,7 @@ const HANDSHAKE: u8 = 22;
 #[derive(Clone, Debug)]
 pub(super) struct Handshake {
     pub(super) config: Arc<ServerConfig>,
-    /// For all of it, from the first byte.
+    /// For all of it, from when it was accepted and its PROXY header read.
     pub(super) limit: Duration,
 }
 
@@ -47,7 +47,6 @@ impl Handshake {
         tcp: TcpStream,
         peer: PeerAddr,
     ) -> Option<Transport> {
-        let _ = tcp.set_nodelay(true);
         let transport = timeout(self.limit, self.accept(worker, link, tcp, peer)).await;
         let transport = transport.ok().flatten();
         if transport.is_none() {

@@ -252,7 +252,7 @@ fn admit(worker: &Rc<Worker>, entrance: Entrance, tcp: TcpStream, peer: SocketAd
             arrival.scheme = Scheme::Https;
             handshake = Handshake::new(&policy.server);
             if handshake.is_none() {
-                // A reload took the certificates away.
+                // Not by a reload, which leaves the certificates to who listens.
                 return worker.counters.connections.failed_handshakes.add(1);
             }
         }

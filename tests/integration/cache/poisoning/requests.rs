@@ -1,7 +1,7 @@
 //! Requests that are more than they seem: bodies, methods, framing, ranges.
 
 use super::{EVIL, attacked, echoing};
-use crate::cache::support::{FRESH, echo, is_hit, ok, response};
+use crate::cache::support::{FRESH, echo, in_turn, is_hit, ok, response};
 use crate::support::{Origin, Portcullis, eventually};
 
 /// Defence: a GET with a body is neither answered from the cache nor stored
@@ -221,4 +221,39 @@ fn names_that_an_origin_folds_into_others_are_dropped() {
     let names = origin.only().names();
     let odd = |name: &String| !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     assert!(!names.iter().any(odd), "{names:?}");
+}
+
+/// Defence: what never passes on (section 4) does not get there behind a stale answer either, though
+/// the stored form has it; and what comes takes the place of what was stale.
+#[test]
+fn what_vary_names_and_never_passes_on() {
+    const PRIVATE: &str = "Forwarded: for=192.0.2.1\r\nX-Real-IP: 192.0.2.2\r\n\
+        X-Original-URL: /admin\r\nX-HTTP-Method-Override: DELETE\r\nX_Own: 3\r\n\
+        TE: trailers\r\nUpgrade: h2c\r\nProxy-Authorization: Basic eA==\r\n\
+        CF-Connecting-IP: 192.0.2.4\r\n";
+    let names = PRIVATE.lines().filter_map(|line| line.split_once(':'));
+    let names: Vec<_> = names.map(|(name, _)| name.to_lowercase()).collect();
+    let vary = format!("Vary: Own, {}\r\n", names.join(", "));
+    let stale = "Cache-Control: max-age=1, stale-while-revalidate=60\r\nAge: 5\r\n";
+    let first = format!("{stale}{vary}");
+    let next = format!("{FRESH}{vary}");
+    let origin = in_turn(move |number| match number {
+        1 => ok(&first, "old"),
+        _ => ok(&next, "new"),
+    });
+    let proxy = Portcullis::start(&origin, "[client]\nheader = \"cf-connecting-ip\"\n");
+    let mut client = proxy.client();
+    let fields = format!("{PRIVATE}Own: 5\r\n");
+    client.get("/", &fields);
+    eventually("the new one is served", || {
+        client.get("/", &fields).text() == "new"
+    });
+    for asked in origin.asked() {
+        let head = asked.head.to_lowercase();
+        assert!(head.contains("\r\nown: 5\r\n"), "{head}");
+        for name in &names {
+            assert!(!head.contains(&format!("\r\n{name}:")), "{name}: {head}");
+        }
+    }
+    assert_eq!(origin.count(), 2);
 }
