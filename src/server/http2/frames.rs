@@ -37,6 +37,8 @@ pub(super) struct Watch {
     flooded: Cell<bool>,
     /// Nothing is read any more.
     deaf: Cell<bool>,
+    /// The client has ended its side.
+    ended: Cell<bool>,
     reader: RefCell<Reader>,
 }
 
@@ -47,6 +49,7 @@ impl Watch {
             flood: Flood::default(),
             flooded: Cell::default(),
             deaf: Cell::default(),
+            ended: Cell::default(),
             reader: RefCell::default(),
         })
     }
@@ -54,6 +57,11 @@ impl Watch {
     /// Whether the client sends too much that asks for nothing.
     pub(super) fn is_flooded(&self) -> bool {
         self.flooded.get()
+    }
+
+    /// Whether the client has ended its side.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.get()
     }
 
     /// From now on nothing is read.
@@ -183,7 +191,9 @@ impl AsyncRead for Frames {
         }
         let before = buf.filled().len();
         ready!(self.stream.poll_receive(cx, buf))?;
-        self.watch.read(&buf.filled()[before..]);
+        let read = &buf.filled()[before..];
+        self.watch.ended.set(read.is_empty());
+        self.watch.read(read);
         Poll::Ready(Ok(()))
     }
 }

@@ -92,6 +92,10 @@ impl Served<'_> {
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOWS)
             .max_send_buffer_size(READY)
+            // Of those that are cancelled before they were seen the library
+            // takes 20, which are fewer than a page that is left has: how many
+            // are too many is said by the points of `flood`.
+            .max_pending_accept_reset_streams(limits.streams as usize)
             .handshake(frames);
         poll_fn(|cx| {
             if let Some(end) = self.evicted(cx) {
@@ -136,7 +140,13 @@ impl<'a> Driver<'a> {
             match self.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond, cx),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(served.failed(&error)),
-                Poll::Ready(None) => return Poll::Ready(End::Done(Ok(()))),
+                Poll::Ready(None) => {
+                    // An end of ours comes when all has gone out.
+                    if !self.watch.has_ended() {
+                        self.common.tried();
+                    }
+                    return Poll::Ready(End::Done(Ok(())));
+                }
                 Poll::Pending => break,
             }
         }
@@ -144,12 +154,17 @@ impl<'a> Driver<'a> {
             return Poll::Ready(End::Verdict(Verdict::Flood));
         }
         self.common.tried();
-        while let Poll::Ready(Some(())) = Pin::new(&mut self.exchanges).poll_next(cx) {}
+        self.look_at_streams(cx);
         let verdict = match served.worker.closes_idle() && self.common.is_idle() {
             true => Some(Verdict::Idle),
             false => served.link.confirm(served.worker.is_draining()),
         };
         verdict.map_or(Poll::Pending, |verdict| Poll::Ready(End::Verdict(verdict)))
+    }
+
+    /// Goes on with each stream where something has happened.
+    fn look_at_streams(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(())) = Pin::new(&mut self.exchanges).poll_next(cx) {}
     }
 
     /// A stream is opened. What can be answered at once costs no task.
@@ -159,6 +174,10 @@ impl<'a> Driver<'a> {
         mut respond: SendResponse<Bytes>,
         cx: &mut Context<'_>,
     ) {
+        if !self.common.has_place() {
+            // Those that were cancelled with what came now hold theirs still.
+            self.look_at_streams(cx);
+        }
         if !self.common.has_place() {
             self.served
                 .worker
