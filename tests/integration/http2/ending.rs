@@ -59,6 +59,46 @@ fn what_crosses_the_farewell_is_answered_or_known_to_be_unseen() {
     edge.portcullis.finish();
 }
 
+/// Of a client that opens no more; what it has asked for it still gets.
+#[test]
+fn a_farewell_of_the_client_cuts_nothing() {
+    let (origin, let_go) = held();
+    let edge = start(&origin, "");
+    let mut wire = wire(&edge);
+    wire.frame(kind::PING, 0, 0, b"12345678");
+    let ping = wire.until(kind::PING);
+    assert_eq!((ping.flags, &ping.payload[..]), (1, &b"12345678"[..]));
+    wire.get(1, "/held");
+    eventually("asked", || origin.count() == 1);
+    wire.frame(kind::GOAWAY, 0, 0, &[0; 8]);
+    let_go.send(()).unwrap();
+    assert_eq!(wire.answer(1), Ok(200));
+    assert!(wire.until(kind::DATA).ends());
+    assert!(matches!(wire.end(), None | Some(0)));
+    let lines = edge.portcullis.stop();
+    assert!(lines[0]["error"].is_null(), "{lines:?}");
+}
+
+#[test]
+fn who_ends_the_connection_within_a_request_is_gone() {
+    let (origin, let_go) = held();
+    let edge = start(&origin, "");
+    let mut wire = wire(&edge);
+    wire.get(1, "/held");
+    eventually("asked", || origin.count() == 1);
+    wire.stream.conn.send_close_notify();
+    let _ = std::io::Write::flush(&mut wire.stream);
+    wire.end();
+    drop((wire, let_go));
+    super::is_well(&edge);
+    let lines = edge.portcullis.stop();
+    assert_eq!(lines.len(), 2);
+    assert!(
+        lines.iter().any(|line| line["error"].is_string()),
+        "{lines:#?}"
+    );
+}
+
 #[test]
 fn who_answers_no_ping_is_not_waited_for() {
     let edge = start(&Origin::ok(), "drain_timeout = \"1h\"\n");

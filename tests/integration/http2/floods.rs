@@ -87,6 +87,67 @@ fn cancelled_requests() {
     });
 }
 
+/// So slowly that each has been begun.
+#[test]
+fn requests_cancelled_once_they_are_seen() {
+    let (origin, _let_go) = super::held();
+    let edge = start(&origin, "");
+    let mut wire = wire(&edge);
+    for turn in 0..1000 {
+        let stream = 1 + 2 * turn;
+        let mut bytes = Frame::bytes(kind::HEADERS, 5, stream, &Frame::block(&Frame::get("/a")));
+        bytes.extend(Frame::bytes(kind::PING, 0, 0, &[0; 8]));
+        if !wire.try_send(&bytes) {
+            break;
+        }
+        let mut frames = std::iter::from_fn(|| wire.next());
+        if !frames.any(|frame| frame.kind == kind::PING) {
+            break;
+        }
+        wire.try_send(&Frame::bytes(kind::RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+    }
+    eventually("counted", || edge.counted(|c| c.floods.get()) == 1);
+    drop(wire);
+    is_well(&edge);
+}
+
+/// More at a time than it may have, without end.
+#[test]
+fn streams_that_are_refused_cost_nobody_else() {
+    let (origin, _let_go) = super::held();
+    let edge = Edge::start_with(&origin, "max_streams = 10", "");
+    let mut other = http2(&edge);
+    let mut wire = wire(&edge);
+    let block = Frame::block(&Frame::get("/a"));
+    for turn in 0..5000 {
+        if !wire.try_send(&Frame::bytes(kind::HEADERS, 5, 1 + 2 * turn, &block)) {
+            break;
+        }
+    }
+    assert_eq!(other.get("/now", "").text(), "ok");
+    // Those it had a right to, and the one that was just answered.
+    assert!(origin.count() <= 11, "{}", origin.count());
+    drop((wire, other));
+    is_well(&edge);
+}
+
+#[test]
+fn a_body_byte_by_byte() {
+    let edge = start(&Origin::ok(), "");
+    let mut other = http2(&edge);
+    let mut wire = wire(&edge);
+    wire.headers(1, 4, &Frame::ask("POST", "/a"));
+    let bytes = Frame::bytes(kind::DATA, 0, 1, b"x").repeat(100);
+    for _ in 0..200 {
+        if !wire.try_send(&bytes) {
+            break;
+        }
+    }
+    assert_eq!(other.get("/a", "").text(), "ok");
+    drop((wire, other));
+    is_well(&edge);
+}
+
 #[test]
 fn empty_data() {
     let (origin, _let_go) = super::held();
@@ -208,12 +269,15 @@ fn a_page_that_is_left_is_no_flood() {
     let (origin, _let_go) = super::held();
     let edge = Edge::start_with(&origin, "", "");
     let mut wire = wire(&edge);
+    let block = Frame::block(&Frame::get("/a"));
+    let mut bytes = Vec::new();
     for stream in (0..128).map(|n| 1 + 2 * n) {
-        wire.get(stream, "/a");
+        bytes.extend(Frame::bytes(kind::HEADERS, 5, stream, &block));
     }
     for stream in (0..128).map(|n| 1 + 2 * n) {
-        wire.frame(kind::RST_STREAM, 0, stream, &8u32.to_be_bytes());
+        bytes.extend(Frame::bytes(kind::RST_STREAM, 0, stream, &[0, 0, 0, 8]));
     }
+    wire.send(&bytes);
     wire.get(301, "/now");
     assert_eq!(wire.answer(301), Ok(200));
     assert_eq!(edge.counted(|c| c.floods.get()), 0);

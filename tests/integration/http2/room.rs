@@ -7,7 +7,7 @@ use h2::Reason;
 use tokio_rustls::rustls::version::TLS13;
 
 use super::{held, http2, start, wire};
-use crate::support::{Http2, Origin, eventually, kind, read_reply};
+use crate::support::{Frame, Http2, Origin, eventually, kind, read_reply};
 use crate::tls_clients::Edge;
 
 #[test]
@@ -108,10 +108,15 @@ fn what_a_connection_held_is_free_when_it_is_gone() {
         match ends {
             "reset" => drop(first),
             _ => {
+                // All that is read at once.
+                let reset = 8u32.to_be_bytes();
+                let mut bytes = Vec::new();
                 for stream in [1, 3, 5, 7] {
-                    first.frame(kind::RST_STREAM, 0, stream, &8u32.to_be_bytes());
+                    bytes.extend(Frame::bytes(kind::RST_STREAM, 0, stream, &reset));
                 }
-                first.get(9, "/now");
+                let block = Frame::block(&Frame::get("/now"));
+                bytes.extend(Frame::bytes(kind::HEADERS, 5, 9, &block));
+                first.send(&bytes);
                 assert_eq!(first.answer(9), Ok(200));
                 drop(first);
             }

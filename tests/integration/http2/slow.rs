@@ -145,6 +145,23 @@ fn is_over(edge: &Edge) {
     });
 }
 
+/// Each stream has room for much, the connection for nothing any more.
+#[test]
+fn streams_without_a_window_of_their_connection_are_cut() {
+    let edge = start(&endless(), "stall_timeout = \"700ms\"\n");
+    let mut wire = silent(&edge);
+    wire.greet(&[(4, 1 << 24)]);
+    for stream in (0..20).map(|n| 1 + 2 * n) {
+        wire.get(stream, "/a");
+    }
+    for _ in 0..20 {
+        assert_eq!(wire.until(kind::RST_STREAM).code(0), 8);
+    }
+    assert_eq!(edge.counted(|c| c.stalled.get()), 20);
+    drop(wire);
+    is_over(&edge);
+}
+
 #[test]
 fn a_window_byte_by_byte_is_a_stall() {
     let edge = start(&endless(), "stall_timeout = \"700ms\"\n");

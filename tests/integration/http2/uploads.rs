@@ -278,3 +278,34 @@ fn uploads_beside_each_other_keep_their_bytes() {
     let replies = client.wait(futures_util::future::join_all(asked));
     assert!(replies.iter().all(|reply| reply.text() == "own"));
 }
+
+/// The origin has seen enough before it has read all.
+#[test]
+fn an_answer_before_the_end_of_an_upload_gets_there() {
+    let origin = Origin::scripted(|conversation| {
+        while let Some(head) = conversation.head() {
+            if head.starts_with("GET ") {
+                conversation.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                continue;
+            }
+            conversation.take(10);
+            conversation
+                .say("HTTP/1.1 409 Conflict\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
+            let _ = conversation.stream.shutdown(std::net::Shutdown::Write);
+            while conversation.take(1).is_some() {}
+        }
+    });
+    let edge = start(&origin, "");
+    let mut wire = wire(&edge);
+    wire.headers(1, 4, &Frame::ask("PUT", "/a"));
+    wire.frame(kind::DATA, 0, 1, &[b'x'; 10_000]);
+    assert_eq!(wire.answer(1), Ok(409));
+    while !wire.until(kind::DATA).ends() {}
+    // What still comes does no harm.
+    wire.frame(kind::DATA, 0, 1, &[b'x'; 10_000]);
+    wire.frame(kind::DATA, 1, 1, &[b'x'; 10_000]);
+    wire.get(3, "/b");
+    assert_eq!(wire.answer(3), Ok(200));
+    drop(wire);
+    is_well(&edge);
+}
