@@ -186,3 +186,18 @@ fn a_request_cancelled_before_its_answer_ends_at_the_origin() {
         "{lines:#?}"
     );
 }
+
+/// Larger than a frame.
+#[test]
+fn a_large_head_comes_whole() {
+    let large = "x".repeat(20_000);
+    let answer = format!("HTTP/1.1 200 OK\r\nX-Large: {large}\r\nContent-Length: 2\r\n\r\nok");
+    let origin = Origin::answered_by(move |_| answer.clone());
+    let edge = start(&origin, "");
+    let reply = http2(&edge).get("/a", "");
+    assert_eq!((reply.status, reply.text()), (200, "ok"));
+    assert_eq!(
+        reply.field("x-large").map(|large| large.len()),
+        Some(20_000)
+    );
+}

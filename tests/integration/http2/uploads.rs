@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::Reason;
 
 use super::{http2, is_well, start, wire};
-use crate::support::{Frame, Http2, Origin, eventually, kind, send_all};
+use crate::support::{Frame, Http2, Origin, eventually, kind, read_reply, send_all};
 use crate::tls_clients::Edge;
 
 /// An origin that remembers all bytes of uploads, and never answers one.
@@ -271,7 +271,7 @@ fn uploads_beside_each_other_keep_their_bytes() {
         let body = Bytes::from(n.to_string().repeat(40_000));
         asked.push(async move {
             let sent = send_all(&mut stream, body, true);
-            let (_, answered) = tokio::join!(sent, crate::support::read_reply(response));
+            let (_, answered) = tokio::join!(sent, read_reply(response));
             answered.unwrap()
         });
     }
@@ -308,4 +308,38 @@ fn an_answer_before_the_end_of_an_upload_gets_there() {
     assert_eq!(wire.answer(3), Ok(200));
     drop(wire);
     is_well(&edge);
+}
+
+/// What is on its way when they are denied is no flood.
+#[test]
+fn hundreds_of_denied_uploads_leave_the_connection_open() {
+    let rules = "[access.user_agent]\nblock = [\"bot\"]\n";
+    let edge = Edge::start_by(&Origin::ok(), "", "", rules);
+    let mut client = http2(&edge);
+    let body = vec![b'x'; 128 << 10];
+    for turn in 0..300 {
+        let request = Http2::request("PUT", "/a", "user-agent: bot\r\n");
+        let answered = client.upload(request, &body);
+        assert_eq!(answered.unwrap().status, 403, "{turn}");
+    }
+    let requests = (0..100).map(|_| {
+        let request = Http2::request("PUT", "/a", "user-agent: bot\r\n");
+        client.open(request, false).unwrap()
+    });
+    let mut asked = Vec::new();
+    for (response, mut stream) in requests.collect::<Vec<_>>() {
+        let body = Bytes::from(body.clone());
+        asked.push(async move {
+            let sent = send_all(&mut stream, body, true);
+            tokio::join!(sent, read_reply(response)).1
+        });
+    }
+    let replies = client.wait(futures_util::future::join_all(asked));
+    assert!(
+        replies
+            .into_iter()
+            .all(|reply| reply.unwrap().status == 403)
+    );
+    assert_eq!(client.get("/a", "").status, 200);
+    assert_eq!(edge.counted(|c| c.floods.get()), 0);
 }
