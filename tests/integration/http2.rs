@@ -10,11 +10,13 @@ mod room;
 mod slow;
 mod uploads;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
 
+use tempfile::TempDir;
 use tokio_rustls::rustls::version::TLS13;
 
-use crate::support::{Http2, Origin, Wire, eventually};
+use crate::support::{Http2, Origin, Program, Wire, eventually};
 use crate::tls_clients::Edge;
 
 /// One worker, with these keys of `[server]`.
@@ -64,4 +66,20 @@ fn held() -> (Origin, mpsc::Sender<()>) {
         }
     });
     (origin, let_go)
+}
+
+/// A process with the certificates of `edge`, and where it speaks TLS.
+fn with_tls(edge: &Edge, origin: &Origin, folder: &TempDir) -> (Program, SocketAddr) {
+    for name in ["a.pem", "a.key"] {
+        std::fs::copy(edge.folder.path().join(name), folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().display();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let policy = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n[server.tls]\nlisten = [\"{address}\"]\n\
+         [[server.tls.certificates]]\ncert_file = \"{path}/a.pem\"\nkey_file = \"{path}/a.key\"\n[log]\naccess = \"log\"\n"
+    );
+    (Program::start(origin, &policy), address)
 }

@@ -4,13 +4,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use h2::Reason;
-use tempfile::TempDir;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::version::TLS13;
 
-use super::{held, http2, start, wire};
-use crate::support::{Http2, Origin, Program, Reply, eventually, kind, read_reply};
-use crate::tls_clients::Edge;
+use super::{held, http2, start, wire, with_tls};
+use crate::support::{Http2, Origin, Reply, eventually, kind, read_reply};
 
 #[test]
 fn streams_in_flight_are_answered_while_it_drains() {
@@ -193,8 +191,9 @@ fn a_drain_under_load_cuts_nothing() {
 
 #[test]
 fn a_hand_over_under_load_loses_nothing() {
-    let (edge, folder) = (start(&Origin::ok(), ""), tempfile::tempdir().unwrap());
-    let mut program = with_tls(&edge, &folder);
+    let (origin, folder) = (Origin::ok(), tempfile::tempdir().unwrap());
+    let edge = start(&origin, "");
+    let mut program = with_tls(&edge, &origin, &folder);
     let address = program.1;
     let config = edge.config_for(&[&TLS13], b"h2");
     let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -222,20 +221,4 @@ fn a_hand_over_under_load_loses_nothing() {
     assert_eq!(ended.code(), Some(0));
     let lines = std::fs::read_to_string(file).unwrap();
     assert_eq!(lines.lines().count(), answered.load(Ordering::Relaxed));
-}
-
-/// A process with the certificates of `edge`, and where it speaks TLS.
-fn with_tls(edge: &Edge, folder: &TempDir) -> (Program, SocketAddr) {
-    for name in ["a.pem", "a.key"] {
-        std::fs::copy(edge.folder.path().join(name), folder.path().join(name)).unwrap();
-    }
-    let path = folder.path().display();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let policy = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n[server.tls]\nlisten = [\"{address}\"]\n\
-         [[server.tls.certificates]]\ncert_file = \"{path}/a.pem\"\nkey_file = \"{path}/a.key\"\n[log]\naccess = \"log\"\n"
-    );
-    (Program::start(&Origin::ok(), &policy), address)
 }

@@ -3,9 +3,11 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use super::{http2, is_well, silent, start, wire};
+use tokio_rustls::rustls::version::TLS13;
+
+use super::{http2, is_well, silent, start, wire, with_tls};
 use crate::connections::endless;
-use crate::support::{Frame, Http2, Origin, eventually, kind, read_reply};
+use crate::support::{Frame, Http2, Origin, Wire, eventually, kind, read_reply};
 use crate::tls_clients::Edge;
 
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -260,4 +262,31 @@ fn a_slow_origin_is_not_a_slow_client() {
     let (reply, ()) = client.wait(async { tokio::join!(slow, large) });
     assert_eq!(reply.body, b"x".repeat(40));
     assert_eq!(edge.counted(|c| c.stalled.get()), 0);
+}
+
+/// However many streams have all the room there is and read nothing, little
+/// waits for each of them.
+#[test]
+fn who_reads_nothing_takes_little_memory() {
+    let (origin, folder) = (endless(), tempfile::tempdir().unwrap());
+    let edge = start(&origin, "");
+    let (program, address) = with_tls(&edge, &origin, &folder);
+    let config = edge.config_for(&[&TLS13], b"h2");
+    let attack = || {
+        let mut wire = Wire::silent(address, config.clone());
+        wire.greet(&[(4, 0x7fff_ffff)]);
+        wire.frame(kind::WINDOW_UPDATE, 0, 0, &0x7000_0000u32.to_be_bytes());
+        for stream in (0..100).map(|n| 1 + 2 * n) {
+            wire.get(stream, "/a");
+        }
+        wire.until(kind::DATA);
+        wire
+    };
+    drop(attack());
+    let before = program.memory("VmRSS");
+    let held: Vec<_> = (0..5).map(|_| attack()).collect();
+    eventually("all have been asked for", || origin.count() == 600);
+    let grown = program.memory("VmRSS").saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes for 500 streams");
+    drop(held);
 }
