@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use self::common::Common;
 use self::exchange::Exchange;
-use self::frames::{Frames, Watch};
+use self::frames::{Frames, Wire};
 use super::connection::{End, Served};
 use super::link::Verdict;
 use super::stream::Stream;
@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A connection, and what its requests have come to.
 struct Driver<'a> {
     served: &'a Served<'a>,
-    watch: Rc<Watch>,
+    wire: Rc<Wire>,
     common: Rc<Common<'a>>,
     connection: Connection<Frames, Bytes>,
     exchanges: FuturesUnordered<Exchange<'a>>,
@@ -62,29 +62,27 @@ impl Served<'_> {
     pub(super) async fn http2(&self, stream: &Stream) -> End {
         // It has none of what could be given back between two requests.
         self.link.set_asleep(true);
-        let watch = Watch::new(&self.link);
-        let connection = match self.begun(Frames::new(stream, &watch)).await {
+        let wire = Wire::new(stream, &self.link);
+        let connection = match self.begun(&wire).await {
             Ok(connection) => connection,
             Err(end) => return end,
         };
         self.link.rest();
         let mut driver = Driver {
             served: self,
-            common: Common::new(self.worker, &self.link, &watch),
-            watch,
+            common: Common::new(self.worker, &self.link, &wire),
+            wire,
             connection,
             exchanges: FuturesUnordered::new(),
             told: false,
         };
         let end = poll_fn(|cx| driver.poll(cx)).await;
-        if let End::Verdict(verdict) = &end {
-            driver.part(*verdict).await;
-        }
+        driver.part(&end).await;
         end
     }
 
     /// Waits for what a connection begins with.
-    async fn begun(&self, frames: Frames) -> Result<Connection<Frames, Bytes>, End> {
+    async fn begun(&self, wire: &Rc<Wire>) -> Result<Connection<Frames, Bytes>, End> {
         let limits = &self.link.limits;
         let mut handshake = Builder::new()
             .max_concurrent_streams(limits.streams)
@@ -92,7 +90,7 @@ impl Served<'_> {
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOWS)
             .max_send_buffer_size(READY)
-            .handshake(frames);
+            .handshake(Frames::new(wire));
         poll_fn(|cx| {
             if let Some(end) = self.evicted(cx) {
                 return Poll::Ready(Err(end));
@@ -100,6 +98,8 @@ impl Served<'_> {
             if let Poll::Ready(begun) = Pin::new(&mut handshake).poll(cx) {
                 return Poll::Ready(begun.map_err(|error| self.failed(&error)));
             }
+            // That it fails is seen by what is read.
+            let _ = wire.flush(cx);
             match self.link.confirm(self.worker.is_draining()) {
                 Some(verdict) => Poll::Ready(Err(End::Verdict(verdict))),
                 None => Poll::Pending,
@@ -140,10 +140,14 @@ impl<'a> Driver<'a> {
                 Poll::Pending => break,
             }
         }
-        if self.watch.is_flooded() {
+        if self.wire.is_flooded() {
             return Poll::Ready(End::Verdict(Verdict::Flood));
         }
-        self.common.tried();
+        match self.wire.flush(cx) {
+            Poll::Ready(Ok(())) => self.common.flushed(),
+            Poll::Ready(Err(_)) => return Poll::Ready(End::Done(Ok(()))),
+            Poll::Pending => {}
+        }
         while let Poll::Ready(Some(())) = Pin::new(&mut self.exchanges).poll_next(cx) {}
         let verdict = match served.worker.closes_idle() && self.common.is_idle() {
             true => Some(Verdict::Idle),
@@ -201,20 +205,32 @@ impl<'a> Driver<'a> {
     }
 
     /// Says why the connection ends, as far as there is room for that soon.
-    async fn part(mut self, verdict: Verdict) {
-        let reason = match verdict {
-            Verdict::Flood | Verdict::SlowHead => Reason::ENHANCE_YOUR_CALM,
-            Verdict::Stalled | Verdict::Gone => return,
-            _ => Reason::NO_ERROR,
+    async fn part(mut self, end: &End) {
+        let at_once = matches!(end, End::Verdict(Verdict::Evicted));
+        let reason = match end {
+            // What the library has to say waits to go out.
+            End::Done(_) => None,
+            End::Verdict(Verdict::Stalled | Verdict::Gone) => return,
+            End::Verdict(Verdict::Flood | Verdict::SlowHead) => Some(Reason::ENHANCE_YOUR_CALM),
+            End::Verdict(_) => Some(Reason::NO_ERROR),
         };
-        self.watch.stop_reading();
+        self.wire.stop_reading();
         self.exchanges.clear();
-        self.connection.abrupt_shutdown(reason);
-        let closed = poll_fn(|cx| match (self.connection.poll_closed(cx), verdict) {
-            (Poll::Pending, Verdict::Evicted) => Poll::Ready(()),
-            (closed, _) => closed.map(drop),
+        if let Some(reason) = reason {
+            self.connection.abrupt_shutdown(reason);
+        }
+        let gone = poll_fn(|cx| {
+            let closed = match reason {
+                Some(_) => self.connection.poll_closed(cx).map(drop),
+                None => Poll::Ready(()),
+            };
+            match self.wire.flush(cx) {
+                Poll::Ready(Ok(())) if !at_once => closed,
+                Poll::Pending if !at_once => Poll::Pending,
+                Poll::Ready(_) | Poll::Pending => Poll::Ready(()),
+            }
         });
-        let _ = timeout(PATIENCE, closed).await;
+        let _ = timeout(PATIENCE, gone).await;
     }
 }
 
