@@ -26,9 +26,11 @@ mod random;
 mod report;
 #[path = "../rules/mod.rs"]
 mod rules;
+mod tls;
 mod usage;
 mod workload;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,11 +38,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use check::Check;
+use load::handshakes;
 use measure::{Bench, Extent};
 use options::{Choice, Command, Measure, Options};
-use peers::{Name, Peer};
+use peers::{Name, Peer, Purpose};
 use report::{Machine, Report};
-use workload::{IDLE, Work, Workload};
+use workload::{IDLE, Wire, Work, Workload};
 
 /// What can fail here, fails with a sentence.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
             count,
             request,
         }) => idle::hold(*address, *count, request),
+        Some(Command::Handshakes(load)) => handshakes::ask(load),
         Some(Command::Measure(chosen)) => measure(chosen),
         Some(Command::Growth { output, choice }) => grow(output, choice),
         Some(Command::Short(choice)) => short(choice),
@@ -87,10 +91,7 @@ struct Cast {
 
 impl Cast {
     fn choose(choice: &Choice) -> Outcome<Self> {
-        let (mut peers, missing) = peers::installed(&choice.portcullis);
-        for missing in &missing {
-            println!("NOT COMPARED: {missing}");
-        }
+        let (mut peers, mut missing) = peers::installed(&choice.portcullis);
         let is_chosen = |peer: &Peer| {
             let name = peer.name.to_string().to_ascii_lowercase();
             choice.peers.is_empty() || peer.name == Name::Portcullis || choice.peers.contains(&name)
@@ -114,20 +115,97 @@ impl Cast {
             let mut chosen = choice.workloads.iter();
             choice.workloads.is_empty() || chosen.any(|name| begins(workload, name))
         });
+        missing.extend(without_tool(&mut workloads));
+        for missing in &missing {
+            println!("NOT COMPARED: {missing}");
+        }
         Ok(Self {
             peers,
             missing,
             workloads,
         })
     }
+
+    /// An error that tells where they do not; else how many requests showed it.
+    fn policies_agree(&self, bench: &Bench) -> Outcome<usize> {
+        let check = Check::new(&bench.policy);
+        let mut wrong = Vec::new();
+        for wire in [Wire::Clear, Wire::Tls] {
+            if !self.workloads.iter().any(|row| is_checked_by(wire, row)) {
+                continue;
+            }
+            for peer in &self.peers {
+                wrong.extend(differences(bench, &check, peer, wire)?);
+            }
+        }
+        let (count, first) = (wrong.len(), &wrong[..wrong.len().min(30)]);
+        if count == 0 {
+            let peers = self.peers.len();
+            println!(
+                "{} requests are decided alike by {peers} peers",
+                check.len()
+            );
+            return Ok(check.len());
+        }
+        let first = first.join("\n");
+        Err(format!("the policies do not mean the same, {count} times:\n{first}").into())
+    }
+}
+
+/// Takes those out for which there is no tool; tells which are missing.
+fn without_tool(workloads: &mut Vec<Workload>) -> BTreeSet<String> {
+    let lacking = |workload: &Workload| {
+        let tool = workload.tool();
+        tool.filter(|(program, _)| peers::program(program).is_none())
+    };
+    let missing = workloads.iter().filter_map(lacking);
+    let missing = missing.map(|(program, package)| {
+        format!("there is no {program} (Debian: {package}) for the workloads that it asks")
+    });
+    let missing = missing.collect();
+    workloads.retain(|workload| lacking(workload).is_none());
+    missing
+}
+
+/// Where there is TLS, what is decided is looked at by HTTP/1.1.
+fn is_checked_by(wire: Wire, workload: &Workload) -> bool {
+    workload.is_encrypted() == (wire != Wire::Clear)
+}
+
+/// What this peer decides otherwise than it should.
+fn differences(bench: &Bench, check: &Check, peer: &Peer, wire: Wire) -> Outcome<Vec<String>> {
+    let mut wrong = Vec::new();
+    if wire == Wire::Tls && peer.name == Name::Varnish {
+        return Ok(wrong);
+    }
+    for cache in [None, Some(Bench::ample())] {
+        let purpose = Purpose {
+            wire,
+            ..Purpose::clear(cache)
+        };
+        let instance = bench.start(peer, purpose)?;
+        let found = check.run(&instance, &bench.origin, cache.is_some())?;
+        let named = |what| format!("{}, {}: {what}", peer.name, instance.scheme());
+        wrong.extend(found.into_iter().map(named));
+    }
+    Ok(wrong)
+}
+
+/// Of those by TLS, one on kept connections and one that shakes hands.
+fn is_in_short(workload: &Workload) -> bool {
+    match (workload.wire, workload.work) {
+        (Wire::Clear, _) => true,
+        (Wire::Tls, Work::Hit(1024) | Work::Handshake { resumes: true }) => true,
+        (Wire::Tls | Wire::Http2, _) => false,
+    }
 }
 
 fn measure(chosen: &Measure) -> Outcome<()> {
-    if peers::program("wrk").is_none() {
-        return Err("there is no wrk (Debian: wrk)".into());
-    }
     prepare();
     let cast = Cast::choose(&chosen.choice)?;
+    if cast.workloads.is_empty() {
+        return Err(cast.missing.join("; ").into());
+    }
     let extent = Extent {
         rounds: usize::try_from(chosen.rounds)?,
         seconds: chosen.seconds,
@@ -139,7 +217,7 @@ fn measure(chosen: &Measure) -> Outcome<()> {
         estimate(&cast, &extent).div_ceil(60)
     );
     let bench = Bench::new(extent)?;
-    let checked = policies_agree(&bench, &cast.peers)?;
+    let checked = cast.policies_agree(&bench)?;
     let mut report = Report {
         machine: Machine::here(),
         rounds: extent.rounds,
@@ -180,13 +258,14 @@ fn short(choice: &Choice) -> Outcome<()> {
     }
     let cast = Cast::choose(choice)?;
     let bench = Bench::new(Extent::SHORT)?;
-    policies_agree(&bench, &cast.peers)?;
-    if peers::program("wrk").is_none() {
-        println!("SKIPPED: the workloads, there is no wrk (Debian: wrk)");
-        return Ok(());
-    }
-    for workload in &cast.workloads {
-        let others = matches!(workload.work, Work::Hit(1024) | Work::Forward(1024));
+    cast.policies_agree(&bench)?;
+    let is_few = choice.workloads.is_empty();
+    let chosen = |workload: &&Workload| !is_few || is_in_short(workload);
+    for workload in cast.workloads.iter().filter(chosen) {
+        let others = matches!(
+            workload.work,
+            Work::Hit(1024) | Work::Forward(1024) | Work::Handshake { .. }
+        );
         let count = if others { cast.peers.len() } else { 1 };
         let (mut runs, _) = bench.run(workload, &cast.peers[..count])?;
         // on a busy machine the second may pass before the load has begun
@@ -207,37 +286,6 @@ fn prepare() {
     if process::processors() < 2 {
         println!("ONE PROCESSOR: proxy and load share it, so that rates and latencies mean little");
     }
-}
-
-/// An error that tells where they do not.
-fn policies_agree(bench: &Bench, peers: &[Peer]) -> Outcome<usize> {
-    let check = Check::new(&bench.policy);
-    let mut wrong = Vec::new();
-    for peer in peers {
-        for cache in [None, Some(Bench::ample())] {
-            let instance = bench.start(peer, cache, false)?;
-            let found = check.run(&instance, &bench.origin, cache.is_some())?;
-            wrong.extend(
-                found
-                    .into_iter()
-                    .map(|what| format!("{}: {what}", peer.name)),
-            );
-        }
-    }
-    if wrong.is_empty() {
-        println!(
-            "{} requests are decided alike by {} peers",
-            check.len(),
-            peers.len()
-        );
-        return Ok(check.len());
-    }
-    let (count, first) = (wrong.len(), &wrong[..wrong.len().min(30)]);
-    Err(format!(
-        "the policies do not mean the same, {count} times:\n{}",
-        first.join("\n")
-    )
-    .into())
 }
 
 /// An error that tells what was answered wrongly.
