@@ -34,8 +34,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Makes them: ECDSA with P-256, signed by itself.
-    pub(crate) fn new(folder: &Path) -> Outcome<Self> {
+    /// Makes them: ECDSA with P-256, signed by itself. They get a folder of
+    /// their own: who watches it for changes has nothing to do while we measure.
+    pub(crate) fn new(scratch: &Path) -> Outcome<Self> {
+        let folder = scratch.join("identity");
+        fs::create_dir(&folder)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let certificate = CertificateParams::new([HOST.to_owned()])?.self_signed(&key)?;
         let identity = Self {
