@@ -8,6 +8,7 @@
 //! without doing any HTTP work: what the kernel charges.
 #![forbid(unsafe_code)]
 
+mod cast;
 mod check;
 mod client;
 mod floor;
@@ -30,18 +31,16 @@ mod tls;
 mod usage;
 mod workload;
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use check::Check;
+use cast::Cast;
 use load::handshakes;
 use measure::{Bench, Extent};
 use options::{Choice, Command, Measure, Options};
-use peers::{Name, Peer, Purpose};
 use report::{Machine, Report};
 use workload::{IDLE, Wire, Work, Workload};
 
@@ -79,124 +78,6 @@ fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// What takes part, and what is missing.
-struct Cast {
-    peers: Vec<Peer>,
-    missing: Vec<String>,
-    workloads: Vec<Workload>,
-}
-
-impl Cast {
-    fn choose(choice: &Choice) -> Outcome<Self> {
-        let (mut peers, mut missing) = peers::installed(&choice.portcullis);
-        let is_chosen = |peer: &Peer| {
-            let name = peer.name.to_string().to_ascii_lowercase();
-            choice.peers.is_empty() || peer.name == Name::Portcullis || choice.peers.contains(&name)
-        };
-        let known = ["nginx", "haproxy", "varnish"];
-        let unknown = |name: &&String| !known.contains(&name.as_str());
-        if let Some(name) = choice.peers.iter().find(unknown) {
-            let known = known.join(", ");
-            return Err(format!("no peer is called {name:?}; there are {known}").into());
-        }
-        peers.retain(is_chosen);
-        let mut workloads = workload::all();
-        let begins = |workload: &Workload, name: &String| workload.name.starts_with(name.as_str());
-        let unknown = |name: &&String| !workloads.iter().any(|workload| begins(workload, name));
-        if let Some(name) = choice.workloads.iter().find(unknown) {
-            let names: Vec<&str> = workloads.iter().map(|workload| workload.name).collect();
-            let names = names.join(", ");
-            return Err(format!("no workload begins with {name:?}; there are {names}").into());
-        }
-        workloads.retain(|workload| {
-            let mut chosen = choice.workloads.iter();
-            choice.workloads.is_empty() || chosen.any(|name| begins(workload, name))
-        });
-        missing.extend(without_tool(&mut workloads));
-        for missing in &missing {
-            println!("NOT COMPARED: {missing}");
-        }
-        Ok(Self {
-            peers,
-            missing,
-            workloads,
-        })
-    }
-
-    /// An error that tells where they do not; else how many requests showed it.
-    fn policies_agree(&self, bench: &Bench) -> Outcome<usize> {
-        let check = Check::new(&bench.policy);
-        let mut wrong = Vec::new();
-        for wire in [Wire::Clear, Wire::Tls] {
-            if !self.workloads.iter().any(|row| is_checked_by(wire, row)) {
-                continue;
-            }
-            for peer in &self.peers {
-                wrong.extend(differences(bench, &check, peer, wire)?);
-            }
-        }
-        let (count, first) = (wrong.len(), &wrong[..wrong.len().min(30)]);
-        if count == 0 {
-            let peers = self.peers.len();
-            println!(
-                "{} requests are decided alike by {peers} peers",
-                check.len()
-            );
-            return Ok(check.len());
-        }
-        let first = first.join("\n");
-        Err(format!("the policies do not mean the same, {count} times:\n{first}").into())
-    }
-}
-
-/// Takes those out for which there is no tool; tells which are missing.
-fn without_tool(workloads: &mut Vec<Workload>) -> BTreeSet<String> {
-    let lacking = |workload: &Workload| {
-        let tool = workload.tool();
-        tool.filter(|(program, _)| peers::program(program).is_none())
-    };
-    let missing = workloads.iter().filter_map(lacking);
-    let missing = missing.map(|(program, package)| {
-        format!("there is no {program} (Debian: {package}) for the workloads that it asks")
-    });
-    let missing = missing.collect();
-    workloads.retain(|workload| lacking(workload).is_none());
-    missing
-}
-
-/// Where there is TLS, what is decided is looked at by HTTP/1.1.
-fn is_checked_by(wire: Wire, workload: &Workload) -> bool {
-    workload.is_encrypted() == (wire != Wire::Clear)
-}
-
-/// What this peer decides otherwise than it should.
-fn differences(bench: &Bench, check: &Check, peer: &Peer, wire: Wire) -> Outcome<Vec<String>> {
-    let mut wrong = Vec::new();
-    if wire == Wire::Tls && peer.name == Name::Varnish {
-        return Ok(wrong);
-    }
-    for cache in [None, Some(Bench::ample())] {
-        let purpose = Purpose {
-            wire,
-            ..Purpose::clear(cache)
-        };
-        let instance = bench.start(peer, purpose)?;
-        let found = check.run(&instance, &bench.origin, cache.is_some())?;
-        let named = |what| format!("{}, {}: {what}", peer.name, instance.scheme());
-        wrong.extend(found.into_iter().map(named));
-    }
-    Ok(wrong)
-}
-
-/// Of those by TLS, one on kept connections and one that shakes hands.
-fn is_in_short(workload: &Workload) -> bool {
-    match (workload.wire, workload.work) {
-        (Wire::Clear, _) => true,
-        (Wire::Tls, Work::Hit(1024) | Work::Handshake { resumes: true }) => true,
-        (Wire::Tls | Wire::Http2, _) => false,
     }
 }
 
@@ -277,6 +158,15 @@ fn short(choice: &Choice) -> Outcome<()> {
     Ok(())
 }
 
+/// Of those by TLS, one on kept connections and one that shakes hands.
+fn is_in_short(workload: &Workload) -> bool {
+    match (workload.wire, workload.work) {
+        (Wire::Clear, _) => true,
+        (Wire::Tls, Work::Hit(1024) | Work::Handshake { resumes: true }) => true,
+        (Wire::Tls | Wire::Http2, _) => false,
+    }
+}
+
 fn prepare() {
     interrupt::listen();
     process::raise_file_limit();
@@ -302,9 +192,10 @@ fn right(wrong: &[String]) -> Outcome<()> {
 
 /// Seconds.
 fn estimate(cast: &Cast, extent: &Extent) -> u64 {
-    let peers = cast.peers.len() as u64;
     let turn = extent.seconds + 1;
     let workload = |workload: &Workload| {
+        let peers = cast.peers.iter();
+        let peers = peers.filter(|peer| workload.is_for(peer.name)).count() as u64;
         let contestants = peers + u64::from(workload.is_small) + u64::from(workload.has_floor());
         let turns = contestants * (extent.rounds as u64 * turn + 3);
         let latency =
