@@ -80,6 +80,12 @@ fn agreed(said: &str, load: &Load<'_>) -> Outcome<()> {
         ("Server Temp Key: ", GROUP),
         ("Application protocol: ", load.protocol()),
     ];
+    if !said.contains(wanted[0].0) {
+        let protocol = load.protocol();
+        return Err(
+            format!("no connection by TLS was agreed on: is {protocol} not offered?").into(),
+        );
+    }
     for (about, wanted) in wanted {
         let spoken = said.lines().find_map(|line| line.strip_prefix(about));
         if !spoken.is_some_and(|spoken| spoken.starts_with(wanted)) {
