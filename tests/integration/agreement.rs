@@ -1,7 +1,8 @@
-//! Two thousand generated requests, sent through a socket and asked of
+//! Two thousand generated requests, sent by each protocol and asked of
 //! `explain --stdin`: the proxy does what it says, and logs what it did.
 
 mod requests;
+mod ways;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -9,16 +10,18 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use self::requests::{Case, Random, case};
+use self::ways::Way;
 use crate::policy::country_database;
-use crate::support::{Asked, Client, Origin, Portcullis, Reply};
+use crate::support::{Asked, Origin, Reply};
+use crate::tls_clients::Edge;
 
 const REQUESTS: usize = 2_000;
 
-const POLICY: &str = r#"
-[server]
-listen = ["127.0.0.1:0"]
-workers = 1
+const HOSTS: &str = r#"
 hosts = ["img.example.com", "*.cdn.example.com", "open.example.org", "[::1]"]
+"#;
+
+const POLICY: &str = r#"
 [client]
 trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
 [access]
@@ -94,37 +97,99 @@ formats = []
 fn the_proxy_does_what_explain_says() {
     let origin = Origin::ok();
     let policy = POLICY.replace("@country@", &country_database().display().to_string());
-    let proxy = Portcullis::start(&origin, &policy);
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let cases: Vec<Case> = (0..REQUESTS).map(|_| case(&mut random)).collect();
-    let answers = explain(&proxy.folder().join("portcullis.toml"), &cases);
-    let mut sent = Vec::new();
-    for case in &cases {
-        let before = origin.asked().len();
-        let reply = send(&proxy, case);
-        sent.push((reply, origin.asked().into_iter().nth(before)));
-    }
-    let mut log = proxy.stop().into_iter();
-    let mut seen = Seen::default();
-    for ((case, answer), (reply, asked)) in cases.iter().zip(&answers).zip(&sent) {
-        let shown = format!(
-            "{}\n{answer}\n{}",
-            String::from_utf8_lossy(&case.wire),
-            reply.head
-        );
-        seen.count(answer);
-        let line = log.next().expect("a log line for every request");
-        assert_eq!(line["status"], reply.status, "{shown}\n{line}");
-        // What the HTTP library refuses has a status and a reference only.
-        if line["method"].is_null() {
-            assert_eq!(answer["status"], reply.status, "{shown}");
-            seen.unread += 1;
-            continue;
-        }
-        compare(answer, reply, asked.as_ref(), &line, &shown);
-    }
+    let edge = Edge::start_by(&origin, "", HOSTS, &policy);
+    let configuration = edge.portcullis.folder().join("portcullis.toml");
+    let cases = |adjust: fn(Case) -> Case| -> Vec<Case> {
+        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        (0..REQUESTS).map(|_| adjust(case(&mut random))).collect()
+    };
+    let (plain, by_tls) = (cases(|case| case), cases(Case::without_connection));
+    let plain_answers = explain(&configuration, &plain, false);
+    let tls_answers = explain(&configuration, &by_tls, true);
+    let runs = [
+        (Way::plain(&edge), &plain, &plain_answers),
+        (Way::tls(&edge), &by_tls, &tls_answers),
+        (Way::http2(&edge), &by_tls, &tls_answers),
+    ]
+    .map(|(mut way, cases, answers)| {
+        let mut before = origin.count();
+        let sent: Vec<_> = cases
+            .iter()
+            .map(|case| {
+                let reply = way.send(case);
+                let asked = origin.nth(before);
+                before = origin.count();
+                (reply, asked)
+            })
+            .collect();
+        (cases, answers, sent)
+    });
+    let mut log = edge.portcullis.stop().into_iter();
+    let [_, by_tls, by_http2] = runs.map(|(cases, answers, sent)| {
+        let mut seen = Seen::default();
+        let told = cases.iter().zip(answers).zip(&sent);
+        let lines: Vec<_> = told
+            .map(|((case, answer), (reply, asked))| {
+                judge(
+                    case,
+                    answer,
+                    reply.as_ref(),
+                    asked.as_ref(),
+                    &mut log,
+                    &mut seen,
+                )
+            })
+            .collect();
+        seen.assert_enough();
+        lines
+    });
     assert!(log.next().is_none());
-    seen.assert_enough();
+    for (mut one, mut other) in by_tls.into_iter().zip(by_http2).filter_map(both) {
+        for line in [&mut one, &mut other] {
+            for key in ["protocol", "time", "ref", "total_ms", "origin_ms"] {
+                line.as_object_mut().unwrap().remove(key);
+            }
+        }
+        assert_eq!(one, other);
+    }
+}
+
+/// Lines of requests that were read by both.
+fn both((one, other): (Option<Value>, Option<Value>)) -> Option<(Value, Value)> {
+    let read = |line: &Value| !line["method"].is_null();
+    Some((one.filter(read)?, other.filter(read)?))
+}
+
+/// Holds what was seen of a request to its explanation; its log line, which
+/// there is unless the HTTP library refused it without us.
+fn judge(
+    case: &Case,
+    answer: &Value,
+    reply: Option<&Reply>,
+    asked: Option<&Asked>,
+    log: &mut impl Iterator<Item = Value>,
+    seen: &mut Seen,
+) -> Option<Value> {
+    let wire = case.wire();
+    let head = reply.map_or("reset", |reply| &*reply.head);
+    let shown = format!("{}\n{answer}\n{head}", String::from_utf8_lossy(&wire));
+    seen.count(answer);
+    let Some(reply) = reply else {
+        assert_eq!(answer["verdict"], "reject", "{shown}");
+        assert!(asked.is_none(), "{shown}");
+        seen.unread += 1;
+        return None;
+    };
+    let line = log.next().expect("a log line for every request");
+    assert_eq!(line["status"], reply.status, "{shown}\n{line}");
+    // What the HTTP library refuses has a status and a reference only.
+    if line["method"].is_null() {
+        assert_eq!(answer["status"], reply.status, "{shown}");
+        seen.unread += 1;
+    } else {
+        compare(answer, reply, asked, &line, &shown);
+    }
+    Some(line)
 }
 
 /// How much of everything the generator made.
@@ -264,22 +329,7 @@ fn joined(asked: &Asked, name: &str) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
-fn send(proxy: &Portcullis, case: &Case) -> Reply {
-    let mut client: Client = proxy.client();
-    client.send(&case.wire);
-    if !case.wire.starts_with(b"HEAD ") {
-        // To its end, so that log lines keep the order of the requests.
-        return client.reply();
-    }
-    let (status, head) = client.head();
-    Reply {
-        status,
-        head,
-        body: Vec::new(),
-    }
-}
-
-fn explain(configuration: &std::path::Path, cases: &[Case]) -> Vec<Value> {
+fn explain(configuration: &std::path::Path, cases: &[Case], by_tls: bool) -> Vec<Value> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(["explain", "--stdin", "--config"])
         .arg(configuration)
@@ -290,7 +340,7 @@ fn explain(configuration: &std::path::Path, cases: &[Case]) -> Vec<Value> {
     let mut input = child.stdin.take().unwrap();
     let lines: String = cases
         .iter()
-        .map(|case| format!("{}\n", case.question))
+        .map(|case| format!("{}\n", case.question(by_tls)))
         .collect();
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();

@@ -15,17 +15,17 @@ use rustix::net::{
 use crate::support::{Client, Origin, Program, eventually};
 
 /// A process that another has started. Dropping it kills it.
-struct Heir(u32);
+pub(crate) struct Heir(u32);
 
 impl Heir {
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.0.to_string();
         let kill = Command::new("kill").args(["-s", name, &id]).status();
         assert!(kill.unwrap().success());
     }
 
     /// Whether it has not ended; nobody may have asked for its status.
-    fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
         stat.rsplit_once(") ")
             .is_some_and(|(_, rest)| !rest.starts_with('Z'))
@@ -41,7 +41,7 @@ impl Drop for Heir {
 }
 
 /// Reads on until a process has handed over; the new one.
-fn heir(program: &mut Program) -> Heir {
+pub(crate) fn heir(program: &mut Program) -> Heir {
     let said = program.says("handed over");
     let id = said.split("process=").nth(1).unwrap();
     Heir(id.split_whitespace().next().unwrap().parse().unwrap())

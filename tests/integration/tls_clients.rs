@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portcullis::log::counters::Counter;
+use portcullis::log::counters::{ConnectionCounters, Counter};
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -18,13 +18,13 @@ use tokio_rustls::rustls::{
 use crate::connections::endless;
 use crate::support::{Authority, Client, Issued, Origin, Portcullis, eventually, is_installed};
 
-type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
+pub(crate) type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
 
 /// A proxy with certificates for `img.example.com` and `*.b.example.com`.
-struct Edge {
+pub(crate) struct Edge {
     authority: Authority,
-    folder: TempDir,
-    portcullis: Portcullis,
+    pub(crate) folder: TempDir,
+    pub(crate) portcullis: Portcullis,
 }
 
 impl Edge {
@@ -33,11 +33,16 @@ impl Edge {
     }
 
     /// With `keys` of `[server.tls]` and `server` of `[server]`.
-    fn start_with(origin: &Origin, keys: &str, server: &str) -> Self {
+    pub(crate) fn start_with(origin: &Origin, keys: &str, server: &str) -> Self {
+        Self::start_by(origin, keys, server, "")
+    }
+
+    /// The same, with `tables` behind.
+    pub(crate) fn start_by(origin: &Origin, keys: &str, server: &str, tables: &str) -> Self {
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
         put(&folder, "a", &authority.issue(&["img.example.com"]));
         put(&folder, "b", &authority.issue(&["*.b.example.com"]));
-        let policy = policy(&folder, keys, server);
+        let policy = policy(&folder, keys, server) + tables;
         let portcullis = Portcullis::start(origin, &policy);
         Self {
             authority,
@@ -46,11 +51,20 @@ impl Edge {
         }
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.portcullis.server.addresses()[1]
     }
 
     fn config(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+        Arc::new(self.config_for(versions, b"http/1.1"))
+    }
+
+    /// How to speak `protocol` to it.
+    pub(crate) fn config_for(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocol: &[u8],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.der()).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -59,11 +73,11 @@ impl Edge {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Arc::new(config)
+        config.alpn_protocols = vec![protocol.to_vec()];
+        config
     }
 
-    fn client(&self) -> TlsClient {
+    pub(crate) fn client(&self) -> TlsClient {
         self.client_of("img.example.com", &self.config(&[&TLS13, &TLS12]))
             .unwrap()
     }
@@ -78,6 +92,19 @@ impl Edge {
             connection.complete_io(&mut tcp)?;
         }
         Ok(Client::by(StreamOwned::new(connection, tcp)))
+    }
+
+    /// What it sums up of all its workers.
+    pub(crate) fn counted(&self, which: impl Fn(&ConnectionCounters) -> u64) -> u64 {
+        let counters = self.portcullis.server.counters();
+        counters.sum(|worker| which(&worker.connections))
+    }
+
+    /// The roots by which it is known, as a file.
+    pub(crate) fn root(&self) -> std::path::PathBuf {
+        let root = self.folder.path().join("root.pem");
+        std::fs::write(&root, self.authority.pem()).unwrap();
+        root
     }
 
     fn failed_handshakes(&self) -> u64 {

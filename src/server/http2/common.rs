@@ -80,6 +80,11 @@ impl<'a> Common<'a> {
         self.link.limits.stall
     }
 
+    /// Milliseconds since the worker started, about.
+    pub(super) fn now(&self) -> u64 {
+        self.link.now()
+    }
+
     /// A response was cut because its client did not take it.
     pub(super) fn stalled(&self) {
         self.worker.counters.connections.stalled.add(1);

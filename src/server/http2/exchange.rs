@@ -133,6 +133,8 @@ struct Wait {
     handed: u64,
     /// It counts among those that wait now.
     counted: bool,
+    /// When it last went on, by the table's clock.
+    paused: u64,
 }
 
 /// What comes next of a body.
@@ -287,9 +289,16 @@ impl<'a> Sending<'a> {
             end: Box::pin(sleep(Duration::from_millis(limit))),
             handed,
             counted: false,
+            paused: self.common.now(),
         });
         if !std::mem::replace(&mut wait.counted, true) {
             self.common.waits(true);
+            // The time in which the origin was waited for is not the client's.
+            let pause = self.common.now() - wait.paused;
+            if pause > 0 {
+                let later = wait.end.deadline() + Duration::from_millis(pause);
+                wait.end.as_mut().reset(later);
+            }
         }
         while wait.end.as_mut().poll(cx).is_ready() {
             if handed - wait.handed < (least(limit) / self.common.waiting()).max(1) {
@@ -307,6 +316,7 @@ impl<'a> Sending<'a> {
         if let Some(wait) = &mut self.wait
             && std::mem::replace(&mut wait.counted, false)
         {
+            wait.paused = self.common.now();
             self.common.waits(false);
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct Wire {
     flooded: Cell<bool>,
     /// Nothing is read any more.
     deaf: Cell<bool>,
+    /// The client has ended its side.
+    ended: Cell<bool>,
     reader: RefCell<Reader>,
 }
 
@@ -64,6 +66,7 @@ impl Wire {
             flood: Flood::default(),
             flooded: Cell::default(),
             deaf: Cell::default(),
+            ended: Cell::default(),
             reader: RefCell::default(),
         })
     }
@@ -71,6 +74,11 @@ impl Wire {
     /// Whether the client sends too much that asks for nothing.
     pub(super) fn is_flooded(&self) -> bool {
         self.flooded.get()
+    }
+
+    /// Whether the client has ended its side.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.get()
     }
 
     /// From now on nothing is read.
@@ -242,7 +250,9 @@ impl AsyncRead for Frames {
         }
         let before = buf.filled().len();
         ready!(wire.stream.poll_receive(cx, buf))?;
-        wire.read(&buf.filled()[before..]);
+        let read = &buf.filled()[before..];
+        wire.ended.set(read.is_empty());
+        wire.read(read);
         Poll::Ready(Ok(()))
     }
 }

@@ -19,7 +19,6 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, Stream as _};
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
-use hyper::header::EXPECT;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
@@ -29,6 +28,7 @@ use self::frames::{Frames, Wire};
 use super::connection::{End, Served};
 use super::link::Verdict;
 use super::stream::Stream;
+use crate::message::fields::Name;
 use crate::proxy;
 
 /// What may come of the bodies of one request, and of all on a connection,
@@ -55,6 +55,8 @@ struct Driver<'a> {
     exchanges: FuturesUnordered<Exchange<'a>>,
     /// The client was told to open no more streams.
     told: bool,
+    /// The connection is over, and every response was handed over.
+    all_said: bool,
 }
 
 impl Served<'_> {
@@ -75,6 +77,7 @@ impl Served<'_> {
             connection,
             exchanges: FuturesUnordered::new(),
             told: false,
+            all_said: false,
         };
         let end = poll_fn(|cx| driver.poll(cx)).await;
         driver.part(&end).await;
@@ -90,6 +93,10 @@ impl Served<'_> {
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOWS)
             .max_send_buffer_size(READY)
+            // Of those that are cancelled before they were seen the library
+            // takes 20, which are fewer than a page that is left has: how many
+            // are too many is said by the points of `flood`.
+            .max_pending_accept_reset_streams(limits.streams as usize)
             .handshake(Frames::new(wire));
         poll_fn(|cx| {
             if let Some(end) = self.evicted(cx) {
@@ -136,7 +143,10 @@ impl<'a> Driver<'a> {
             match self.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond, cx),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(served.failed(&error)),
-                Poll::Ready(None) => return Poll::Ready(End::Done(Ok(()))),
+                Poll::Ready(None) => {
+                    self.all_said = !self.wire.has_ended();
+                    return Poll::Ready(End::Done(Ok(())));
+                }
                 Poll::Pending => break,
             }
         }
@@ -148,12 +158,17 @@ impl<'a> Driver<'a> {
             Poll::Ready(Err(_)) => return Poll::Ready(End::Done(Ok(()))),
             Poll::Pending => {}
         }
-        while let Poll::Ready(Some(())) = Pin::new(&mut self.exchanges).poll_next(cx) {}
+        self.look_at_streams(cx);
         let verdict = match served.worker.closes_idle() && self.common.is_idle() {
             true => Some(Verdict::Idle),
             false => served.link.confirm(served.worker.is_draining()),
         };
         verdict.map_or(Poll::Pending, |verdict| Poll::Ready(End::Verdict(verdict)))
+    }
+
+    /// Goes on with each stream where something has happened.
+    fn look_at_streams(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(())) = Pin::new(&mut self.exchanges).poll_next(cx) {}
     }
 
     /// A stream is opened. What can be answered at once costs no task.
@@ -163,6 +178,10 @@ impl<'a> Driver<'a> {
         mut respond: SendResponse<Bytes>,
         cx: &mut Context<'_>,
     ) {
+        if !self.common.has_place() {
+            // Those that were cancelled with what came now hold theirs still.
+            self.look_at_streams(cx);
+        }
         if !self.common.has_place() {
             self.served
                 .worker
@@ -185,9 +204,12 @@ impl<'a> Driver<'a> {
     ) -> Exchange<'a> {
         let served = self.served;
         let to_head = *request.method() == Method::HEAD;
-        let waits = request.headers().contains_key(EXPECT);
+        let mut waits = false;
         let next = match request::read(request, served.link.limits.head) {
-            Ok(request) => served.handle(request, &served.arrival),
+            Ok(request) => {
+                waits = request.body.is_some() && request.fields.contains(Name::EXPECT);
+                served.handle(request, &served.arrival)
+            }
             Err((status, why)) => proxy::Next::Answer(served.refuse_one(status, why)),
         };
         match next {
@@ -224,10 +246,15 @@ impl<'a> Driver<'a> {
                 Some(_) => self.connection.poll_closed(cx).map(drop),
                 None => Poll::Ready(()),
             };
-            match self.wire.flush(cx) {
-                Poll::Ready(Ok(())) if !at_once => closed,
-                Poll::Pending if !at_once => Poll::Pending,
-                Poll::Ready(_) | Poll::Pending => Poll::Ready(()),
+            let flushed = self.wire.flush(cx);
+            if matches!(flushed, Poll::Ready(Ok(()))) && (self.all_said || reason.is_some()) {
+                self.common.flushed();
+            }
+            match flushed {
+                _ if at_once => Poll::Ready(()),
+                Poll::Ready(Ok(())) => closed,
+                Poll::Ready(Err(_)) => Poll::Ready(()),
+                Poll::Pending => Poll::Pending,
             }
         });
         let _ = timeout(PATIENCE, gone).await;

@@ -3,10 +3,13 @@
 
 use serde_json::{Value, json};
 
-/// One request, as it goes over the wire and as it is asked about.
+/// One request.
 pub(super) struct Case {
-    pub(super) wire: Vec<u8>,
-    pub(super) question: Value,
+    pub(super) method: String,
+    pub(super) target: String,
+    /// Scheme and host of a target in absolute form.
+    pub(super) absolute: Option<(String, String)>,
+    pub(super) fields: Vec<(String, String)>,
 }
 
 /// xorshift64*: the same requests in every run.
@@ -285,37 +288,83 @@ pub(super) fn case(random: &mut Random) -> Case {
             }
         }
     }
-    build(random, method, &target, absolute.then_some(host), &fields)
+    Case {
+        method: method.into(),
+        target,
+        // The scheme of an absolute target means nothing; the connection's does.
+        absolute: absolute.then(|| (random.one(&["http", "https"]).into(), host.into())),
+        fields: fields
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+    }
 }
 
-fn build(
-    random: &mut Random,
-    method: &str,
-    target: &str,
-    absolute: Option<&str>,
-    fields: &[(&str, &str)],
-) -> Case {
-    // The scheme of an absolute target means nothing; the connection's does.
-    let scheme = random.one(&["http", "https"]);
-    let on_the_wire = absolute.map_or(target.to_owned(), |host| {
-        format!("{scheme}://{host}{target}")
-    });
-    let mut wire = format!("{method} {on_the_wire} HTTP/1.1\r\n");
-    let mut headers = serde_json::Map::new();
-    for (name, value) in fields {
-        wire.push_str(&format!("{name}: {value}\r\n"));
-        let lines = headers.entry(name.to_lowercase()).or_insert(json!([]));
-        lines.as_array_mut().unwrap().push(json!(value));
+impl Case {
+    /// As it goes over the wire by HTTP/1.
+    pub(super) fn wire(&self) -> Vec<u8> {
+        let Self { method, target, .. } = self;
+        let place = match &self.absolute {
+            Some((scheme, host)) => format!("{scheme}://{host}{target}"),
+            None => target.clone(),
+        };
+        let mut wire = format!("{method} {place} HTTP/1.1\r\n");
+        for (name, value) in &self.fields {
+            wire.push_str(&format!("{name}: {value}\r\n"));
+        }
+        match self.body() {
+            "" => wire.push_str("\r\n"),
+            body => wire.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len())),
+        }
+        wire.into_bytes()
     }
-    if matches!(method, "POST" | "PUT") {
-        wire.push_str("Content-Length: 3\r\n\r\nabc");
-    } else {
-        wire.push_str("\r\n");
+
+    /// What is sent with it.
+    pub(super) fn body(&self) -> &'static str {
+        match &*self.method {
+            "POST" | "PUT" => "abc",
+            _ => "",
+        }
     }
-    let url = absolute.map_or(target.to_owned(), |host| format!("http://{host}{target}"));
-    let question = json!({ "method": method, "url": url, "peer": "127.0.0.1", "headers": headers });
-    Case {
-        wire: wire.into_bytes(),
-        question,
+
+    /// As it is asked about; one by TLS with its scheme.
+    pub(super) fn question(&self, by_tls: bool) -> Value {
+        let Self { method, target, .. } = self;
+        let is_authority = |host: &&str| host.parse::<hyper::http::uri::Authority>().is_ok();
+        let host = self.only_host().filter(|_| by_tls).filter(is_authority);
+        let scheme = if by_tls { "https" } else { "http" };
+        let url = match (&self.absolute, host) {
+            (Some((_, host)), _) => format!("{scheme}://{host}{target}"),
+            (None, Some(host)) => format!("{scheme}://{host}{target}"),
+            (None, None) => target.clone(),
+        };
+        let moved = self.absolute.is_none() && host.is_some();
+        let mut headers = serde_json::Map::new();
+        for (name, value) in &self.fields {
+            if moved && name.eq_ignore_ascii_case("host") {
+                continue;
+            }
+            let lines = headers.entry(name.to_lowercase()).or_insert(json!([]));
+            lines.as_array_mut().unwrap().push(json!(value));
+        }
+        json!({ "method": method, "url": url, "peer": "127.0.0.1", "headers": headers })
+    }
+
+    /// The host, where one field names it.
+    pub(super) fn only_host(&self) -> Option<&str> {
+        let mut hosts = self
+            .fields
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("host"));
+        match (hosts.next(), hosts.next()) {
+            (Some((_, host)), None) => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Without what HTTP/2 does not have.
+    pub(super) fn without_connection(mut self) -> Self {
+        self.fields.retain(|(name, _)| name != "Connection");
+        self
     }
 }

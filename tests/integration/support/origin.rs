@@ -93,6 +93,11 @@ impl Origin {
         self.asked.lock().unwrap().len()
     }
 
+    /// One of them, in the order in which they came.
+    pub(crate) fn nth(&self, index: usize) -> Option<Asked> {
+        self.asked.lock().unwrap().get(index).cloned()
+    }
+
     /// The last request so far.
     pub(crate) fn last(&self) -> Asked {
         self.asked().pop().unwrap()
