@@ -49,7 +49,8 @@ impl Check {
         origin: &Origin,
         is_cached: bool,
     ) -> Outcome<Vec<String>> {
-        let mut client = Client::connect(instance.address)?;
+        let mut client = instance.client()?;
+        let scheme = instance.scheme();
         let mut wrong = Vec::new();
         for (about, request, status) in &self.cases {
             let reply = client.ask(&request.get(SEEN_IMAGE))?;
@@ -57,17 +58,22 @@ impl Check {
                 wrong.push(format!("{about}: {} instead of {status}", reply.status));
             } else if reply.status == 200 {
                 wrong.extend(varies(&reply, about));
-                wrong.extend(seen(&reply, request, request.canonical_accept(), about));
+                wrong.extend(seen(
+                    &reply,
+                    request,
+                    (request.canonical_accept(), scheme),
+                    about,
+                ));
             }
             if reply
                 .field("connection")
                 .is_some_and(|value| value.eq_ignore_ascii_case("close"))
             {
                 wrong.push(format!("{about}: closes the connection"));
-                client = Client::connect(instance.address)?;
+                client = instance.client()?;
             }
         }
-        wrong.extend(self.without_variants(&mut client)?);
+        wrong.extend(self.without_variants(&mut client, scheme)?);
         if is_cached {
             wrong.extend(self.stored(&mut client, origin)?);
         }
@@ -81,12 +87,12 @@ impl Check {
     }
 
     /// A path that is no image keeps the client's `Accept`.
-    fn without_variants(&self, client: &mut Client) -> Outcome<Vec<String>> {
+    fn without_variants(&self, client: &mut Client, scheme: &str) -> Outcome<Vec<String>> {
         let mut wrong = Vec::new();
         for request in self.admitted() {
             let reply = client.ask(&request.get(SEEN_TEXT))?;
             let accept = request.accept().unwrap_or_default();
-            wrong.extend(seen(&reply, request, accept, SEEN_TEXT));
+            wrong.extend(seen(&reply, request, (accept, scheme), SEEN_TEXT));
         }
         Ok(wrong)
     }
@@ -129,7 +135,12 @@ fn varies(reply: &Reply, about: &str) -> Option<String> {
 }
 
 /// What is wrong with what the origin saw.
-fn seen(reply: &Reply, request: &Request, accept: &str, about: &str) -> Vec<String> {
+fn seen(
+    reply: &Reply,
+    request: &Request,
+    (accept, scheme): (&str, &str),
+    about: &str,
+) -> Vec<String> {
     let text = reply.text();
     let mut lines = text.lines();
     let mut wrong = Vec::new();
@@ -145,7 +156,7 @@ fn seen(reply: &Reply, request: &Request, accept: &str, about: &str) -> Vec<Stri
         wrong.push(format!("{about}: the origin saw the client {client:?}"));
     }
     let host = lines.next().unwrap_or_default();
-    if host != format!("{HOST} http {HOST}") {
+    if host != format!("{HOST} {scheme} {HOST}") {
         wrong.push(format!(
             "{about}: the origin saw the host and scheme {host:?}"
         ));

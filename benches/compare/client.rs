@@ -2,7 +2,13 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
+
+use crate::policy::HOST;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -33,17 +39,45 @@ impl Reply {
     }
 }
 
+/// What the bytes go by.
+#[derive(Debug)]
+enum Transport {
+    Clear(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
 /// One connection, kept alive.
 #[derive(Debug)]
-pub(crate) struct Client(BufReader<TcpStream>);
+pub(crate) struct Client(BufReader<Transport>);
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
-        stream.set_nodelay(true)?;
-        Ok(Self(BufReader::new(stream)))
+        Ok(Self(BufReader::new(Transport::Clear(tcp(address)?))))
+    }
+
+    /// By TLS; hands are shaken with the first request.
+    pub(crate) fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let name = ServerName::try_from(HOST).map_err(io::Error::other)?;
+        let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        let stream = StreamOwned::new(session, tcp(address)?);
+        Ok(Self(BufReader::new(Transport::Tls(Box::new(stream)))))
+    }
+
+    /// Whether an earlier session was gone on with.
+    pub(crate) fn is_resumed(&self) -> bool {
+        let Transport::Tls(stream) = self.0.get_ref() else {
+            return false;
+        };
+        stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Says that no more comes, as a browser does; by TCP alone the end does.
+    pub(crate) fn close(mut self) -> io::Result<()> {
+        if let Transport::Tls(stream) = self.0.get_mut() {
+            stream.conn.send_close_notify();
+            stream.flush()?;
+        }
+        Ok(())
     }
 
     /// Sends a request as it is written, and reads the response to a GET.
@@ -78,6 +112,39 @@ impl Client {
         }
         Ok(line)
     }
+}
+
+impl Read for Transport {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn status(line: &str) -> Option<u16> {

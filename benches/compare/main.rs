@@ -8,6 +8,7 @@
 //! without doing any HTTP work: what the kernel charges.
 #![forbid(unsafe_code)]
 
+mod cast;
 mod check;
 mod client;
 mod floor;
@@ -26,6 +27,7 @@ mod random;
 mod report;
 #[path = "../rules/mod.rs"]
 mod rules;
+mod tls;
 mod usage;
 mod workload;
 
@@ -35,12 +37,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use check::Check;
+use cast::Cast;
+use load::handshakes;
 use measure::{Bench, Extent};
 use options::{Choice, Command, Measure, Options};
-use peers::{Name, Peer};
 use report::{Machine, Report};
-use workload::{IDLE, Work, Workload};
+use workload::{IDLE, Wire, Work, Workload};
 
 /// What can fail here, fails with a sentence.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
             count,
             request,
         }) => idle::hold(*address, *count, request),
+        Some(Command::Handshakes(load)) => handshakes::ask(load),
         Some(Command::Measure(chosen)) => measure(chosen),
         Some(Command::Growth { output, choice }) => grow(output, choice),
         Some(Command::Short(choice)) => short(choice),
@@ -78,56 +81,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// What takes part, and what is missing.
-struct Cast {
-    peers: Vec<Peer>,
-    missing: Vec<String>,
-    workloads: Vec<Workload>,
-}
-
-impl Cast {
-    fn choose(choice: &Choice) -> Outcome<Self> {
-        let (mut peers, missing) = peers::installed(&choice.portcullis);
-        for missing in &missing {
-            println!("NOT COMPARED: {missing}");
-        }
-        let is_chosen = |peer: &Peer| {
-            let name = peer.name.to_string().to_ascii_lowercase();
-            choice.peers.is_empty() || peer.name == Name::Portcullis || choice.peers.contains(&name)
-        };
-        let known = ["nginx", "haproxy", "varnish"];
-        let unknown = |name: &&String| !known.contains(&name.as_str());
-        if let Some(name) = choice.peers.iter().find(unknown) {
-            let known = known.join(", ");
-            return Err(format!("no peer is called {name:?}; there are {known}").into());
-        }
-        peers.retain(is_chosen);
-        let mut workloads = workload::all();
-        let begins = |workload: &Workload, name: &String| workload.name.starts_with(name.as_str());
-        let unknown = |name: &&String| !workloads.iter().any(|workload| begins(workload, name));
-        if let Some(name) = choice.workloads.iter().find(unknown) {
-            let names: Vec<&str> = workloads.iter().map(|workload| workload.name).collect();
-            let names = names.join(", ");
-            return Err(format!("no workload begins with {name:?}; there are {names}").into());
-        }
-        workloads.retain(|workload| {
-            let mut chosen = choice.workloads.iter();
-            choice.workloads.is_empty() || chosen.any(|name| begins(workload, name))
-        });
-        Ok(Self {
-            peers,
-            missing,
-            workloads,
-        })
-    }
-}
-
 fn measure(chosen: &Measure) -> Outcome<()> {
-    if peers::program("wrk").is_none() {
-        return Err("there is no wrk (Debian: wrk)".into());
-    }
     prepare();
     let cast = Cast::choose(&chosen.choice)?;
+    if cast.workloads.is_empty() {
+        return Err(cast.missing.join("; ").into());
+    }
     let extent = Extent {
         rounds: usize::try_from(chosen.rounds)?,
         seconds: chosen.seconds,
@@ -139,7 +98,7 @@ fn measure(chosen: &Measure) -> Outcome<()> {
         estimate(&cast, &extent).div_ceil(60)
     );
     let bench = Bench::new(extent)?;
-    let checked = policies_agree(&bench, &cast.peers)?;
+    let checked = cast.policies_agree(&bench)?;
     let mut report = Report {
         machine: Machine::here(),
         rounds: extent.rounds,
@@ -180,13 +139,14 @@ fn short(choice: &Choice) -> Outcome<()> {
     }
     let cast = Cast::choose(choice)?;
     let bench = Bench::new(Extent::SHORT)?;
-    policies_agree(&bench, &cast.peers)?;
-    if peers::program("wrk").is_none() {
-        println!("SKIPPED: the workloads, there is no wrk (Debian: wrk)");
-        return Ok(());
-    }
-    for workload in &cast.workloads {
-        let others = matches!(workload.work, Work::Hit(1024) | Work::Forward(1024));
+    cast.policies_agree(&bench)?;
+    let is_few = choice.workloads.is_empty();
+    let chosen = |workload: &&Workload| !is_few || is_in_short(workload);
+    for workload in cast.workloads.iter().filter(chosen) {
+        let others = matches!(
+            workload.work,
+            Work::Hit(1024) | Work::Forward(1024) | Work::Handshake { .. }
+        );
         let count = if others { cast.peers.len() } else { 1 };
         let (mut runs, _) = bench.run(workload, &cast.peers[..count])?;
         // on a busy machine the second may pass before the load has begun
@@ -198,6 +158,15 @@ fn short(choice: &Choice) -> Outcome<()> {
     Ok(())
 }
 
+/// Of those by TLS, one on kept connections and one that shakes hands.
+fn is_in_short(workload: &Workload) -> bool {
+    match (workload.wire, workload.work) {
+        (Wire::Clear, _) => true,
+        (Wire::Tls, Work::Hit(1024) | Work::Handshake { resumes: true }) => true,
+        (Wire::Tls | Wire::Http2, _) => false,
+    }
+}
+
 fn prepare() {
     interrupt::listen();
     process::raise_file_limit();
@@ -207,37 +176,6 @@ fn prepare() {
     if process::processors() < 2 {
         println!("ONE PROCESSOR: proxy and load share it, so that rates and latencies mean little");
     }
-}
-
-/// An error that tells where they do not.
-fn policies_agree(bench: &Bench, peers: &[Peer]) -> Outcome<usize> {
-    let check = Check::new(&bench.policy);
-    let mut wrong = Vec::new();
-    for peer in peers {
-        for cache in [None, Some(Bench::ample())] {
-            let instance = bench.start(peer, cache, false)?;
-            let found = check.run(&instance, &bench.origin, cache.is_some())?;
-            wrong.extend(
-                found
-                    .into_iter()
-                    .map(|what| format!("{}: {what}", peer.name)),
-            );
-        }
-    }
-    if wrong.is_empty() {
-        println!(
-            "{} requests are decided alike by {} peers",
-            check.len(),
-            peers.len()
-        );
-        return Ok(check.len());
-    }
-    let (count, first) = (wrong.len(), &wrong[..wrong.len().min(30)]);
-    Err(format!(
-        "the policies do not mean the same, {count} times:\n{}",
-        first.join("\n")
-    )
-    .into())
 }
 
 /// An error that tells what was answered wrongly.
@@ -254,9 +192,10 @@ fn right(wrong: &[String]) -> Outcome<()> {
 
 /// Seconds.
 fn estimate(cast: &Cast, extent: &Extent) -> u64 {
-    let peers = cast.peers.len() as u64;
     let turn = extent.seconds + 1;
     let workload = |workload: &Workload| {
+        let peers = cast.peers.iter();
+        let peers = peers.filter(|peer| workload.is_for(peer.name)).count() as u64;
         let contestants = peers + u64::from(workload.is_small) + u64::from(workload.has_floor());
         let turns = contestants * (extent.rounds as u64 * turn + 3);
         let latency =

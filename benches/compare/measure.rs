@@ -2,6 +2,7 @@
 //! take turns, and each answer is held against what it should be.
 
 mod answers;
+mod asking;
 mod growing;
 mod latency;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::check;
-use crate::client::Client;
+use crate::client::Reply;
 use crate::idle::Idle;
 use crate::load::objects::Objects;
 use crate::load::request::{self, Clients, Request};
@@ -22,6 +23,7 @@ use crate::peers::{Instance, Name, Peer, Purpose};
 use crate::policy::Policy;
 use crate::process::{self, Core};
 use crate::report::{Latency, Run};
+use crate::tls::Identity;
 use crate::usage::{Cpu, Memory};
 use crate::workload::{IDLE, Work, Workload};
 use crate::{Outcome, interrupt};
@@ -31,6 +33,10 @@ const AMPLE: u64 = 128 << 20;
 
 /// Connections of the load at saturation.
 const CONNECTIONS: usize = 32;
+
+/// Which of the denied requests is looked at, and is all that is asked where
+/// there is only one: by the country of its client, the third of five rules.
+const DENIED: usize = 2;
 
 /// How much of each there is to be.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +70,7 @@ pub(crate) struct Bench {
     without_webp: Request,
     denied: Request,
     scripts: Scripts,
+    identity: Identity,
     scratch: TempDir,
 }
 
@@ -107,19 +114,20 @@ impl Bench {
             origin: Origin::start(folder)?,
             admitted: admitted[0].clone(),
             without_webp: admitted[3].clone(),
-            denied: denied[0].clone(),
+            denied: denied[DENIED].clone(),
             policy,
             extent,
             objects,
+            identity: Identity::new(scratch.path())?,
             scratch,
         })
     }
 
     /// Starts a peer as `workload` needs it.
-    pub(crate) fn start(&self, peer: &Peer, cache: Option<u64>, log: bool) -> Outcome<Instance> {
-        let purpose = Purpose { cache, log };
+    pub(crate) fn start(&self, peer: &Peer, purpose: Purpose) -> Outcome<Instance> {
         let scratch = self.scratch.path();
-        peer.start(&self.policy, self.origin.address(), purpose, scratch)
+        let origin = self.origin.address();
+        peer.start(&self.policy, origin, purpose, &self.identity, scratch)
     }
 
     /// Bytes that may be stored in the ample case.
@@ -133,11 +141,18 @@ impl Bench {
         workload: &Workload,
         peers: &[Peer],
     ) -> Outcome<(Vec<Run>, Vec<Latency>)> {
-        let contestants = self.contestants(workload, peers)?;
-        for contestant in &contestants {
-            self.prepare(workload, contestant)?;
-        }
         let mut runs = Vec::new();
+        let mut contestants = self.contestants(workload, peers)?;
+        contestants.retain(|contestant| match self.prepare(workload, contestant) {
+            Ok(()) => true,
+            Err(error) => {
+                let run = Run::failed(workload.name, contestant.name, 0, error.to_string());
+                eprintln!("  {run}");
+                runs.push(run);
+                false
+            }
+        });
+        interrupt::check()?;
         for round in 0..self.extent.rounds {
             for turn in 0..contestants.len() {
                 let contestant = &contestants[(round + turn) % contestants.len()];
@@ -163,14 +178,24 @@ impl Bench {
             Work::Mix => Some(self.objects.bytes() / 2),
             _ => workload.has_cache().then_some(AMPLE),
         };
+        let purpose = Purpose {
+            wire: workload.wire,
+            ..Purpose::clear(cache)
+        };
         let mut contestants = Vec::new();
-        for peer in peers {
+        for peer in peers.iter().filter(|peer| workload.is_for(peer.name)) {
             let name = peer.name;
-            let instance = self.start(peer, cache, false)?;
+            let instance = self.start(peer, purpose)?;
             contestants.push(Contestant { name, instance });
             if workload.is_small && name == Name::Portcullis {
                 let name = Name::PortcullisLog;
-                let instance = self.start(peer, cache, true)?;
+                let instance = self.start(
+                    peer,
+                    Purpose {
+                        log: true,
+                        ..purpose
+                    },
+                )?;
                 contestants.push(Contestant { name, instance });
             }
         }
@@ -217,8 +242,7 @@ impl Bench {
     /// A second of what comes, not measured.
     fn warm(&self, workload: &Workload, contestant: &Contestant) -> Outcome<()> {
         if self.extent.is_full {
-            let load = self.load(workload, 0);
-            wrk::run(contestant.instance.address, &Load { seconds: 1, ..load })?;
+            self.ask(workload, &contestant.instance, 0, 1)?;
         }
         Ok(())
     }
@@ -229,6 +253,7 @@ impl Bench {
             Work::Hit(size) | Work::Forward(size) | Work::Idle(size) => {
                 (&self.scripts.admitted, path(size))
             }
+            Work::Handshake { .. } => (&self.scripts.admitted, path(1 << 10)),
             Work::Mix => (&self.scripts.mix, "draws"),
         };
         Load {
@@ -246,10 +271,9 @@ impl Bench {
         let instance = &contestant.instance;
         let length = self.sample(workload, instance)?;
         let (idle, idle_bytes) = self.idle(workload, instance)?;
-        let load = self.load(workload, round);
         let asked = self.origin.requests()?;
         let before = Cpu::now(instance.process());
-        let counted = wrk::run(instance.address, &load)?;
+        let counted = self.ask(workload, instance, round, self.extent.seconds)?;
         let cpu = Cpu::now(instance.process()).since(&before);
         let memory = Memory::now(instance.process());
         let asked = self.origin.requests()?.saturating_sub(asked + 1);
@@ -266,10 +290,16 @@ impl Bench {
             cpu: microseconds(cpu) / counted.requests.max(1) as f64,
             busy: microseconds(cpu) / counted.microseconds.max(1) as f64,
             origin_share: asked as f64 / counted.requests.max(1) as f64,
+            resumed: counted.resumed,
             memory,
             // later rounds find memory that an allocator kept from earlier ones
             idle_bytes: idle_bytes.filter(|_| round == 0),
-            wrong: answers::wrong(workload, contestant.name, &load, &counted, asked, length),
+            wrong: answers::wrong(
+                (workload, contestant.name, CONNECTIONS),
+                &counted,
+                asked,
+                length,
+            ),
         })
     }
 
@@ -291,20 +321,30 @@ impl Bench {
         Ok((Some(idle), Some(grown as f64 / count as f64)))
     }
 
-    /// Looks at one answer byte by byte; tells its length on the wire.
+    /// Looks at one answer byte by byte; tells its length as it is
+    /// counted: in HTTP/2 heads differ, so that h2load tells of bodies only.
     fn sample(&self, workload: &Workload, instance: &Instance) -> Outcome<Option<usize>> {
-        let mut client = Client::connect(instance.address)?;
+        let mut client = instance.client()?;
+        let length = |reply: Reply| match workload.tool() {
+            Some(("h2load", _)) => reply.body.len(),
+            _ => reply.len(),
+        };
         match workload.work {
             Work::Denied => {
                 let reply = client.ask(&self.denied.get(path(1 << 10)))?;
                 if reply.status != 403 {
                     return Err(format!("status {} instead of 403", reply.status).into());
                 }
-                Ok(Some(reply.len()))
+                Ok(Some(length(reply)))
             }
             Work::Hit(size) | Work::Forward(size) | Work::Idle(size) => {
                 check::body(&mut client, &self.without_webp, size)?;
-                Ok(Some(check::body(&mut client, &self.admitted, size)?.len()))
+                let reply = check::body(&mut client, &self.admitted, size)?;
+                Ok(Some(length(reply)))
+            }
+            Work::Handshake { .. } => {
+                let reply = check::body(&mut client, &self.admitted, 1 << 10)?;
+                Ok(Some(length(reply)))
             }
             Work::Mix => {
                 for object in (0..20).map(|n| n * 997) {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::load::handshakes;
+
 /// Portcullis beside nginx, HAProxy and Varnish, with one policy.
 #[derive(Debug, Parser)]
 #[command(name = "benches/compare/run")]
@@ -48,6 +50,9 @@ pub(crate) enum Command {
         #[arg(long)]
         size: usize,
     },
+    /// Connections by TLS, of one request each.
+    #[command(hide = true)]
+    Handshakes(handshakes::Load),
     /// Holds connections that do nothing.
     #[command(hide = true)]
     Idle {
@@ -77,7 +82,8 @@ pub(crate) struct Measure {
 
 #[derive(Args, Debug)]
 pub(crate) struct Choice {
-    /// Only workloads whose name begins so: "403,hit 1 KiB"
+    /// Only workloads whose name begins so: "403,hit 1 KiB", "TLS" (all by
+    /// TLS), "TLS h1", "TLS h2", "TLS handshake"
     #[arg(long, value_delimiter = ',')]
     pub(crate) workloads: Vec<String>,
     /// Only these peers, beside Portcullis: "nginx,haproxy,varnish"

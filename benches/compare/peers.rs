@@ -2,17 +2,23 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tempfile::TempDir;
+use tokio_rustls::rustls::ClientConfig;
 
+use crate::client::Client;
 use crate::policy::{Policy, Setting, haproxy, nginx, portcullis, varnish};
 use crate::process::{self, Core, Guard};
+use crate::tls::{self, Identity};
+use crate::workload::Wire;
 use crate::{Outcome, interrupt};
 
 /// Long enough for Varnish to have its policy compiled.
@@ -118,6 +124,18 @@ pub(crate) struct Purpose {
     /// Bytes that may be stored; none where the cache is off.
     pub(crate) cache: Option<u64>,
     pub(crate) log: bool,
+    pub(crate) wire: Wire,
+}
+
+impl Purpose {
+    /// In the clear, without a log.
+    pub(crate) fn clear(cache: Option<u64>) -> Self {
+        Self {
+            cache,
+            log: false,
+            wire: Wire::Clear,
+        }
+    }
 }
 
 impl Peer {
@@ -127,6 +145,7 @@ impl Peer {
         policy: &Policy,
         origin: SocketAddr,
         purpose: Purpose,
+        identity: &Identity,
         scratch: &Path,
     ) -> Outcome<Instance> {
         let folder = tempfile::tempdir_in(scratch)?;
@@ -136,6 +155,8 @@ impl Peer {
             origin,
             cache: purpose.cache,
             log: purpose.log,
+            wire: purpose.wire,
+            identity: identity.clone(),
         };
         let mut command = process::command(Core::Proxy, &self.program)?;
         match self.name {
@@ -162,7 +183,11 @@ impl Peer {
             }
         }
         let named = |error| format!("{} does not start: {error}", self.name);
-        Instance::start(&mut command, setting.listen, folder).map_err(|error| named(error).into())
+        let mut instance = Instance::start(&mut command, setting.listen, folder).map_err(named)?;
+        if purpose.wire != Wire::Clear {
+            instance.tls = Some(tls::client(&identity.certificate, false)?);
+        }
+        Ok(instance)
     }
 }
 
@@ -235,6 +260,8 @@ fn vsl_mask() -> String {
 pub(crate) struct Instance {
     guard: Guard,
     pub(crate) address: SocketAddr,
+    /// How we speak to it; none: in the clear.
+    tls: Option<Arc<ClientConfig>>,
     _folder: TempDir,
 }
 
@@ -263,8 +290,22 @@ impl Instance {
         Ok(Self {
             guard,
             address,
+            tls: None,
             _folder: folder,
         })
+    }
+
+    /// A connection of our own.
+    pub(crate) fn client(&self) -> io::Result<Client> {
+        match &self.tls {
+            Some(config) => Client::connect_tls(self.address, config),
+            None => Client::connect(self.address),
+        }
+    }
+
+    /// As it stands in URLs of what is asked here.
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.tls.as_ref().map_or("http", |_| "https")
     }
 
     pub(crate) fn process(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! Children: each on its core, each ended when its guard goes or we do.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use rustix::thread::CpuSet;
 
-use crate::Outcome;
 use crate::usage;
+use crate::{Outcome, interrupt};
 
 /// How long a child has to end by itself.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -66,6 +66,30 @@ pub(crate) fn launch(core: usize, program: &[std::ffi::OsString]) -> Outcome<()>
     let (name, arguments) = program.split_first().ok_or("nothing to launch")?;
     let error = Command::new(name).args(arguments).exec();
     Err(format!("{} cannot be started: {error}", name.display()).into())
+}
+
+/// Runs `who` to its end, which is to come soon after so many seconds; gives
+/// what it printed, which has to be little.
+pub(crate) fn finish(command: &mut Command, who: &str, seconds: u64) -> Outcome<String> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut guard = Guard::spawn(command)?;
+    let end = Instant::now() + Duration::from_secs(seconds + 15);
+    while !guard.has_ended() {
+        interrupt::check()?;
+        if Instant::now() > end {
+            return Err(format!("{who} does not end").into());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let mut said = String::new();
+    let child = guard.child();
+    if let Some(stdout) = &mut child.stdout {
+        stdout.read_to_string(&mut said)?;
+    }
+    if let Some(stderr) = &mut child.stderr {
+        stderr.read_to_string(&mut said)?;
+    }
+    Ok(said)
 }
 
 /// A child that is ended, with all that it started, when this is dropped.

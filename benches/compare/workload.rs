@@ -5,6 +5,17 @@ use crate::peers::Name;
 /// Connections that do nothing, in the row that has them.
 pub(crate) const IDLE: usize = 5000;
 
+/// What clients speak.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Wire {
+    /// HTTP/1.1 in the clear.
+    Clear,
+    /// HTTP/1.1 by TLS.
+    Tls,
+    /// HTTP/2 by TLS.
+    Http2,
+}
+
 /// The kind of work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Work {
@@ -18,6 +29,8 @@ pub(crate) enum Work {
     Idle(usize),
     /// The objects, one request in ten denied, half of the bytes fit.
     Mix,
+    /// A connection for each request, which is a hit of 1 KiB.
+    Handshake { resumes: bool },
 }
 
 /// What CPU per request is to be, as ratios.
@@ -39,6 +52,7 @@ pub(crate) struct Workload {
     /// As it is written in the table and chosen on the command line.
     pub(crate) name: &'static str,
     pub(crate) work: Work,
+    pub(crate) wire: Wire,
     pub(crate) target: Target,
     /// Whether latency below saturation and the access log are measured too.
     pub(crate) is_small: bool,
@@ -46,11 +60,29 @@ pub(crate) struct Workload {
 
 impl Workload {
     pub(crate) fn has_cache(&self) -> bool {
-        matches!(self.work, Work::Hit(_) | Work::Mix)
+        matches!(self.work, Work::Hit(_) | Work::Mix | Work::Handshake { .. })
     }
 
     pub(crate) fn has_floor(&self) -> bool {
-        matches!(self.work, Work::Hit(_) | Work::Denied)
+        !self.is_encrypted() && matches!(self.work, Work::Hit(_) | Work::Denied)
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.wire != Wire::Clear
+    }
+
+    /// Who asks: the program, and Debian's package of it. None: we do.
+    pub(crate) fn tool(&self) -> Option<(&'static str, &'static str)> {
+        match (self.work, self.wire) {
+            (Work::Handshake { .. }, _) => None,
+            (_, Wire::Clear) => Some(("wrk", "wrk")),
+            (_, Wire::Tls | Wire::Http2) => Some(("h2load", "nghttp2-client")),
+        }
+    }
+
+    /// Whether `name` can take part: Varnish has no TLS.
+    pub(crate) fn is_for(&self, name: Name) -> bool {
+        !(self.is_encrypted() && name == Name::Varnish)
     }
 }
 
@@ -61,9 +93,44 @@ const KIB: usize = 1 << 10;
 
 /// All of them, in the order of the table.
 pub(crate) fn all() -> Vec<Workload> {
+    [clear(), encrypted()].concat()
+}
+
+fn encrypted() -> Vec<Workload> {
+    let row = |name, wire, work| Workload {
+        name,
+        work,
+        wire,
+        target: target(1.0, 0.85, None),
+        is_small: false,
+    };
+    vec![
+        row("TLS h1 403", Wire::Tls, Work::Denied),
+        row("TLS h1 hit 1 KiB", Wire::Tls, Work::Hit(KIB)),
+        row("TLS h1 hit 100 KiB", Wire::Tls, Work::Hit(100 * KIB)),
+        row("TLS h1 forward 1 KiB", Wire::Tls, Work::Forward(KIB)),
+        row("TLS h2 403", Wire::Http2, Work::Denied),
+        row("TLS h2 hit 1 KiB", Wire::Http2, Work::Hit(KIB)),
+        row("TLS h2 hit 100 KiB", Wire::Http2, Work::Hit(100 * KIB)),
+        row("TLS h2 forward 1 KiB", Wire::Http2, Work::Forward(KIB)),
+        row(
+            "TLS handshake",
+            Wire::Tls,
+            Work::Handshake { resumes: false },
+        ),
+        row(
+            "TLS handshake, resumed",
+            Wire::Tls,
+            Work::Handshake { resumes: true },
+        ),
+    ]
+}
+
+fn clear() -> Vec<Workload> {
     let row = |name, work, target| Workload {
         name,
         work,
+        wire: Wire::Clear,
         target,
         is_small: false,
     };

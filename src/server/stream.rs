@@ -168,6 +168,25 @@ impl Stream {
         self.note(written, length)
     }
 
+    /// Has `pieces` go out with the next flush, as far as there is room for
+    /// them.
+    pub(super) fn fill(
+        &self,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let filled = self.0.transport.borrow_mut().fill(pieces)?;
+        if filled > 0 {
+            return Poll::Ready(Ok(filled));
+        }
+        ready!(self.flush(cx))?;
+        match self.0.transport.borrow_mut().fill(pieces)? {
+            // It takes nothing that is not sent at once.
+            0 => self.put(cx, pieces),
+            filled => Poll::Ready(Ok(filled)),
+        }
+    }
+
     /// Asks the system itself, whatever the runtime has been told by it.
     fn try_now<T>(
         &self,
@@ -195,7 +214,10 @@ impl Stream {
         match &flushed {
             Poll::Ready(Ok(())) => link.flushed(),
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => link.flushes(self.0.transport.borrow_mut().sent_late()),
+            Poll::Pending => {
+                link.flushes(self.0.transport.borrow_mut().sent_late());
+                self.widen_if_fast();
+            }
         }
         flushed
     }
@@ -217,14 +239,18 @@ impl Stream {
         match &written {
             Poll::Ready(Ok(written)) => {
                 self.0.link.wrote(*written, length);
-                if pace.is_fast() {
-                    unsent::widen(self.0.transport.borrow().tcp());
-                }
+                self.widen_if_fast();
             }
             Poll::Pending => pace.block(),
             Poll::Ready(Err(_)) => {}
         }
         written
+    }
+
+    fn widen_if_fast(&self) {
+        if self.0.link.pace().is_fast() {
+            unsent::widen(self.0.transport.borrow().tcp());
+        }
     }
 
     /// What hyper writes while there is no request is its bare answer to a

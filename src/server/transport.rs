@@ -112,6 +112,15 @@ impl Transport {
         }
     }
 
+    /// Takes what there is room for here, to go out with the next flush; 0:
+    /// nothing, until there was one.
+    pub(super) fn fill(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(_) => Ok(0),
+            Self::Tls(tls) => io::Write::write_vectored(&mut tls.get_mut().1.writer(), pieces),
+        }
+    }
+
     /// Writes what waits here in the same way.
     pub(super) fn try_flush(&mut self) -> io::Result<()> {
         if let Self::Tls(tls) = self {

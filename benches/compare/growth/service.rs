@@ -3,7 +3,7 @@
 
 use super::{Chart, Curve};
 use crate::measure::Bench;
-use crate::peers::Peer;
+use crate::peers::{Peer, Purpose};
 use crate::process::file_limit;
 use crate::usage::Memory;
 use crate::{Outcome, interrupt};
@@ -39,7 +39,7 @@ pub(super) fn charts(bench: &Bench, portcullis: &Peer) -> Outcome<[Chart; 2]> {
 fn connections(bench: &Bench, portcullis: &Peer) -> Outcome<Vec<Curve>> {
     let mut curves = Vec::new();
     for (name, cache) in [("hit 1 KiB", Some(Bench::ample())), ("forward 1 KiB", None)] {
-        let instance = bench.start(portcullis, cache, false)?;
+        let instance = bench.start(portcullis, Purpose::clear(cache))?;
         let mut points = Vec::new();
         for count in CONNECTIONS {
             interrupt::check()?;
@@ -60,7 +60,7 @@ fn connections(bench: &Bench, portcullis: &Peer) -> Outcome<Vec<Curve>> {
 }
 
 fn memory(bench: &Bench, portcullis: &Peer) -> Outcome<Curve> {
-    let instance = bench.start(portcullis, Some(CACHE), false)?;
+    let instance = bench.start(portcullis, Purpose::clear(Some(CACHE)))?;
     let mebibytes = || Memory::now(instance.process()).shown() as f64 / f64::from(1 << 20);
     bench.store_one(&instance)?;
     let mut points = vec![(1.0, mebibytes())];

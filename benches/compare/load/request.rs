@@ -107,6 +107,16 @@ impl Request {
         )
     }
 
+    /// The fields behind `Host`, each as it is written.
+    pub(crate) fn fields(&self) -> Vec<String> {
+        let head = self.head();
+        let lines = head.split("\r\n").skip(2);
+        lines
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The whole of it.
     pub(crate) fn get(&self, path: &str) -> String {
         format!("GET {path}{}", self.head())

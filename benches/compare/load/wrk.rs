@@ -1,16 +1,12 @@
 //! wrk, on the core of the load.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::process::{self, Core, Guard};
-use crate::{Outcome, interrupt};
+use crate::Outcome;
+use crate::process::{self, Core};
 
 /// How to ask.
 #[derive(Clone, Debug)]
@@ -26,8 +22,8 @@ pub(crate) struct Load<'a> {
     pub(crate) think: f64,
 }
 
-/// What wrk counted.
-#[derive(Clone, Debug, Deserialize)]
+/// What wrk counted, or another tool.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Counted {
     pub(crate) requests: u64,
     pub(crate) microseconds: u64,
@@ -40,6 +36,10 @@ pub(crate) struct Counted {
     pub(crate) p50: u64,
     /// Microseconds.
     pub(crate) p99: u64,
+    /// Connections that went on with an earlier session, where that is looked
+    /// at.
+    #[serde(default)]
+    pub(crate) resumed: Option<u64>,
 }
 
 impl Counted {
@@ -57,27 +57,7 @@ pub(crate) fn run(address: SocketAddr, load: &Load<'_>) -> Outcome<Counted> {
         .arg(load.script)
         .arg(format!("http://{address}/"))
         .args(["--", load.what, &load.think.to_string()])
-        .arg(load.start.to_string())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut wrk = Guard::spawn(&mut command)?;
-    let end = Instant::now() + Duration::from_secs(load.seconds + 15);
-    while !wrk.has_ended() {
-        interrupt::check()?;
-        if Instant::now() > end {
-            return Err("wrk does not end".into());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    let mut said = String::new();
-    let child = wrk.child();
-    if let Some(stdout) = &mut child.stdout {
-        stdout.read_to_string(&mut said)?;
-    }
-    if let Some(stderr) = &mut child.stderr {
-        stderr.read_to_string(&mut said)?;
-    }
-    let result = said.lines().find_map(|line| line.strip_prefix("result "));
-    let result = result.ok_or_else(|| format!("wrk failed: {}", said.trim()))?;
-    Ok(serde_json::from_str(result)?)
+        .arg(load.start.to_string());
+    let said = process::finish(&mut command, "wrk", load.seconds)?;
+    super::result("wrk", &said)
 }

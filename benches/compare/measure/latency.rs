@@ -83,7 +83,12 @@ impl Bench {
         let asked = self.origin.requests()?;
         let counted = wrk::run(instance.address, load)?;
         let asked = self.origin.requests()?.saturating_sub(asked + 1);
-        let wrong = answers::wrong(workload, contestant.name, load, &counted, asked, length);
+        let wrong = answers::wrong(
+            (workload, contestant.name, load.connections),
+            &counted,
+            asked,
+            length,
+        );
         Ok((counted, wrong))
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{EXTENSIONS, ORIGINAL_ACCEPT, Policy, Setting, WEBP_ACCEPT, glob};
 use crate::Outcome;
 use crate::rules::{APP_ACCEPT, APPS, BLOCKED_AGENTS};
+use crate::workload::Wire;
 
 pub(crate) fn write(policy: &Policy, setting: &Setting) -> Outcome<PathBuf> {
     let folder = &setting.folder;
@@ -36,6 +37,10 @@ fn text(policy: &Policy, setting: &Setting) -> String {
     let (cache, lookup, store) = setting.cache.map_or_else(Default::default, |bytes| {
         (self::cache(bytes), LOOKUP, STORE)
     });
+    let (encrypted, scheme) = match setting.wire {
+        Wire::Clear => (String::new(), "http"),
+        Wire::Tls | Wire::Http2 => (encrypted(setting), "https"),
+    };
     format!(
         r#"global
   nbthread 1
@@ -48,7 +53,7 @@ defaults
   timeout http-request 10s
   timeout http-keep-alive 75s
 {cache}frontend clients
-  bind {listen} backlog 4096
+  bind {listen} backlog 4096{encrypted}
   acl image path_end -i {extensions}
   acl app req.fhdr(user-agent) -m sub -i -f {folder}/apps.lst
   http-request set-src req.hdr_ip(x-forwarded-for,-1) if {{ src 127.0.0.1 }}
@@ -65,7 +70,7 @@ defaults
   http-request set-header Accept '{WEBP_ACCEPT}' if {{ var(txn.variant) -m str webp }} !app
   http-request set-header Accept '{ORIGINAL_ACCEPT}' if {{ var(txn.variant) -m str original }}
   http-request set-header X-Forwarded-For "%[src], 127.0.0.1"
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto {scheme}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-after-response set-header Vary "Accept, User-Agent" if {{ status 200 }}
   default_backend assets
@@ -79,6 +84,11 @@ backend assets
         extensions = EXTENSIONS.map(|name| format!(".{name}")).join(" "),
         globs = glob::any(&policy.globs),
     )
+}
+
+fn encrypted(setting: &Setting) -> String {
+    let file = setting.identity.both.display();
+    format!(" ssl crt {file} alpn h2,http/1.1")
 }
 
 const LOOKUP: &str = "  http-request set-var(txn.path) path

@@ -17,6 +17,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::Outcome;
 use crate::load::random::Random;
 use crate::rules::{GLOBS, NETWORKS, REFERRERS};
+use crate::tls::Identity;
+use crate::workload::Wire;
 use country::Countries;
 
 /// `Accept` towards the origin for a client that shows WebP.
@@ -54,6 +56,9 @@ pub(crate) struct Setting {
     pub(crate) cache: Option<u64>,
     /// Whether an access log is written, to a file.
     pub(crate) log: bool,
+    pub(crate) wire: Wire,
+    /// What is shown by TLS.
+    pub(crate) identity: Identity,
 }
 
 impl Policy {

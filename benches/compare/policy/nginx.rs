@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{EXTENSIONS, ORIGINAL_ACCEPT, Policy, Setting, WEBP_ACCEPT, glob};
 use crate::Outcome;
 use crate::rules::{APP_ACCEPT, APPS, BLOCKED_AGENTS, COUNTRIES};
+use crate::workload::Wire;
 
 pub(crate) fn write(policy: &Policy, setting: &Setting, module: &Path) -> Outcome<PathBuf> {
     let path = setting.folder.join("nginx.conf");
@@ -107,7 +108,7 @@ fn server(policy: &Policy, setting: &Setting) -> String {
     format!(
         r#"{store}{log}upstream origin {{ server {origin}; keepalive 64; keepalive_requests 1000000000; }}
 server {{
-listen {listen} backlog=4096;
+listen {listen} backlog=4096{encrypted};
 referer_hash_bucket_size 128;
 valid_referers none {referrers};
 if ($blocked_network) {{ return 403; }}
@@ -131,7 +132,22 @@ add_header Vary "Accept, User-Agent";
 "#,
         origin = setting.origin,
         listen = setting.listen,
+        encrypted = encrypted(setting),
         referrers = policy.referrers.join(" "),
+    )
+}
+
+/// What stands behind the address. Of itself nginx 1.22 has no TLS 1.3.
+fn encrypted(setting: &Setting) -> String {
+    let protocol = match setting.wire {
+        Wire::Clear => return String::new(),
+        Wire::Tls => "ssl",
+        Wire::Http2 => "ssl http2",
+    };
+    format!(
+        " {protocol};\nssl_protocols TLSv1.2 TLSv1.3;\nssl_certificate {};\nssl_certificate_key {}",
+        setting.identity.certificate.display(),
+        setting.identity.key.display(),
     )
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::{Policy, Setting};
 use crate::Outcome;
 use crate::rules::{self, Pages};
+use crate::workload::Wire;
 
 /// Writes the file. What it does not name is at its default; the admin
 /// listener is on, at a port that is free.
@@ -30,8 +31,7 @@ fn text(policy: &Policy, setting: &Setting, admin: SocketAddr) -> String {
     };
     format!(
         r#"[server]
-listen = ["{listen}"]
-workers = 1
+{listen}
 
 [client]
 trusted_proxies = ["127.0.0.1"]
@@ -48,7 +48,7 @@ listen = "{admin}"
 [log]
 access = {log:?}
 "#,
-        listen = setting.listen,
+        listen = listen(setting),
         origin = setting.origin,
         addresses = rules::address_tables(&format!("block = {networks:?}")),
         fields = rules::field_tables(&Pages {
@@ -61,4 +61,16 @@ access = {log:?}
             .cache
             .map_or_else(|| "0".to_owned(), |bytes| format!("{} MiB", bytes >> 20)),
     )
+}
+
+fn listen(setting: &Setting) -> String {
+    let listen = setting.listen;
+    match setting.wire {
+        Wire::Clear => format!("listen = [\"{listen}\"]\nworkers = 1"),
+        Wire::Tls | Wire::Http2 => format!(
+            "workers = 1\n\n[server.tls]\nlisten = [\"{listen}\"]\n\n\
+             [[server.tls.certificates]]\ncert_file = {:?}\nkey_file = {:?}",
+            setting.identity.certificate, setting.identity.key,
+        ),
+    }
 }

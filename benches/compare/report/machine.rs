@@ -18,6 +18,7 @@ pub(crate) struct Machine {
     /// As HTTP writes it.
     pub(crate) date: String,
     pub(crate) wrk: String,
+    pub(crate) h2load: String,
 }
 
 impl Machine {
@@ -29,6 +30,7 @@ impl Machine {
             kernel: release.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned()),
             commit: commit().unwrap_or_else(|| "unknown".to_owned()),
             date: httpdate::fmt_http_date(SystemTime::now()),
+            h2load: first_line("h2load", &["--version"]).unwrap_or_else(|| "unknown".to_owned()),
             wrk: first_line("wrk", &["-v"]).unwrap_or_else(|| "unknown".to_owned()),
         }
     }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Latency, Report, UNOPTIMISED, median};
+use crate::load::h2load::STREAMS;
 use crate::peers::Name;
+use crate::tls::{GROUP, SUITE};
 use crate::workload::{self, LOG_TARGET, Work, Workload};
 
 const ABSENT: &str = "-";
@@ -12,6 +14,7 @@ pub(crate) fn all(report: &Report) -> String {
     [
         head(report),
         cpu(report),
+        encrypted(report),
         log(report),
         rate(report),
         asked(report),
@@ -100,6 +103,19 @@ fn cpu(report: &Report) -> String {
     table("CPU microseconds a request:", &columns, rows)
 }
 
+/// What the rows by TLS have in common; nothing where there are none.
+fn encrypted(report: &Report) -> String {
+    if !measured(report).any(|workload| workload.is_encrypted()) {
+        return String::new();
+    }
+    format!(
+        "By TLS: version 1.3, {SUITE}, {GROUP} and one ECDSA P-256 certificate for all, session tickets as each \
+         peer has them by default. Asked by h2load, the same request again and again; by HTTP/2 each connection has \
+         {STREAMS} open. Of the rows of handshakes a request is a connection with one hit of 1 KiB. Varnish has no \
+         TLS.\n"
+    )
+}
+
 fn cpu_row(report: &Report, workload: &Workload) -> Vec<String> {
     let cpu = |name| report.median(workload.name, name, |run| run.cpu);
     let ours = cpu(Name::Portcullis);
@@ -186,7 +202,7 @@ fn rate(report: &Report) -> String {
             .collect()
     });
     table(
-        "Requests a second, of 32 connections that never wait (wrk and the origin share the other core):",
+        "Requests a second, of 32 connections that never wait (who asks and the origin share the other core):",
         &ALL,
         rows,
     )

@@ -38,6 +38,10 @@ pub(crate) struct Run {
     pub(crate) busy: f64,
     /// Of the requests, those that the origin saw.
     pub(crate) origin_share: f64,
+    /// Of connections that are shaken hands for, those that went on with an
+    /// earlier session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resumed: Option<u64>,
     pub(crate) memory: Memory,
     /// What a connection that does nothing takes.
     pub(crate) idle_bytes: Option<f64>,
@@ -59,6 +63,7 @@ impl Run {
             cpu: 0.0,
             busy: 0.0,
             origin_share: 0.0,
+            resumed: None,
             memory: Memory::default(),
             idle_bytes: None,
             wrong: vec![error],

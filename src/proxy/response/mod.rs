@@ -7,11 +7,13 @@ mod stored;
 pub(super) use passed::{PassedHead, may_pass};
 pub(super) use stored::StoredHead;
 
+use bytes::Bytes;
 use hyper::ext::ReasonPhrase;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::Extensions;
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Response, StatusCode};
+use smallvec::SmallVec;
 
 use super::answer::Answer;
 use super::body::Body;
@@ -143,11 +145,20 @@ impl ClientResponse {
         if let Head::Parts(parts) = self.head {
             return Response::from_parts(*parts, self.body);
         }
-        let mut headers = HeaderMap::with_capacity(16);
+        // The values as parts of one piece of memory.
+        let mut text = Vec::with_capacity(512);
+        let mut names = SmallVec::<[(HeaderName, usize); 24]>::new();
         self.each_field(|name, value| {
-            let value = HeaderValue::from_bytes(value).expect("it is made of field values");
-            headers.append(name, value);
+            text.extend_from_slice(value);
+            names.push((name.clone(), text.len()));
         });
+        let (text, mut start) = (Bytes::from(text), 0);
+        let mut headers = HeaderMap::with_capacity(names.len());
+        for (name, end) in names {
+            let value = HeaderValue::from_maybe_shared(text.slice(start..end));
+            headers.append(name, value.expect("it is made of field values"));
+            start = end;
+        }
         let mut response = Response::new(());
         *response.status_mut() = self.status();
         *response.headers_mut() = headers;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-use super::frames::Watch;
+use super::frames::Wire;
 use crate::proxy::Tail;
 use crate::server::link::Link;
 use crate::server::plain::Date;
@@ -15,7 +15,7 @@ use crate::server::worker::{Places, Worker};
 pub(super) struct Common<'a> {
     worker: &'a Worker,
     link: Rc<Link>,
-    watch: Rc<Watch>,
+    wire: Rc<Wire>,
     /// Streams that are open.
     open: Cell<usize>,
     /// What they take of `server.max_connections` beyond the connection.
@@ -29,11 +29,11 @@ pub(super) struct Common<'a> {
 }
 
 impl<'a> Common<'a> {
-    pub(super) fn new(worker: &'a Worker, link: &Rc<Link>, watch: &Rc<Watch>) -> Rc<Self> {
+    pub(super) fn new(worker: &'a Worker, link: &Rc<Link>, wire: &Rc<Wire>) -> Rc<Self> {
         Rc::new(Self {
             worker,
             link: Rc::clone(link),
-            watch: Rc::clone(watch),
+            wire: Rc::clone(wire),
             open: Cell::default(),
             places: RefCell::new(Places::new(worker)),
             waiting: Cell::default(),
@@ -68,7 +68,7 @@ impl<'a> Common<'a> {
 
     /// A request was answered to the end.
     pub(super) fn answered(&self) {
-        self.watch.answered();
+        self.wire.answered();
     }
 
     pub(super) fn date(&self) -> &Date {
@@ -124,11 +124,8 @@ impl<'a> Common<'a> {
         self.tails.borrow_mut().push(tail);
     }
 
-    /// Everything that can go out has been tried to be sent.
-    pub(super) fn tried(&self) {
-        if self.link.pace().is_blocked() {
-            return;
-        }
+    /// Everything that was handed over has gone out.
+    pub(super) fn flushed(&self) {
         self.tails.borrow_mut().clear();
         self.for_flush.take().into_iter().for_each(Waker::wake);
         if self.is_idle() && self.link.in_request() {

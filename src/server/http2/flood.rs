@@ -82,10 +82,9 @@ mod tests {
         assert!((0..many).all(|turn| !flood.add(FRAME, turn * TIME)));
         for _ in 0..many {
             flood.sent(BYTES as usize / 2);
-            assert!(!flood.add(FRAME, 0) || flood.points.get() > MOST / 2);
+            assert!(!flood.add(FRAME, many * TIME));
             flood.sent(BYTES as usize / 2);
         }
-        assert_eq!(flood.points.get(), 0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::flood::{CANCELLED, FRAME, Flood};
@@ -29,10 +30,24 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// What the frames of a connection tell of its client.
+/// So many bytes are gathered for one record of TLS (RFC 8446 section 5.1). The
+/// library writes and flushes each frame that has a body by itself, which would
+/// be a record and a system call for each.
+const GATHERED: usize = 16 * 1024;
+
+/// So much room for them is kept between two flushes.
+const KEPT: usize = 4 * 1024;
+
+/// The library writes a frame in two pieces at most.
+const PIECES: usize = 4;
+
+/// The client's stream, and what its frames tell.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Wire {
+    stream: Stream,
     link: Rc<Link>,
+    /// Frames that wait for the next flush.
+    gathered: RefCell<Vec<u8>>,
     flood: Flood,
     flooded: Cell<bool>,
     /// Nothing is read any more.
@@ -42,10 +57,12 @@ pub(super) struct Watch {
     reader: RefCell<Reader>,
 }
 
-impl Watch {
-    pub(super) fn new(link: &Rc<Link>) -> Rc<Self> {
+impl Wire {
+    pub(super) fn new(stream: &Stream, link: &Rc<Link>) -> Rc<Self> {
         Rc::new(Self {
+            stream: stream.clone(),
             link: Rc::clone(link),
+            gathered: RefCell::default(),
             flood: Flood::default(),
             flooded: Cell::default(),
             deaf: Cell::default(),
@@ -72,6 +89,59 @@ impl Watch {
     /// A request was answered.
     pub(super) fn answered(&self) {
         self.flood.answered();
+    }
+
+    /// Has everything go out that waits here.
+    pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut gathered = self.gathered.borrow_mut();
+        if !gathered.is_empty() {
+            ready!(self.poll_spill(cx, &mut gathered, &[]))?;
+            if gathered.capacity() > KEPT {
+                *gathered = Vec::new();
+            }
+        }
+        self.stream.flush(cx)
+    }
+
+    fn poll_put(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut gathered = self.gathered.borrow_mut();
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let taken = match gathered.len() + length <= GATHERED {
+            true => {
+                pieces
+                    .iter()
+                    .for_each(|piece| gathered.extend_from_slice(piece));
+                length
+            }
+            false => ready!(self.poll_spill(cx, &mut gathered, pieces))?,
+        };
+        self.flood.sent(taken);
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Hands on what is gathered, and what it can of `more`: so many bytes.
+    fn poll_spill(
+        &self,
+        cx: &mut Context<'_>,
+        gathered: &mut Vec<u8>,
+        more: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut pieces = SmallVec::<[IoSlice<'_>; PIECES]>::new();
+            pieces.push(IoSlice::new(gathered));
+            pieces.extend(more.iter().map(|piece| IoSlice::new(piece)));
+            let filled = ready!(self.stream.fill(cx, &pieces))?;
+            drop(pieces);
+            if filled == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let of_gathered = filled.min(gathered.len());
+            gathered.drain(..of_gathered);
+            let taken = filled - of_gathered;
+            if gathered.is_empty() && (taken > 0 || more.is_empty()) {
+                return Poll::Ready(Ok(taken));
+            }
+        }
     }
 
     fn read(&self, bytes: &[u8]) {
@@ -157,26 +227,14 @@ impl Reader {
     }
 }
 
-/// The stream, for the library.
+/// The stream, for the library. What that has written goes out when the wire
+/// is flushed.
 #[derive(Debug)]
-pub(super) struct Frames {
-    stream: Stream,
-    watch: Rc<Watch>,
-}
+pub(super) struct Frames(Rc<Wire>);
 
 impl Frames {
-    pub(super) fn new(stream: &Stream, watch: &Rc<Watch>) -> Self {
-        Self {
-            stream: stream.clone(),
-            watch: Rc::clone(watch),
-        }
-    }
-
-    fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.watch.flood.sent(*bytes);
-        }
-        written
+    pub(super) fn new(wire: &Rc<Wire>) -> Self {
+        Self(Rc::clone(wire))
     }
 }
 
@@ -186,14 +244,15 @@ impl AsyncRead for Frames {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.watch.deaf.get() || self.watch.flooded.get() {
+        let wire = &self.0;
+        if wire.deaf.get() || wire.flooded.get() {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        ready!(self.stream.poll_receive(cx, buf))?;
+        ready!(wire.stream.poll_receive(cx, buf))?;
         let read = &buf.filled()[before..];
-        self.watch.ended.set(read.is_empty());
-        self.watch.read(read);
+        wire.ended.set(read.is_empty());
+        wire.read(read);
         Poll::Ready(Ok(()))
     }
 }
@@ -204,7 +263,7 @@ impl AsyncWrite for Frames {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.written(self.stream.write(cx, &[IoSlice::new(bytes)]))
+        self.0.poll_put(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -212,15 +271,15 @@ impl AsyncWrite for Frames {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.written(self.stream.write(cx, pieces))
+        self.0.poll_put(cx, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     /// The connection is closed in order when HTTP/2 is done with it.

@@ -19,16 +19,16 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, Stream as _};
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
-use hyper::header::EXPECT;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use self::common::Common;
 use self::exchange::Exchange;
-use self::frames::{Frames, Watch};
+use self::frames::{Frames, Wire};
 use super::connection::{End, Served};
 use super::link::Verdict;
 use super::stream::Stream;
+use crate::message::fields::Name;
 use crate::proxy;
 
 /// What may come of the bodies of one request, and of all on a connection,
@@ -49,12 +49,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A connection, and what its requests have come to.
 struct Driver<'a> {
     served: &'a Served<'a>,
-    watch: Rc<Watch>,
+    wire: Rc<Wire>,
     common: Rc<Common<'a>>,
     connection: Connection<Frames, Bytes>,
     exchanges: FuturesUnordered<Exchange<'a>>,
     /// The client was told to open no more streams.
     told: bool,
+    /// The connection is over, and every response was handed over.
+    all_said: bool,
 }
 
 impl Served<'_> {
@@ -62,29 +64,28 @@ impl Served<'_> {
     pub(super) async fn http2(&self, stream: &Stream) -> End {
         // It has none of what could be given back between two requests.
         self.link.set_asleep(true);
-        let watch = Watch::new(&self.link);
-        let connection = match self.begun(Frames::new(stream, &watch)).await {
+        let wire = Wire::new(stream, &self.link);
+        let connection = match self.begun(&wire).await {
             Ok(connection) => connection,
             Err(end) => return end,
         };
         self.link.rest();
         let mut driver = Driver {
             served: self,
-            common: Common::new(self.worker, &self.link, &watch),
-            watch,
+            common: Common::new(self.worker, &self.link, &wire),
+            wire,
             connection,
             exchanges: FuturesUnordered::new(),
             told: false,
+            all_said: false,
         };
         let end = poll_fn(|cx| driver.poll(cx)).await;
-        if let End::Verdict(verdict) = &end {
-            driver.part(*verdict).await;
-        }
+        driver.part(&end).await;
         end
     }
 
     /// Waits for what a connection begins with.
-    async fn begun(&self, frames: Frames) -> Result<Connection<Frames, Bytes>, End> {
+    async fn begun(&self, wire: &Rc<Wire>) -> Result<Connection<Frames, Bytes>, End> {
         let limits = &self.link.limits;
         let mut handshake = Builder::new()
             .max_concurrent_streams(limits.streams)
@@ -96,7 +97,7 @@ impl Served<'_> {
             // takes 20, which are fewer than a page that is left has: how many
             // are too many is said by the points of `flood`.
             .max_pending_accept_reset_streams(limits.streams as usize)
-            .handshake(frames);
+            .handshake(Frames::new(wire));
         poll_fn(|cx| {
             if let Some(end) = self.evicted(cx) {
                 return Poll::Ready(Err(end));
@@ -104,6 +105,8 @@ impl Served<'_> {
             if let Poll::Ready(begun) = Pin::new(&mut handshake).poll(cx) {
                 return Poll::Ready(begun.map_err(|error| self.failed(&error)));
             }
+            // That it fails is seen by what is read.
+            let _ = wire.flush(cx);
             match self.link.confirm(self.worker.is_draining()) {
                 Some(verdict) => Poll::Ready(Err(End::Verdict(verdict))),
                 None => Poll::Pending,
@@ -141,19 +144,20 @@ impl<'a> Driver<'a> {
                 Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond, cx),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(served.failed(&error)),
                 Poll::Ready(None) => {
-                    // An end of ours comes when all has gone out.
-                    if !self.watch.has_ended() {
-                        self.common.tried();
-                    }
+                    self.all_said = !self.wire.has_ended();
                     return Poll::Ready(End::Done(Ok(())));
                 }
                 Poll::Pending => break,
             }
         }
-        if self.watch.is_flooded() {
+        if self.wire.is_flooded() {
             return Poll::Ready(End::Verdict(Verdict::Flood));
         }
-        self.common.tried();
+        match self.wire.flush(cx) {
+            Poll::Ready(Ok(())) => self.common.flushed(),
+            Poll::Ready(Err(_)) => return Poll::Ready(End::Done(Ok(()))),
+            Poll::Pending => {}
+        }
         self.look_at_streams(cx);
         let verdict = match served.worker.closes_idle() && self.common.is_idle() {
             true => Some(Verdict::Idle),
@@ -200,9 +204,12 @@ impl<'a> Driver<'a> {
     ) -> Exchange<'a> {
         let served = self.served;
         let to_head = *request.method() == Method::HEAD;
-        let waits = request.headers().contains_key(EXPECT);
+        let mut waits = false;
         let next = match request::read(request, served.link.limits.head) {
-            Ok(request) => served.handle(request, &served.arrival),
+            Ok(request) => {
+                waits = request.body.is_some() && request.fields.contains(Name::EXPECT);
+                served.handle(request, &served.arrival)
+            }
             Err((status, why)) => proxy::Next::Answer(served.refuse_one(status, why)),
         };
         match next {
@@ -220,20 +227,37 @@ impl<'a> Driver<'a> {
     }
 
     /// Says why the connection ends, as far as there is room for that soon.
-    async fn part(mut self, verdict: Verdict) {
-        let reason = match verdict {
-            Verdict::Flood | Verdict::SlowHead => Reason::ENHANCE_YOUR_CALM,
-            Verdict::Stalled | Verdict::Gone => return,
-            _ => Reason::NO_ERROR,
+    async fn part(mut self, end: &End) {
+        let at_once = matches!(end, End::Verdict(Verdict::Evicted));
+        let reason = match end {
+            // What the library has to say waits to go out.
+            End::Done(_) => None,
+            End::Verdict(Verdict::Stalled | Verdict::Gone) => return,
+            End::Verdict(Verdict::Flood | Verdict::SlowHead) => Some(Reason::ENHANCE_YOUR_CALM),
+            End::Verdict(_) => Some(Reason::NO_ERROR),
         };
-        self.watch.stop_reading();
+        self.wire.stop_reading();
         self.exchanges.clear();
-        self.connection.abrupt_shutdown(reason);
-        let closed = poll_fn(|cx| match (self.connection.poll_closed(cx), verdict) {
-            (Poll::Pending, Verdict::Evicted) => Poll::Ready(()),
-            (closed, _) => closed.map(drop),
+        if let Some(reason) = reason {
+            self.connection.abrupt_shutdown(reason);
+        }
+        let gone = poll_fn(|cx| {
+            let closed = match reason {
+                Some(_) => self.connection.poll_closed(cx).map(drop),
+                None => Poll::Ready(()),
+            };
+            let flushed = self.wire.flush(cx);
+            if matches!(flushed, Poll::Ready(Ok(()))) && (self.all_said || reason.is_some()) {
+                self.common.flushed();
+            }
+            match flushed {
+                _ if at_once => Poll::Ready(()),
+                Poll::Ready(Ok(())) => closed,
+                Poll::Ready(Err(_)) => Poll::Ready(()),
+                Poll::Pending => Poll::Pending,
+            }
         });
-        let _ = timeout(PATIENCE, closed).await;
+        let _ = timeout(PATIENCE, gone).await;
     }
 }
 

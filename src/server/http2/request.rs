@@ -23,8 +23,6 @@ pub(super) type Refused = (StatusCode, &'static str);
 /// connection, upper case, pseudo-fields that are missing, repeated or late.
 pub(super) fn read(request: Request<RecvStream>, most: usize) -> Result<ClientRequest, Refused> {
     let (head, body) = request.into_parts();
-    let length = head.headers.get(CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
     let (uri, host) = target(head.uri, head.headers.contains_key(HOST));
     let host = host.as_deref().map(str::as_bytes);
     let fields = fields(&head.headers, host, most)?;
@@ -42,7 +40,11 @@ pub(super) fn read(request: Request<RecvStream>, most: usize) -> Result<ClientRe
         uri,
         version: head.version,
         fields,
-        body: (!body.is_end_stream()).then(|| RequestBody::Http2(StreamBody::new(body, length))),
+        body: (!body.is_end_stream()).then(|| {
+            let length = head.headers.get(CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            RequestBody::Http2(StreamBody::new(body, length))
+        }),
     })
 }
 
@@ -84,18 +86,19 @@ fn fields(map: &HeaderMap, host: Option<&[u8]>, most: usize) -> Result<Fields, R
         places.push((start, name.len(), text.len() - value));
     };
     if let Some(host) = host {
-        add(b"host", &mut [host].into_iter());
+        add(b"host", &mut std::iter::once(host));
     }
-    for name in map.keys() {
-        let mut values = map
-            .get_all(name)
-            .iter()
-            .map(|value| value.as_bytes().trim_ascii());
+    let mut cookies = Some(());
+    for (name, value) in map {
+        let value = value.as_bytes().trim_ascii();
         match *name == COOKIE {
-            true => add(name.as_str().as_bytes(), &mut values),
-            false => {
-                values.for_each(|value| add(name.as_str().as_bytes(), &mut [value].into_iter()))
+            false => add(name.as_str().as_bytes(), &mut std::iter::once(value)),
+            true if cookies.take().is_some() => {
+                let parts = map.get_all(COOKIE).iter();
+                let mut parts = parts.map(|part| part.as_bytes().trim_ascii());
+                add(name.as_str().as_bytes(), &mut parts);
             }
+            true => {}
         }
     }
     // As it would be written by HTTP/1: two bytes between a name and its value,
