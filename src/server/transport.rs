@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut as _;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+use super::socket::Socket;
 
 /// Bodies are read in pieces of this size at most.
 pub(super) const READ: usize = 64 * 1024;
@@ -17,7 +17,7 @@ pub(super) const READ: usize = 64 * 1024;
 /// A connection that was accepted; with TLS, after its handshake.
 #[derive(Debug)]
 pub(super) enum Transport {
-    Tcp(TcpStream),
+    Plain(Socket),
     /// Boxed: it is a kilobyte, which the others need not hold.
     Tls(Box<TlsStream<Counted>>),
 }
@@ -25,14 +25,14 @@ pub(super) enum Transport {
 /// Counts what goes out by it: what TLS has taken may wait in its buffers.
 #[derive(Debug)]
 pub(super) struct Counted {
-    tcp: TcpStream,
+    socket: Socket,
     /// Bytes since that was last asked.
     sent: u64,
 }
 
 impl Counted {
-    pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp, sent: 0 }
+    pub(super) fn new(socket: Socket) -> Self {
+        Self { socket, sent: 0 }
     }
 
     fn count<T>(&mut self, written: T, bytes: impl Fn(&T) -> Option<usize>) -> T {
@@ -43,30 +43,30 @@ impl Counted {
 
 impl Transport {
     /// The stream that the system knows.
-    pub(super) fn tcp(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &Socket {
         match self {
-            Self::Tcp(tcp) => tcp,
-            Self::Tls(tls) => &tls.get_ref().0.tcp,
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => &tls.get_ref().0.socket,
         }
     }
 
     /// The same, without what stands between.
-    pub(super) fn into_tcp(self) -> TcpStream {
+    pub(super) fn into_socket(self) -> Socket {
         match self {
-            Self::Tcp(tcp) => tcp,
-            Self::Tls(tls) => tls.into_inner().0.tcp,
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.into_inner().0.socket,
         }
     }
 
     /// The address that the client connected to.
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp().local_addr()
+        self.socket().local_addr()
     }
 
     /// Whether something was received and decrypted, and not read yet.
     pub(super) fn holds_bytes(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
+            Self::Plain(_) => false,
             Self::Tls(tls) => !tls.get_ref().1.wants_read(),
         }
     }
@@ -78,9 +78,9 @@ impl Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(tcp) => loop {
-                ready!(tcp.poll_read_ready(cx))?;
-                match tcp.try_read_buf(&mut buf.limit(READ)) {
+            Self::Plain(socket) => loop {
+                ready!(socket.poll_read_ready(cx))?;
+                match socket.try_read_buf(&mut buf.limit(READ)) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     read => return Poll::Ready(read.map(drop)),
                 }
@@ -93,8 +93,8 @@ impl Transport {
     /// Writes what there is room for in the system, whatever the runtime has
     /// been told by it.
     pub(super) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let Self::Tcp(tcp) = self {
-            return SockRef::from(&*tcp).send_vectored(pieces);
+        if let Self::Plain(socket) = self {
+            return socket.options().send_vectored(pieces);
         }
         self.try_flush()?;
         let Self::Tls(tls) = self else { return Ok(0) };
@@ -128,7 +128,7 @@ impl Transport {
     /// waited here after they were taken.
     pub(super) fn sent_late(&mut self) -> usize {
         match self {
-            Self::Tcp(_) => 0,
+            Self::Plain(_) => 0,
             Self::Tls(tls) => std::mem::take(&mut tls.get_mut().0.sent) as usize,
         }
     }
@@ -137,12 +137,12 @@ impl Transport {
 /// Without asking the runtime.
 impl io::Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = SockRef::from(&self.tcp).send(bytes);
+        let written = self.socket.options().send(bytes);
         self.count(written, |written| written.as_ref().ok().copied())
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let written = SockRef::from(&self.tcp).send_vectored(pieces);
+        let written = self.socket.options().send_vectored(pieces);
         self.count(written, |written| written.as_ref().ok().copied())
     }
 
@@ -157,7 +157,7 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
@@ -167,7 +167,7 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.count(written, counted)
     }
 
@@ -176,7 +176,7 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, pieces);
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, pieces);
         self.count(written, counted)
     }
 
@@ -189,7 +189,7 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 
@@ -207,7 +207,7 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
@@ -220,7 +220,7 @@ impl AsyncWrite for Transport {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
         }
     }
@@ -231,7 +231,7 @@ impl AsyncWrite for Transport {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, pieces),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, pieces),
         }
     }
@@ -243,14 +243,14 @@ impl AsyncWrite for Transport {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             // It holds nothing back.
-            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Plain(_) => Poll::Ready(Ok(())),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
