@@ -223,7 +223,11 @@ fn tell(warnings: &Warnings) {
 /// The one line at start: what listens, which policy, the database's date, the
 /// cache's bound.
 fn started(file: &Path, snapshot: &Snapshot, server: &Server, admin: Option<SocketAddr>) {
-    let addresses: Vec<String> = server.listens_on().iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = server
+        .listens_on()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let built = snapshot
         .routes
         .iter()

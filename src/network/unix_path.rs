@@ -56,7 +56,9 @@ impl UnixPath {
         if !written.is_absolute() {
             return Err(UnixPathError::Relative);
         }
-        let climbs = written.components().any(|part| part == Component::ParentDir);
+        let climbs = written
+            .components()
+            .any(|part| part == Component::ParentDir);
         if climbs || path.ends_with('/') || path.ends_with("/.") {
             return Err(UnixPathError::NoFile);
         }

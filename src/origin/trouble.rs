@@ -146,9 +146,9 @@ fn socket_fix(error: &OriginError) -> Option<&'static str> {
     match error {
         OriginError::Refused(_) => Some("check that it runs, and the path in origin.url"),
         OriginError::ConnectTimeout => Some("it does not accept those who connect"),
-        OriginError::Prohibited(_) => {
-            Some("give this process's user write permission to the socket, and execute to its folders")
-        }
+        OriginError::Prohibited(_) => Some(
+            "give this process's user write permission to the socket, and execute to its folders",
+        ),
         OriginError::Malformed(_) => Some("check that it speaks HTTP/1.1 there"),
         _ => None,
     }

@@ -311,10 +311,7 @@ mod tests {
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(
             error.to_string(),
-            format!(
-                "server.tls.listen: cannot listen on {}",
-                first.addresses[0]
-            )
+            format!("server.tls.listen: cannot listen on {}", first.addresses[0])
         );
     }
 

@@ -202,7 +202,8 @@ fn to_bind(settings: &ServerSettings) -> Vec<Wanted> {
     let plain = settings.listen.iter().map(of("server.listen"));
     let all = plain.chain(tls.map(of("server.tls.listen")));
     let redirect = settings.redirect_https.iter();
-    all.chain(redirect.map(of("server.redirect_https"))).collect()
+    all.chain(redirect.map(of("server.redirect_https")))
+        .collect()
 }
 
 /// What is spoken at each of `addresses`.

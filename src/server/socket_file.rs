@@ -20,7 +20,9 @@ pub struct SocketFile {
 /// Why nobody can listen at a path.
 #[derive(Debug, thiserror::Error)]
 enum NoPlace {
-    #[error("its folder {0} is not there: make it, or write RuntimeDirectory= into the .service unit")]
+    #[error(
+        "its folder {0} is not there: make it, or write RuntimeDirectory= into the .service unit"
+    )]
     NoFolder(String),
     #[error("what is there is no socket, and is left alone: remove it, or choose another path")]
     NoSocket,
@@ -47,7 +49,11 @@ impl From<NoPlace> for io::Error {
 /// # Errors
 ///
 /// If it cannot be, with what to do about it where that is known.
-pub(super) fn listen(path: &UnixPath, mode: u32, backlog: i32) -> io::Result<(OwnedFd, SocketFile)> {
+pub(super) fn listen(
+    path: &UnixPath,
+    mode: u32,
+    backlog: i32,
+) -> io::Result<(OwnedFd, SocketFile)> {
     if !path.folder().is_dir() {
         let folder = path.folder().display().to_string();
         return Err(NoPlace::NoFolder(folder).into());

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,8 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::support::{
-    Authority, Client, Origin, Portcullis, Program, curl, eventually, is_installed, portcullis,
+    Authority, Client, Haproxy, Origin, Portcullis, Program, curl, eventually, is_installed,
+    portcullis,
 };
 
 /// A folder, and the path of a socket in it.
@@ -78,7 +79,10 @@ fn it_is_served_like_any_other() {
     assert_eq!(client.rest(), b"");
     let lines = portcullis.stop();
     assert_eq!(lines.len(), 7);
-    assert!(lines.iter().all(|line| line["client"] == "127.0.0.1"), "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line["client"] == "127.0.0.1"),
+        "{lines:?}"
+    );
 }
 
 /// Whoever comes by it is 127.0.0.1, and believed only as far as that is.
@@ -121,7 +125,9 @@ fn a_proxy_header_is_required_from_whom_it_is_trusted() {
     assert_eq!(status("PROXY TCP4 203.0.113.9 10.0.0.1 5 80\r\n"), 403);
     let mut client = Client::at_socket(&path);
     // In pieces.
-    client.send("PROXY TCP4 203.0.").send("113.9 10.0.0.1 5 80\r");
+    client
+        .send("PROXY TCP4 203.0.")
+        .send("113.9 10.0.0.1 5 80\r");
     assert_eq!(client.send("\n").get("/", "").status, 403);
     let mut client = Client::at_socket(&path);
     client.ask("GET", "/", "");
@@ -249,7 +255,8 @@ fn tls_is_spoken_by_it_too() {
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut client = Client::by(StreamOwned::new(connection, stream));
     assert_eq!(client.get("/", "").status, 200);
-    assert!(origin.last().head.contains("X-Forwarded-Proto: https"));
+    let head = origin.last().head.to_lowercase();
+    assert!(head.contains("x-forwarded-proto: https\r\n"), "{head}");
     // In the clear it is told.
     let mut client = Client::at_socket(&path);
     assert_eq!(client.get("/", "").status, 400);
@@ -273,22 +280,17 @@ fn one_too_many_is_answered_503() {
 }
 
 #[test]
-fn its_file_has_the_mode_that_is_configured_and_goes_with_the_process() {
-    for (key, mode) in [("", 0o660), ("socket_mode = \"606\"", 0o606)] {
-        let (_folder, path) = place();
-        let mut program = program(&Origin::ok(), &path, key);
-        let shown = format!("unix:{}", path.display());
-        assert!(program.started.contains(&shown), "{}", program.started);
-        let file = fs::metadata(&path).unwrap();
-        assert!(file.file_type().is_socket());
-        assert_eq!(file.permissions().mode() & 0o7777, mode);
-        let mut client = Client::at_socket(&path);
-        assert_eq!(client.get("/", "").status, 200);
-        program.signal("TERM");
-        program.says("stopped");
-        assert!(!path.exists());
-        assert_eq!(program.wait().0.code(), Some(0));
-    }
+fn its_file_comes_and_goes_with_the_process() {
+    let (_folder, path) = place();
+    let mut program = program(&Origin::ok(), &path, "");
+    let shown = format!("unix:{}", path.display());
+    assert!(program.started.contains(&shown), "{}", program.started);
+    assert!(fs::metadata(&path).unwrap().file_type().is_socket());
+    assert_eq!(Client::at_socket(&path).get("/", "").status, 200);
+    program.signal("TERM");
+    program.says("stopped");
+    assert!(!path.exists());
+    assert_eq!(program.wait().0.code(), Some(0));
 }
 
 #[test]
@@ -454,6 +456,31 @@ fn one_of_systemd_outlives_the_process() {
     assert_eq!(early.reply().status, 200);
 }
 
+/// With the PROXY protocol, whose header names the client of HAProxy's.
+#[test]
+fn haproxy_reaches_it() {
+    if !is_installed("haproxy") {
+        return;
+    }
+    let (_folder, path) = place();
+    let policy = "[client]\ntrusted_proxies = [\"127.0.0.1\"]\nproxy_protocol = true\n\
+                  [access.ip]\nblock = [\"127.0.0.2\"]\n";
+    let portcullis = start(&Origin::ok(), &path, "", policy);
+    for version in ["send-proxy", "send-proxy-v2"] {
+        let haproxy = Haproxy::start("127.0.0.1", path.display(), version);
+        let from = |source: &str| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+            let socket = socket.unwrap();
+            let source: std::net::SocketAddr = format!("{source}:0").parse().unwrap();
+            socket.bind(&source.into()).unwrap();
+            socket.connect(&haproxy.address.into()).unwrap();
+            Client::on(socket.into()).get("/", "").status
+        };
+        assert_eq!((from("127.0.0.3"), from("127.0.0.2")), (200, 403));
+    }
+    portcullis.finish();
+}
+
 #[test]
 fn curl_reaches_it() {
     if !is_installed("curl") {
@@ -463,6 +490,11 @@ fn curl_reaches_it() {
     let portcullis = start(&Origin::ok(), &path, "", "");
     let at = path.to_str().unwrap();
     let curled = curl(&["--unix-socket", at, "http://img.example.com/a.jpg"]);
-    assert_eq!((curled.text(), curled.code), ("ok", Some(0)), "{}", curled.said);
+    assert_eq!(
+        (curled.text(), curled.code),
+        ("ok", Some(0)),
+        "{}",
+        curled.said
+    );
     portcullis.finish();
 }

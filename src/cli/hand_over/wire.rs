@@ -114,7 +114,11 @@ impl Word {
                 // A program that knows no such line is given no such socket's
                 // address by its configuration either.
                 let file = file.map(|file| format!("\n{}", file.written()));
-                format!("socket\n{}\n{unit}{}", bound.address, file.unwrap_or_default())
+                format!(
+                    "socket\n{}\n{unit}{}",
+                    bound.address,
+                    file.unwrap_or_default()
+                )
             }
             Self::All => "all".to_owned(),
             Self::Serving(addresses) => format!("serving\n{}", addresses.join("\n")),

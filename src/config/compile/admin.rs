@@ -54,8 +54,7 @@ impl Compiler<'_> {
         if parsed.is_none() {
             let message = format!("{} is not an address and port", quoted(text));
             let finding = written.spot.error(message).label("not an address and port");
-            let finding =
-                finding.allowed("\"127.0.0.1:9900\", \"[::1]:9900\", or \"\" for none");
+            let finding = finding.allowed("\"127.0.0.1:9900\", \"[::1]:9900\", or \"\" for none");
             self.findings.add(match text.starts_with("unix:") {
                 true => finding.help("the admin listener takes no Unix socket"),
                 false => finding,

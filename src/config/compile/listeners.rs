@@ -95,7 +95,8 @@ impl Compiler<'_> {
             return SOCKET_MODE;
         };
         let text = written.value.as_str();
-        let is_octal = matches!(text.len(), 3 | 4) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+        let is_octal =
+            matches!(text.len(), 3 | 4) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
         let mode = u32::from_str_radix(text, 8).ok();
         let why = match mode.filter(|mode| is_octal && *mode <= 0o777) {
             None => format!("{} is not a mode in octal", quoted(text)),
@@ -143,8 +144,8 @@ fn bad_listener(entry: Entry<'_>) -> Finding {
     let text = entry.text;
     let finding = entry.error(format!("{} is not an address and port", quoted(text)));
     let finding = finding.label("not an address and port");
-    let finding =
-        finding.allowed("\"127.0.0.1:8080\", \"0.0.0.0:80\" for all of IPv4, \"[::]:80\", \"unix:/path\"");
+    let finding = finding
+        .allowed("\"127.0.0.1:8080\", \"0.0.0.0:80\" for all of IPv4, \"[::]:80\", \"unix:/path\"");
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let is_port = port.parse::<u16>().is_ok();
     finding.help(match host {

@@ -16,7 +16,8 @@ use crate::origin::{HostMode, OriginSettings, OriginUrl};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
-const URLS: &str = "http://host:port or https://host, and a path if it stands before every other; or unix:/path";
+const URLS: &str =
+    "http://host:port or https://host, and a path if it stands before every other; unix:/path";
 
 const EXAMPLE: &str = "write `url = \"http://127.0.0.1:9000\"` in `[origin]`";
 
