@@ -74,6 +74,8 @@ pub(super) struct ServerTls {
     pub(super) listen: Option<List>,
     pub(super) min_version: Maybe<MinVersion>,
     pub(super) handshake_timeout: Maybe<Duration>,
+    pub(super) http2: Maybe<bool>,
+    pub(super) max_streams: Maybe<usize>,
     pub(super) certificates: Vec<CertificateFiles>,
 }
 

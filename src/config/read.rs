@@ -17,6 +17,8 @@ use crate::tls::MinVersion;
 const LARGEST_LIMIT: usize = 10_000_000;
 const MOST_WORKERS: usize = 1024;
 const MOST_CONNECTIONS: usize = 1_000_000;
+/// By one connection; each takes memory.
+const MOST_STREAMS: usize = 1000;
 const MOST_RETRIES: usize = 10;
 
 const MODES: &[(&str, Mode)] = &[
@@ -133,6 +135,8 @@ fn server_tls(table: &Table<'_>) -> ServerTls {
         listen: table.list("listen"),
         min_version: table.choice("min_version", TLS_VERSIONS),
         handshake_timeout: table.duration("handshake_timeout"),
+        http2: table.flag("http2"),
+        max_streams: table.integer("max_streams", 1..=MOST_STREAMS),
         certificates: certificates.iter().map(certificate_files).collect(),
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Section {
 pub(super) const SECTIONS: &[Section] = &[
     Section { name: "", keys: &["server", "client", "limits", "origin", "access", "images", "cache_key", "cache", "response", "admin", "log", "route", "test"] },
     Section { name: "server", keys: &["listen", "hosts", "workers", "max_connections", "header_timeout", "idle_timeout", "stall_timeout", "max_header_bytes", "max_body", "merge_slashes", "drain_timeout", "redirect_https", "socket_mode", "tls"] },
-    Section { name: "server.tls", keys: &["listen", "min_version", "handshake_timeout", "certificates"] },
+    Section { name: "server.tls", keys: &["listen", "min_version", "handshake_timeout", "http2", "max_streams", "certificates"] },
     Section { name: "server.tls.certificates", keys: &["cert_file", "key_file"] },
     Section { name: "client", keys: &["trusted_proxies", "header", "proxy_protocol"] },
     Section { name: "limits", keys: &["ip_entries", "referrers", "origin_patterns", "user_agents"] },

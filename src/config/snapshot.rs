@@ -89,6 +89,9 @@ pub struct TlsSettings {
     /// `handshake_timeout`: from the accepted connection to the end of its
     /// handshake.
     pub handshake_timeout: Duration,
+    /// `max_streams`: requests that a client may have open on one connection
+    /// by HTTP/2.
+    pub max_streams: usize,
     /// What a handshake runs by: certificates, versions, tickets, ALPN.
     pub config: Arc<rustls::ServerConfig>,
     /// `certificates`, in short; the first is for who asks for no name of any.

@@ -8,6 +8,7 @@ pub mod decimal;
 pub mod field;
 pub mod fields;
 pub mod lines;
+pub mod request_body;
 pub mod substrings;
 pub mod vary;
 

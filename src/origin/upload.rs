@@ -6,16 +6,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
 use super::Listener;
 use super::flow::{Flow, UploadState};
+use crate::message::request_body::{RequestBody, RequestBodyError};
 
 /// A client's body, streamed: read only as fast as the origin takes it.
 /// Trailers end it and go no further.
 #[derive(Debug, Default)]
 pub struct Upload {
-    body: Option<Incoming>,
+    body: Option<RequestBody>,
     /// To which the bytes that come are added.
     received: Option<Rc<Cell<u64>>>,
     /// How many more bytes `server.max_body` allows.
@@ -30,7 +31,7 @@ pub struct Upload {
 pub enum UploadError {
     /// The client did not send it to the end.
     #[error("the client's body ended before its time")]
-    Client(#[source] hyper::Error),
+    Client(#[source] RequestBodyError),
     /// It is longer than `server.max_body`.
     #[error("the client's body is too long (server.max_body)")]
     TooLarge,
@@ -49,7 +50,7 @@ impl Drop for Going {
 impl Upload {
     /// The body of a request, of which `max` bytes are sent at most; empty
     /// if there is none.
-    pub fn new(body: Option<Incoming>, max: u64) -> Self {
+    pub fn new(body: Option<RequestBody>, max: u64) -> Self {
         Self {
             body: body.filter(|body| !body.is_end_stream()),
             left: max,

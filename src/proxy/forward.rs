@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Uri, Version};
 use smallvec::SmallVec;
@@ -29,6 +29,7 @@ use crate::message::connection::HOP_BY_HOP;
 use crate::message::decimal::Digits;
 use crate::message::fields::{Name, Names};
 use crate::message::lines::Lines;
+use crate::message::request_body::RequestBody;
 use crate::origin::{
     Asking, ClientGroup, HostMode, OriginError, OriginHead, OriginRequest, OriginResponse,
     OriginSettings, Origins, Upload,
@@ -111,7 +112,11 @@ impl Prepared {
     }
 
     /// The request, with what of its own fields passes on.
-    pub(super) fn request(&mut self, received: Received, body: Option<Incoming>) -> OriginRequest {
+    pub(super) fn request(
+        &mut self,
+        received: Received,
+        body: Option<RequestBody>,
+    ) -> OriginRequest {
         let Received {
             method, headers, ..
         } = received;

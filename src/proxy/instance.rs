@@ -12,6 +12,7 @@ pub struct Instance {
     pseudonym: String,
     via: HeaderValue,
     via_1_0: HeaderValue,
+    via_2_0: HeaderValue,
 }
 
 impl Instance {
@@ -29,6 +30,7 @@ impl Instance {
         Ok(Self {
             via: entry("1.1"),
             via_1_0: entry("1.0"),
+            via_2_0: entry("2.0"),
             pseudonym,
         })
     }
@@ -37,6 +39,7 @@ impl Instance {
     pub(super) fn via(&self, version: Version) -> &HeaderValue {
         match version {
             Version::HTTP_10 => &self.via_1_0,
+            Version::HTTP_2 => &self.via_2_0,
             _ => &self.via,
         }
     }

@@ -6,10 +6,26 @@ use std::time::SystemTime;
 use hyper::StatusCode;
 
 use super::Proxy;
+use super::answer::Answer;
 use super::record::Record;
+use super::response::ClientResponse;
 use crate::client::PeerAddr;
 
 impl Proxy {
+    /// The same where the connection goes on.
+    pub fn refuse_one(
+        &self,
+        status: StatusCode,
+        why: &'static str,
+        peer: PeerAddr,
+    ) -> ClientResponse {
+        let snapshot = self.policy.load();
+        let reference = self.references.next();
+        let mut record = Record::start(&snapshot, &self.journal, &self.counting);
+        record.unread(&snapshot, reference, peer, why);
+        Answer::failed(status, reference).into_response(record)
+    }
+
     /// The whole response as bytes, after which the connection is closed; it
     /// has its log line, with `why` as the error.
     pub fn refuse(&self, status: StatusCode, why: &'static str, peer: PeerAddr) -> Vec<u8> {

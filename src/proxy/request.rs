@@ -4,6 +4,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Uri, Version};
 
 use crate::message::fields::Fields;
+use crate::message::request_body::RequestBody;
 
 /// A request as its connection read it.
 #[derive(Debug)]
@@ -12,12 +13,12 @@ pub struct ClientRequest {
     pub method: Method,
     /// The target.
     pub uri: Uri,
-    /// HTTP/1.0 or HTTP/1.1.
+    /// HTTP/1.0, HTTP/1.1 or HTTP/2.
     pub version: Version,
     /// All its fields.
     pub fields: Fields,
     /// Its body, not yet read; `None`: it has none.
-    pub body: Option<Incoming>,
+    pub body: Option<RequestBody>,
 }
 
 impl From<Request<Incoming>> for ClientRequest {
@@ -28,7 +29,7 @@ impl From<Request<Incoming>> for ClientRequest {
             uri: head.uri,
             version: head.version,
             fields: Fields::from(&head.headers),
-            body: Some(body),
+            body: Some(RequestBody::Http1(body)),
         }
     }
 }

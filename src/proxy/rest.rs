@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use hyper::Version;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::record::Record;
 use super::response::ClientResponse;
 use crate::message::fields::{Fields, Name};
+use crate::message::request_body::RequestBody;
 
 /// This much of an unwanted body is read and dropped; beyond it, a new
 /// connection is cheaper for both sides.
@@ -24,13 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Rest {
     /// `None`: it has none.
-    body: Option<Incoming>,
+    body: Option<RequestBody>,
     /// The client waits for a 100 before it sends the body.
     waits: bool,
 }
 
 impl Rest {
-    pub(super) fn new(version: Version, fields: &Fields, body: Option<Incoming>) -> Self {
+    pub(super) fn new(version: Version, fields: &Fields, body: Option<RequestBody>) -> Self {
         let body = body.filter(|body| !body.is_end_stream());
         Self {
             // An HTTP/1.0 client knows no 100 (RFC 9110 section 10.1.1).
@@ -55,7 +56,7 @@ impl Rest {
             .map_or(0, |body| body.size_hint().lower())
     }
 
-    pub(super) fn into_body(self) -> Option<Incoming> {
+    pub(super) fn into_body(self) -> Option<RequestBody> {
         self.body
     }
 
@@ -78,7 +79,7 @@ impl Rest {
     }
 }
 
-async fn read_and_drop(mut body: Incoming) {
+async fn read_and_drop(mut body: RequestBody) {
     let mut left = MAX_DROPPED;
     while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
     {

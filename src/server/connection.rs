@@ -25,7 +25,7 @@ use super::worker::Worker;
 use super::{farewell, lingering, unsent};
 use crate::message::authority::Authority;
 use crate::plan::Arrival;
-use crate::proxy::{self, ClientRequest, Interim};
+use crate::proxy::{self, ClientRequest, ClientResponse, Interim};
 
 /// hyper gathers so much of a response for one write: a stored body of 1 MiB
 /// in one piece costs a quarter less than by 256 KiB.
@@ -80,9 +80,15 @@ pub(super) async fn serve(
     let Some(transport) = served.transport(socket, handshake).await else {
         return;
     };
+    let http2 = transport.speaks_http2();
     let stream = Stream::new(transport, &served.link);
-    let end = served.requests(&stream).await;
-    let refusal = served.refusal(&end, &stream);
+    let end = match http2 {
+        // Boxed: most connections need no room for it.
+        true => Box::pin(served.http2(&stream)).await,
+        false => served.requests(&stream).await,
+    };
+    // By HTTP/2 it was said already.
+    let refusal = served.refusal(&end, &stream).filter(|_| !http2);
     let cut = served.is_cut(&end);
     let unframed = served.until_close.get();
     let dead = Duration::from_millis(served.link.limits.stall.saturating_mul(2)).max(DEAD);
@@ -96,7 +102,9 @@ pub(super) async fn serve(
     transport.socket().set_dead_after(dead);
     match (end, refusal) {
         (_, Some(answer)) => lingering::answer(transport, &answer).await,
-        (End::Verdict(Verdict::Evicted), None) => lingering::drop_in_order(transport),
+        (End::Verdict(Verdict::Evicted | Verdict::Flood), None) => {
+            lingering::drop_in_order(transport)
+        }
         (End::Verdict(Verdict::Gone), None) => {}
         _ if cut => lingering::reset(transport, unframed).await,
         (End::Done(_) | End::Verdict(_), None) => lingering::close(transport).await,
@@ -256,6 +264,7 @@ impl Served<'_> {
             Verdict::Silent => counters.silent_closed.add(1),
             Verdict::Stalled => counters.stalled.add(1),
             Verdict::Evicted => counters.evicted.add(1),
+            Verdict::Flood => counters.floods.add(1),
             Verdict::Gone | Verdict::Sleepy | Verdict::Slow => {}
             Verdict::SlowHead => {
                 counters.header_timeouts.add(1);
@@ -285,6 +294,16 @@ impl Served<'_> {
         };
         counter.add(1);
         self.refuse(status, why)
+    }
+
+    /// The same for one stream of several.
+    pub(super) fn refuse_one(&self, status: StatusCode, why: &'static str) -> ClientResponse {
+        let counters = &self.worker.counters.connections;
+        match status {
+            StatusCode::URI_TOO_LONG => counters.long_targets.add(1),
+            _ => counters.large_heads.add(1),
+        }
+        self.worker.proxy.refuse_one(status, why, self.arrival.peer)
     }
 
     fn refuse(&self, status: StatusCode, why: &'static str) -> Vec<u8> {

@@ -15,6 +15,11 @@ pub(super) struct Limits {
     pub(super) stall: u64,
     /// Of a head, in bytes.
     pub(super) head: usize,
+    /// Connections of the process; a stream beyond the first of a connection
+    /// counts as one.
+    pub(super) connections: usize,
+    /// Streams that may be open on one connection by HTTP/2.
+    pub(super) streams: u32,
 }
 
 impl Limits {
@@ -25,6 +30,11 @@ impl Limits {
             idle: milliseconds(settings.idle_timeout),
             stall: milliseconds(settings.stall_timeout),
             head: settings.max_header_bytes,
+            connections: settings.max_connections,
+            streams: settings
+                .tls
+                .as_ref()
+                .map_or(1, |tls| u32::try_from(tls.max_streams).unwrap_or(u32::MAX)),
         }
     }
 

@@ -62,6 +62,8 @@ pub(super) enum Verdict {
     Gone,
     /// For a newer connection.
     Evicted,
+    /// The client sends much that asks for nothing (HTTP/2).
+    Flood,
 }
 
 /// One connection, as its worker sees it.
@@ -93,6 +95,8 @@ pub(super) struct Link {
     ended: Cell<Option<u64>>,
     /// hyper is not there.
     asleep: Cell<bool>,
+    /// When a block of fields began that has not ended (HTTP/2).
+    block: Cell<Option<u64>>,
     called: Cell<Option<Verdict>>,
     tail: RefCell<Option<Tail>>,
     waker: OnceCell<Waker>,
@@ -117,6 +121,7 @@ impl Link {
             stalled: Cell::default(),
             ended: Cell::default(),
             asleep: Cell::default(),
+            block: Cell::default(),
             called: Cell::default(),
             tail: RefCell::default(),
             waker: OnceCell::new(),
@@ -324,6 +329,25 @@ impl Link {
         }
     }
 
+    /// No stream is open any more.
+    pub(super) fn rest(&self) {
+        self.begin(State::Idle);
+        self.table.idle(self.slot);
+    }
+
+    /// A block of fields has begun, or has ended: nothing else can come before
+    /// its end (RFC 9113 section 6.10).
+    pub(super) fn in_block(&self, begun: bool) {
+        if begun != self.block.get().is_some() {
+            self.block.set(begun.then(|| self.table.now()));
+        }
+    }
+
+    /// Milliseconds since the worker started, about.
+    pub(super) fn now(&self) -> u64 {
+        self.table.now()
+    }
+
     /// Whether the time of the connection is up.
     pub(super) fn judge(&self, draining: bool) -> Option<Verdict> {
         let Limits { header, idle, .. } = self.limits;
@@ -333,6 +357,13 @@ impl Link {
             header
         };
         let is_over = |limit: u64| self.has_passed(self.since.get(), limit);
+        if self
+            .block
+            .get()
+            .is_some_and(|since| self.has_passed(since, header))
+        {
+            return Some(Verdict::SlowHead);
+        }
         match self.state.get() {
             State::Fresh => is_over(header).then_some(Verdict::Silent),
             State::Head => is_over(header).then_some(Verdict::SlowHead),

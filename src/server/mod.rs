@@ -6,6 +6,7 @@ mod crowd;
 mod descriptors;
 mod farewell;
 mod handshake;
+mod http2;
 mod limits;
 mod lingering;
 mod link;

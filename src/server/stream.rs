@@ -127,6 +127,15 @@ impl Stream {
         Poll::Ready(read.is_err() || room.remaining() > 0)
     }
 
+    /// Reads what has come, for who notes it.
+    pub(super) fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_read(cx, room))
+    }
+
     /// Writes as much of `pieces` as can be written now.
     pub(super) fn write(
         &self,

@@ -50,6 +50,14 @@ impl Transport {
         }
     }
 
+    /// Whether both sides agreed on HTTP/2 (RFC 7301).
+    pub(super) fn speaks_http2(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
     /// The same, without what stands between.
     pub(super) fn into_socket(self) -> Socket {
         match self {

@@ -87,6 +87,15 @@ struct Open {
     number: usize,
 }
 
+/// Places among `server.max_connections` that a connection takes beyond its
+/// own, for streams beside its first: however requests come, there is an end
+/// to how many there are at a time.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    worker: &'a Worker,
+    taken: usize,
+}
+
 /// What is spoken by those who connect to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entrance {
@@ -282,6 +291,8 @@ impl Worker {
 
     fn start_draining(self: &Rc<Self>) {
         self.is_draining.set(true);
+        // By HTTP/2 a client can be told at any time.
+        self.table.wake_all();
         let worker = Rc::clone(self);
         spawn_local(async move {
             tokio::time::sleep(farewell::GRACE).await;
@@ -317,6 +328,41 @@ impl Worker {
         while self.open.get() > 0 {
             self.last_closed.notified().await;
         }
+    }
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn new(worker: &'a Worker) -> Self {
+        Self { worker, taken: 0 }
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Takes one more of `most`, if need be that of an idle connection.
+    pub(super) fn take(&mut self, most: usize) -> bool {
+        let number = self.worker.all_open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.taken += 1;
+        if number <= most || self.worker.table.evict() {
+            return true;
+        }
+        self.worker.all_open.fetch_sub(1, Ordering::Relaxed);
+        self.taken -= 1;
+        false
+    }
+
+    pub(super) fn give_back(&mut self) {
+        let taken = std::mem::take(&mut self.taken);
+        if taken > 0 {
+            self.worker.all_open.fetch_sub(taken, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Places<'_> {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

@@ -122,7 +122,6 @@ fn with_tls_there_is_a_plain_listener_only_where_one_is_asked_for() {
     let listen: SocketAddr = "127.0.0.1:8443".parse().unwrap();
     assert_eq!(tls.listen, [listen.into()]);
     assert_eq!(tls.handshake_timeout, Duration::from_secs(10));
-    assert_eq!(tls.config.alpn_protocols, [b"http/1.1"]);
     let [shown] = tls.certificates.as_slice() else {
         panic!("{:?}", tls.certificates)
     };
@@ -182,6 +181,21 @@ fn a_certificate_without_names_can_only_be_the_only_one() {
     assert!(
         said.contains("certificates[1].cert_file") && said.contains("can be the first"),
         "{said}"
+    );
+}
+
+#[test]
+fn streams_without_http2_are_told_of() {
+    let with = |keys| {
+        let files = Files::with(&POLICY.replace("[server.tls]", keys), &["a.example"]);
+        files.warnings()
+    };
+    assert_eq!(with("[server.tls]\nmax_streams = 9"), [""; 0]);
+    assert_eq!(with("[server.tls]\nhttp2 = false"), [""; 0]);
+    let said = with("[server.tls]\nhttp2 = false\nmax_streams = 9");
+    assert!(
+        said[0].contains("server.tls.max_streams: no stream"),
+        "{said:?}"
     );
 }
 

@@ -26,6 +26,7 @@ pub(super) fn clients(page: &mut Page<'_>, counters: &Counters) -> fmt::Result {
     )?;
     let closed = [
         ("refused", sum(|connections| connections.refused.get())),
+        ("flood", sum(|connections| connections.floods.get())),
         ("evicted", sum(|connections| connections.evicted.get())),
         (
             "tls",
@@ -59,6 +60,11 @@ pub(super) fn clients(page: &mut Page<'_>, counters: &Counters) -> fmt::Result {
         "portcullis_connections_ended",
         "Connections of clients that were ended from here, by why",
         closed.map(|(reason, count)| (vec![("reason", reason)], count)),
+    )?;
+    page.counter(
+        "portcullis_streams_refused",
+        "Streams of HTTP/2 refused over server.max_connections",
+        sum(|connections| connections.refused_streams.get()),
     )
 }
 

@@ -18,8 +18,15 @@ use crate::tls::{
     Certificate, Certificates, Conflict, MinVersion, MismatchError, Name, server_config,
 };
 
-/// What is spoken inside of TLS, best first.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+/// What is spoken inside of TLS, best first (RFC 9113 section 3.2).
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// What is spoken where `http2` is false.
+const ONLY_HTTP1: &[&[u8]] = &[b"http/1.1"];
+
+/// `max_streams` where it is not written: what a page asks for at once, and no
+/// fewer than RFC 9113 section 6.5.2 recommends.
+const STREAMS: usize = 128;
 
 const CERT_FILES: &str = "a PEM file with the certificate and then those of its issuers";
 
@@ -55,6 +62,7 @@ impl Compiler<'_> {
         let config = self.tls_config(raw, &loaded);
         Some(TlsSettings {
             handshake_timeout: written_or(&raw.handshake_timeout, Duration::from_secs(10)),
+            max_streams: written_or(&raw.max_streams, STREAMS),
             config: config.filter(|_| !listen.is_empty())?,
             certificates: loaded.iter().map(Loaded::shown).collect(),
             listen,
@@ -71,6 +79,13 @@ impl Compiler<'_> {
             }
             Some(first) if !listens => self.findings.add(never_used(&first.spot)),
             _ => {}
+        }
+        if let (false, Some(streams)) = (written_or(&raw.http2, true), &raw.max_streams) {
+            let finding = streams
+                .spot
+                .warning("no stream is ever opened: `http2` is false");
+            self.findings
+                .add(finding.help("remove it, or offer HTTP/2"));
         }
     }
 
@@ -89,7 +104,11 @@ impl Compiler<'_> {
             self.findings.add(never_shown(&conflict, &spots));
         }
         let oldest = written_or(&raw.min_version, MinVersion::Tls12);
-        server_config(Arc::new(certificates), oldest, PROTOCOLS)
+        let protocols = match written_or(&raw.http2, true) {
+            true => PROTOCOLS,
+            false => ONLY_HTTP1,
+        };
+        server_config(Arc::new(certificates), oldest, protocols)
             .map_err(|error| self.findings.add(raw.spot.error(error.to_string())))
             .ok()
     }

@@ -30,6 +30,11 @@ pub struct ConnectionCounters {
     /// Cut because the client did not take its response, by
     /// `server.stall_timeout`.
     pub stalled: Counter,
+    /// Closed because the client sent many frames of HTTP/2 that ask for
+    /// nothing, or cancelled what it asked for again and again.
+    pub floods: Counter,
+    /// Streams of HTTP/2 refused over `server.max_connections`.
+    pub refused_streams: Counter,
     /// Heads that are not HTTP, answered 400 before any rule saw them.
     pub malformed_heads: Counter,
     /// Request lines over `server.max_header_bytes`, answered 414.

@@ -5,6 +5,8 @@ const LIMITS: Limits = Limits {
     idle: 2000,
     stall: 3000,
     head: 8192,
+    connections: 10,
+    streams: 10,
 };
 
 fn link() -> (Rc<Table>, Rc<Link>) {

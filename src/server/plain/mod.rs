@@ -31,7 +31,7 @@ const ROOM: usize = 16 * 1024;
 /// What the connections of a worker share to serve plain requests.
 #[derive(Debug)]
 pub(super) struct Bench {
-    date: Date,
+    pub(super) date: Date,
     /// Where the last head was written.
     text: RefCell<Vec<u8>>,
     /// Where heads are read: one place stays in the processor's cache.

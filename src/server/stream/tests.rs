@@ -16,6 +16,8 @@ const LIMITS: Limits = Limits {
     idle: 1000,
     stall: 1000,
     head: 8192,
+    connections: 10,
+    streams: 10,
 };
 
 /// A stream, and its peer, whose window opens in small steps.

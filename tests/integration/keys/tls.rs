@@ -92,6 +92,29 @@ fn server_tls_handshake_timeout() {
 }
 
 #[test]
+fn server_tls_http2() {
+    let (_, issued) = issued();
+    let offered = |tls| {
+        let server = compiled(&issued, "", tls, FILES).unwrap();
+        server.tls.unwrap().config.alpn_protocols.clone()
+    };
+    assert_eq!(offered(""), [&b"h2"[..], b"http/1.1"]);
+    assert_eq!(offered("http2 = true"), offered(""));
+    assert_eq!(offered("http2 = false"), [b"http/1.1"]);
+}
+
+#[test]
+fn server_tls_max_streams() {
+    let (_, issued) = issued();
+    let streams = |tls| {
+        let server = compiled(&issued, "", tls, FILES).unwrap();
+        server.tls.unwrap().max_streams
+    };
+    assert_eq!(streams(""), 128);
+    assert_eq!(streams("max_streams = 1"), 1);
+}
+
+#[test]
 fn server_tls_min_version() {
     let (authority, issued) = issued();
     let shakes = |tls, version| {

@@ -1,0 +1,248 @@
+//! What HTTP/2 is spoken over: the client's stream, seen as frames as they
+//! come. Only their heads are read here; what they say is the library's.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::flood::{CANCELLED, FRAME, Flood};
+use crate::server::link::Link;
+use crate::server::stream::Stream;
+
+/// The length of what a connection begins with (RFC 9113 section 3.4).
+const PREFACE: u64 = 24;
+
+/// The length of a frame's head (section 4.1).
+const HEAD: usize = 9;
+
+/// Types of frames (section 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const CONTINUATION: u8 = 9;
+
+/// Flags of `DATA`, and of what carries fields.
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// What the frames of a connection tell of its client.
+#[derive(Debug)]
+pub(super) struct Watch {
+    link: Rc<Link>,
+    flood: Flood,
+    flooded: Cell<bool>,
+    /// Nothing is read any more.
+    deaf: Cell<bool>,
+    reader: RefCell<Reader>,
+}
+
+impl Watch {
+    pub(super) fn new(link: &Rc<Link>) -> Rc<Self> {
+        Rc::new(Self {
+            link: Rc::clone(link),
+            flood: Flood::default(),
+            flooded: Cell::default(),
+            deaf: Cell::default(),
+            reader: RefCell::default(),
+        })
+    }
+
+    /// Whether the client sends too much that asks for nothing.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.flooded.get()
+    }
+
+    /// From now on nothing is read.
+    pub(super) fn stop_reading(&self) {
+        self.deaf.set(true);
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self) {
+        self.flood.answered();
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        self.reader.borrow_mut().read(bytes, |head| self.note(head));
+    }
+
+    fn note(&self, head: FrameHead) {
+        let has = |flag| head.flags & flag != 0;
+        let points = match head.kind {
+            HEADERS => {
+                self.link.in_block(!has(END_HEADERS));
+                return;
+            }
+            CONTINUATION => {
+                self.link.in_block(!has(END_HEADERS));
+                FRAME
+            }
+            DATA if head.length > 0 || has(END_STREAM) => return,
+            RST_STREAM => CANCELLED,
+            _ => FRAME,
+        };
+        if self.flood.add(points, self.link.now()) {
+            self.flooded.set(true);
+        }
+    }
+}
+
+/// A frame's head, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FrameHead {
+    length: u32,
+    kind: u8,
+    flags: u8,
+}
+
+/// Finds the heads of frames in what comes.
+#[derive(Debug)]
+struct Reader {
+    /// What has come of a head.
+    head: [u8; HEAD],
+    length: usize,
+    /// So many bytes come before the next one.
+    skip: u64,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self {
+            head: [0; HEAD],
+            length: 0,
+            skip: PREFACE,
+        }
+    }
+}
+
+impl Reader {
+    fn read(&mut self, mut bytes: &[u8], mut each: impl FnMut(FrameHead)) {
+        loop {
+            let skipped = bytes
+                .len()
+                .min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            self.skip -= skipped as u64;
+            bytes = &bytes[skipped..];
+            if bytes.is_empty() {
+                return;
+            }
+            let (part, rest) = bytes.split_at(bytes.len().min(HEAD - self.length));
+            self.head[self.length..self.length + part.len()].copy_from_slice(part);
+            self.length += part.len();
+            bytes = rest;
+            if self.length == HEAD {
+                self.length = 0;
+                let [a, b, c, kind, flags, ..] = self.head;
+                let length = u32::from_be_bytes([0, a, b, c]);
+                self.skip = u64::from(length);
+                each(FrameHead {
+                    length,
+                    kind,
+                    flags,
+                });
+            }
+        }
+    }
+}
+
+/// The stream, for the library.
+#[derive(Debug)]
+pub(super) struct Frames {
+    stream: Stream,
+    watch: Rc<Watch>,
+}
+
+impl Frames {
+    pub(super) fn new(stream: &Stream, watch: &Rc<Watch>) -> Self {
+        Self {
+            stream: stream.clone(),
+            watch: Rc::clone(watch),
+        }
+    }
+
+    fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.watch.flood.sent(*bytes);
+        }
+        written
+    }
+}
+
+impl AsyncRead for Frames {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.watch.deaf.get() || self.watch.flooded.get() {
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        ready!(self.stream.poll_receive(cx, buf))?;
+        self.watch.read(&buf.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Frames {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.written(self.stream.write(cx, &[IoSlice::new(bytes)]))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.written(self.stream.write(cx, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.flush(cx)
+    }
+
+    /// The connection is closed in order when HTTP/2 is done with it.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_found_however_the_bytes_are_split() {
+        let mut bytes = vec![b'p'; PREFACE as usize];
+        let mut expected = Vec::new();
+        for (length, kind, flags) in [(0, 4, 0), (3, HEADERS, END_HEADERS), (70_000, DATA, 1)] {
+            let [_, a, b, c] = u32::to_be_bytes(length);
+            bytes.extend([a, b, c, kind, flags, 0, 0, 0, 1]);
+            bytes.extend(vec![kind; length as usize]);
+            expected.push(FrameHead {
+                length,
+                kind,
+                flags,
+            });
+        }
+        for size in [1, 2, 8, 9, 10, 33, 1000, bytes.len()] {
+            let (mut reader, mut found) = (Reader::default(), Vec::new());
+            for part in bytes.chunks(size) {
+                reader.read(part, |head| found.push(head));
+            }
+            assert_eq!(found, expected, "in pieces of {size}");
+        }
+    }
+}
