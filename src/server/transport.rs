@@ -53,7 +53,7 @@ impl Transport {
     /// Whether both sides agreed on HTTP/2 (RFC 7301).
     pub(super) fn speaks_http2(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
+            Self::Plain(_) => false,
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
