@@ -50,10 +50,14 @@ fn route(route: &Route) -> Value {
         .map(|(rule, shadow)| json!({ "rule": rule.as_str(), "shadow": shadow }))
         .collect();
     let url = &route.origin.url;
+    let origin = match &url.socket {
+        Some(socket) => socket.to_string(),
+        None => format!("{}://{}", url.scheme, url.authority()),
+    };
     json!({
         "name": route.name,
         "rules": rules,
-        "origin": format!("{}://{}", url.scheme, url.authority()),
+        "origin": origin,
         "country_database_built": route.rules.geo().map(|geo| {
             let built = Duration::from_secs(geo.database().build_epoch());
             rfc3339(SystemTime::UNIX_EPOCH + built)

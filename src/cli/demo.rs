@@ -172,7 +172,7 @@ mod tests {
         for listen in ["[::1]:0", "0.0.0.0:80", "127.0.0.1:0"] {
             let listen: SocketAddr = listen.parse().unwrap();
             let policy = policy(listen, "127.0.0.1:9000".parse().unwrap()).unwrap();
-            assert_eq!(policy.server.listen, [listen]);
+            assert_eq!(policy.server.listen, [listen.into()]);
         }
         let origin = "127.0.0.1:9000".parse().unwrap();
         assert!(policy(origin, origin).is_err());

@@ -1,11 +1,12 @@
 //! What systemd is told of this process (sd_notify(3)). Nothing is sent where
 //! it has not said whereto.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sd_notify::NotifyState;
+
+use crate::network::ListenAddress;
 
 /// Of a status line, in characters: what `systemctl status` shows on one.
 const MOST_CHARACTERS: usize = 160;
@@ -25,7 +26,7 @@ struct State {
 impl Manager {
     /// The one that NOTIFY_SOCKET names, if it does, for a server that listens
     /// on `addresses`.
-    pub(super) fn find(addresses: &[SocketAddr]) -> Self {
+    pub(super) fn find(addresses: &[ListenAddress]) -> Self {
         let written: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         Self(std::env::var_os("NOTIFY_SOCKET").map(|_| {
             Arc::new(State {

@@ -87,7 +87,7 @@ fn start(file: &Path, mut passed: Passed) -> Result<Running, NotStarted> {
         server.stop().keep(bound);
         name
     });
-    let manager = Manager::find(server.addresses());
+    let manager = Manager::find(server.listens_on());
     let reloader = reloader(file, &policy, program_log, access_log.spool());
     let reloader = reloader.telling(telling(manager.clone()));
     let status = reloader.status().clone();
@@ -141,6 +141,7 @@ impl Running {
             tracing::error!("the process before was stopped, and so is this one: {error}");
             return self.server.stop().drain();
         }
+        self.server.stop().inherit();
         self.manager.started();
     }
 
@@ -191,6 +192,7 @@ fn listen_for_admin(
         address: Use::Admin.of(&address),
         socket: admin.socket().map_err(failed)?,
         unit: None,
+        file: None,
     };
     Ok((admin, bound))
 }
@@ -221,7 +223,11 @@ fn tell(warnings: &Warnings) {
 /// The one line at start: what listens, which policy, the database's date, the
 /// cache's bound.
 fn started(file: &Path, snapshot: &Snapshot, server: &Server, admin: Option<SocketAddr>) {
-    let addresses: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = server
+        .listens_on()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let built = snapshot
         .routes
         .iter()

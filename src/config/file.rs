@@ -64,6 +64,7 @@ pub(super) struct Server {
     pub(super) merge_slashes: Maybe<bool>,
     pub(super) drain_timeout: Maybe<Duration>,
     pub(super) redirect_https: Option<List>,
+    pub(super) socket_mode: Maybe<String>,
     pub(super) tls: Option<ServerTls>,
 }
 

@@ -123,6 +123,7 @@ fn server(table: &Table<'_>) -> Server {
         merge_slashes: table.flag("merge_slashes"),
         drain_timeout: table.duration("drain_timeout"),
         redirect_https: table.list("redirect_https"),
+        socket_mode: table.text("socket_mode"),
         tls: table.table("tls", "server.tls").map(|t| server_tls(&t)),
     }
 }

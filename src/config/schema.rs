@@ -13,7 +13,7 @@ pub(super) struct Section {
 #[rustfmt::skip]
 pub(super) const SECTIONS: &[Section] = &[
     Section { name: "", keys: &["server", "client", "limits", "origin", "access", "images", "cache_key", "cache", "response", "admin", "log", "route", "test"] },
-    Section { name: "server", keys: &["listen", "hosts", "workers", "max_connections", "header_timeout", "idle_timeout", "stall_timeout", "max_header_bytes", "max_body", "merge_slashes", "drain_timeout", "redirect_https", "tls"] },
+    Section { name: "server", keys: &["listen", "hosts", "workers", "max_connections", "header_timeout", "idle_timeout", "stall_timeout", "max_header_bytes", "max_body", "merge_slashes", "drain_timeout", "redirect_https", "socket_mode", "tls"] },
     Section { name: "server.tls", keys: &["listen", "min_version", "handshake_timeout", "http2", "max_streams", "certificates"] },
     Section { name: "server.tls.certificates", keys: &["cert_file", "key_file"] },
     Section { name: "client", keys: &["trusted_proxies", "header", "proxy_protocol"] },

@@ -15,6 +15,7 @@ use crate::cache::settings::CacheSettings;
 use crate::client::ClientRules;
 use crate::images::Images;
 use crate::log::LogSettings;
+use crate::network::ListenAddress;
 use crate::origin::OriginSettings;
 use crate::route::{HostPattern, RouteMatcher};
 
@@ -51,7 +52,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     /// `listen`, in the clear; empty only where [`Self::tls`] is not `None`.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenAddress>,
     /// `hosts`; empty: any.
     pub hosts: Vec<HostPattern>,
     /// `workers`; 0: one a core.
@@ -73,7 +74,9 @@ pub struct ServerSettings {
     /// `drain_timeout`.
     pub drain_timeout: Duration,
     /// `redirect_https`: listeners in the clear that send everybody to https.
-    pub redirect_https: Vec<SocketAddr>,
+    pub redirect_https: Vec<ListenAddress>,
+    /// `socket_mode`: the permissions of Unix sockets that are made here.
+    pub socket_mode: u32,
     /// `[server.tls]`; `None`: nothing listens by TLS.
     pub tls: Option<TlsSettings>,
 }
@@ -82,7 +85,7 @@ pub struct ServerSettings {
 #[derive(Clone)]
 pub struct TlsSettings {
     /// `listen`; never empty.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenAddress>,
     /// `handshake_timeout`: from the accepted connection to the end of its
     /// handshake.
     pub handshake_timeout: Duration,

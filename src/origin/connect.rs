@@ -5,17 +5,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::lookup::Lookup;
 use super::stream::Stream;
 use super::{OriginError, OriginSettings};
+use crate::network::UnixPath;
 
 /// How long an address may be silent before the next one is tried beside it
 /// (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
+
+/// How soon a Unix socket that was full is tried again.
+const FULL: Duration = Duration::from_millis(10);
 
 /// After this long without a byte, and as often after that, the origin's
 /// system is asked whether it is still there.
@@ -31,6 +35,11 @@ pub(super) async fn connect(
     lookup: &Lookup,
 ) -> Result<Stream, OriginError> {
     let deadline = Instant::now() + settings.connect_timeout;
+    if let Some(path) = &settings.url.socket {
+        let stream = timeout_at(deadline, dial_unix(path)).await;
+        let stream = stream.map_err(|_| OriginError::ConnectTimeout)??;
+        return Ok(Stream::Unix(stream));
+    }
     let addresses = timeout_at(deadline, lookup.addresses(&settings.url))
         .await
         .map_err(|_| OriginError::DnsTimeout)??;
@@ -80,10 +89,22 @@ async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, OriginError> {
     }
 }
 
+/// A socket that has no room for those who wait says so at once: whoever
+/// connects in the usual, blocking way would be waiting.
+async fn dial_unix(path: &UnixPath) -> Result<UnixStream, OriginError> {
+    loop {
+        match UnixStream::connect(path.as_path()).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(FULL).await,
+            connected => return connected.map_err(failed),
+        }
+    }
+}
+
 fn failed(error: io::Error) -> OriginError {
     use io::ErrorKind as Kind;
     match error.kind() {
-        Kind::ConnectionRefused => OriginError::Refused(error),
+        // Nobody listens on a Unix socket that is not there.
+        Kind::ConnectionRefused | Kind::NotFound => OriginError::Refused(error),
         Kind::ConnectionReset | Kind::ConnectionAborted => OriginError::Reset(error),
         Kind::TimedOut => OriginError::ConnectTimeout,
         Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => {
@@ -154,6 +175,7 @@ mod tests {
         use io::ErrorKind as Kind;
         for (kind, expected) in [
             (Kind::ConnectionRefused, "connection_refused"),
+            (Kind::NotFound, "connection_refused"),
             (Kind::ConnectionReset, "connection_terminated"),
             (Kind::HostUnreachable, "destination_ip_unroutable"),
             (Kind::NetworkUnreachable, "destination_ip_unroutable"),

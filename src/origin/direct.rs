@@ -137,22 +137,18 @@ impl Direct {
 
     fn look(&mut self, now: bool) -> Result<(), OriginError> {
         let ended = match &self.stream {
-            Stream::Plain(stream) if now => {
-                let mut byte = [MaybeUninit::uninit()];
-                match SockRef::from(stream).peek(&mut byte) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                    ended => ended,
-                }
-            }
-            Stream::Plain(stream) => match stream.try_read(&mut [0]) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                ended => ended,
-            },
+            Stream::Plain(stream) if now => peek(&SockRef::from(stream)),
+            Stream::Unix(stream) if now => peek(&SockRef::from(stream)),
+            Stream::Plain(stream) => stream.try_read(&mut [0]),
+            Stream::Unix(stream) => stream.try_read(&mut [0]),
             Stream::Tls(_) => match self.poll_ended(&mut Context::from_waker(Waker::noop())) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(ended) => ended,
             },
         };
+        if matches!(&ended, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            return Ok(());
+        }
         Err(match ended {
             Ok(0) => OriginError::Terminated(Flaw::Closed.into()),
             Ok(_) => OriginError::Incomplete(Flaw::Unasked.into()),
@@ -378,6 +374,11 @@ fn poll_read(
 
 /// An error shows again, or shows first what the origin had to say, by
 /// reading.
+/// Whether something is there, as the system knows it now.
+fn peek(socket: &SockRef<'_>) -> io::Result<usize> {
+    socket.peek(&mut [MaybeUninit::uninit()])
+}
+
 fn sent(written: &io::Result<usize>) -> Sending {
     match written {
         Ok(1..) => Sending::Flush,

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::OriginSettings;
 use super::trouble::Troubles;
+use crate::network::UnixPath;
 
 /// The limits of all origins, shared by all workers. Those of one host and
 /// port that are reached in different ways (in the clear, or by TLS and other
@@ -17,14 +18,15 @@ use super::trouble::Troubles;
 #[derive(Debug, Default)]
 pub struct Limits(Mutex<HashMap<Key, Arc<Limit>>>);
 
-/// Host, port, and whose certificates are believed.
-type Key = (String, u16, Option<u64>);
+/// Host, port, Unix socket, and whose certificates are believed.
+type Key = (String, u16, Option<UnixPath>, Option<u64>);
 
 impl Limits {
     pub(super) fn of(&self, settings: &OriginSettings) -> Arc<Limit> {
         let key = (
             settings.url.host.clone(),
             settings.url.port,
+            settings.url.socket.clone(),
             settings.trust_id(),
         );
         let mut limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);

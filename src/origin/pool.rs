@@ -22,6 +22,7 @@ use super::share::Busy;
 use super::timer::Timer;
 use super::{Asking, Limits, OriginError, OriginSettings};
 use crate::log::counters::WorkerCounters;
+use crate::network::UnixPath;
 
 /// A connection idle for longer is closed: what stands between may have
 /// forgotten it without a word.
@@ -44,11 +45,13 @@ pub struct Origins {
     pub(super) room: RefCell<Vec<u8>>,
 }
 
-/// One host and port, reached in one way, and the connections to it.
+/// One host and port or Unix socket, reached in one way, and the connections
+/// to it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     host: String,
     port: u16,
+    socket: Option<UnixPath>,
     /// Connections made in the clear, or by other roots, are none of these.
     trust_id: Option<u64>,
     lookup: Lookup,
@@ -149,9 +152,12 @@ impl Origins {
         let url = &settings.url;
         let trust_id = settings.trust_id();
         let mut endpoints = self.endpoints.borrow_mut();
-        let known = endpoints
-            .iter()
-            .find(|e| e.port == url.port && e.host == url.host && e.trust_id == trust_id);
+        let known = endpoints.iter().find(|known| {
+            known.port == url.port
+                && known.host == url.host
+                && known.socket == url.socket
+                && known.trust_id == trust_id
+        });
         if let Some(endpoint) = known {
             return Rc::clone(endpoint);
         }
@@ -160,6 +166,7 @@ impl Origins {
         let endpoint = Rc::new(Endpoint {
             host: url.host.clone(),
             port: url.port,
+            socket: url.socket.clone(),
             trust_id,
             lookup: Lookup::default(),
             worker: self.worker,

@@ -10,6 +10,7 @@ use url::{Position, Url};
 use super::Tls;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
+use crate::network::{UnixPath, UnixPathError};
 use crate::route::{NormalPath, PathError};
 
 /// Where and how assets are fetched.
@@ -47,9 +48,12 @@ pub enum HostMode {
 /// `origin.url`, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OriginUrl {
-    /// The scheme.
+    /// The scheme; http at a Unix socket.
     pub scheme: Scheme,
-    /// The host: a name, or an address (IPv6 in brackets).
+    /// The Unix socket to connect to; `None`: host and port say whereto.
+    pub socket: Option<UnixPath>,
+    /// The host: a name, or an address (IPv6 in brackets); `localhost` at a
+    /// Unix socket, which has none.
     pub host: String,
     /// The port, also where it is the scheme's default.
     pub port: u16,
@@ -68,6 +72,15 @@ pub enum OriginUrlError {
     /// Another scheme than http and https.
     #[error("an origin is reached by http or https, not by `{0}`")]
     Scheme(String),
+    /// A Unix socket in the place of a host.
+    #[error("a Unix socket stands without a scheme: its origin speaks HTTP/1.1 in the clear")]
+    SchemeOfSocket,
+    /// A path of no Unix socket.
+    #[error(transparent)]
+    Socket(#[from] UnixPathError),
+    /// What stands behind a Unix socket begins with no slash.
+    #[error("a path behind a Unix socket begins with `/`: unix:/run/app.sock:/prefix")]
+    NoPrefix,
     /// A user or a password.
     #[error("a user or password cannot stand here")]
     Userinfo,
@@ -97,12 +110,37 @@ impl OriginSettings {
 }
 
 impl OriginUrl {
-    /// Reads `http://host[:port][/prefix]`.
+    /// Reads `http://host[:port][/prefix]`, or `unix:/path[:/prefix]`.
     ///
     /// # Errors
     ///
     /// [`OriginUrlError`] with what is wrong.
     pub fn parse(text: &str) -> Result<Self, OriginUrlError> {
+        match text.strip_prefix("unix:") {
+            Some(rest) => Self::at_socket(rest),
+            // A host could have this name; its port would not be empty.
+            None if text.contains("://unix:/") => Err(OriginUrlError::SchemeOfSocket),
+            None => Self::at_host(text),
+        }
+    }
+
+    /// `path[:/prefix]`; so the path has no colon.
+    fn at_socket(text: &str) -> Result<Self, OriginUrlError> {
+        let (path, prefix) = text.split_once(':').unwrap_or((text, "/"));
+        if !prefix.starts_with('/') {
+            return Err(OriginUrlError::NoPrefix);
+        }
+        let socket = UnixPath::new(path)?;
+        let url = Self::at_host(&format!("http://localhost{prefix}"))?;
+        let separator = if url.prefix.is_empty() { "" } else { ":" };
+        Ok(Self {
+            text: format!("{socket}{separator}{}", url.prefix).into(),
+            socket: Some(socket),
+            ..url
+        })
+    }
+
+    fn at_host(text: &str) -> Result<Self, OriginUrlError> {
         let url = Url::parse(text)?;
         let scheme = Scheme::parse(url.scheme().as_bytes())
             .ok_or_else(|| OriginUrlError::Scheme(url.scheme().to_owned()))?;
@@ -118,6 +156,7 @@ impl OriginUrl {
         let prefix = prefix(text, &url)?;
         Ok(Self {
             scheme,
+            socket: None,
             port: parsed.effective_port(scheme),
             host: parsed.host.to_string(),
             text: format!("{scheme}://{parsed}{prefix}").into(),
@@ -194,6 +233,40 @@ mod tests {
             parse("127.0.0.1:9000"),
             Err(OriginUrlError::NotAUrl(_))
         ));
+    }
+
+    #[test]
+    fn unix_sockets() {
+        let parse = |text| {
+            let url = OriginUrl::parse(text)?;
+            let socket = url.socket.as_ref().unwrap().to_string();
+            Ok((socket, url.authority(), url.prefix, url.text.into_string()))
+        };
+        let ok = |socket: &str, prefix: &str, text: &str| {
+            let texts = [socket, "localhost", prefix, text].map(str::to_owned);
+            let [socket, authority, prefix, text] = texts;
+            Ok((socket, authority, prefix, text))
+        };
+        let plain = "unix:/run/a.sock";
+        assert_eq!(parse(plain), ok(plain, "", plain));
+        assert_eq!(parse("unix://run/a.sock:/"), ok(plain, "", plain));
+        let prefixed = "unix:/run/a.sock:/b/c";
+        assert_eq!(parse(prefixed), ok(plain, "/b/c", prefixed));
+        for (text, why) in [
+            ("unix:run/a.sock", UnixPathError::Relative.into()),
+            ("unix:/run/a.sock:80", OriginUrlError::NoPrefix),
+            ("unix:/run/a.sock:/?x", OriginUrlError::Query),
+            (
+                "unix:/run/a.sock:/a/../b",
+                OriginUrlError::NotNormal("/b".to_owned()),
+            ),
+            ("http://unix:/run/a.sock", OriginUrlError::SchemeOfSocket),
+            ("https://unix:/run/a.sock", OriginUrlError::SchemeOfSocket),
+        ] {
+            assert_eq!(parse(text), Err(why), "{text}");
+        }
+        let host = OriginUrl::parse("http://unix:80/a").unwrap();
+        assert_eq!((host.socket, &*host.host), (None, "unix"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 /// In the clear or by TLS. With TLS, an end that the origin did not announce
@@ -13,6 +13,8 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),
+    /// In the clear, to a process on this machine.
+    Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -21,6 +23,7 @@ macro_rules! either {
     ($stream:expr, $method:ident($($argument:expr),*)) => {
         match $stream {
             Stream::Plain(stream) => Pin::new(stream).$method($($argument),*),
+            Stream::Unix(stream) => Pin::new(stream).$method($($argument),*),
             Stream::Tls(stream) => Pin::new(&mut **stream).$method($($argument),*),
         }
     };
@@ -60,6 +63,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
         }
     }

@@ -36,7 +36,11 @@ impl Troubles {
             tracing::debug!("origin {url}: {}", told(error));
             return;
         };
-        let (what, fix) = (told(error), fix(error));
+        let fix = match url.socket {
+            Some(_) => socket_fix(error).unwrap_or_else(|| fix(error)),
+            None => fix(error),
+        };
+        let what = told(error);
         let separator = if fix.is_empty() { "" } else { "; " };
         tracing::warn!(requests, "origin {url}: {what}{separator}{fix}");
     }
@@ -137,6 +141,19 @@ fn is_authority(error: &CertificateError) -> bool {
 }
 
 /// What the operator can do, where that is likely.
+/// The same of an origin at a Unix socket, where that differs.
+fn socket_fix(error: &OriginError) -> Option<&'static str> {
+    match error {
+        OriginError::Refused(_) => Some("check that it runs, and the path in origin.url"),
+        OriginError::ConnectTimeout => Some("it does not accept those who connect"),
+        OriginError::Prohibited(_) => Some(
+            "give this process's user write permission to the socket, and execute to its folders",
+        ),
+        OriginError::Malformed(_) => Some("check that it speaks HTTP/1.1 there"),
+        _ => None,
+    }
+}
+
 fn fix(error: &OriginError) -> &'static str {
     match error {
         OriginError::Dns(_) | OriginError::DnsTimeout => {

@@ -1,8 +1,8 @@
 //! Answers of our own (sections 6.7 and 10).
 
 use bytes::Bytes;
-use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{HeaderMap, StatusCode};
 
 use super::body::Body;
 use super::record::Record;
@@ -137,24 +137,57 @@ impl Answer {
 
     /// Tells its fields, one after the other.
     pub(super) fn each_field(&self, mut take: impl FnMut(&HeaderName, &[u8])) {
-        take(&header::CACHE_CONTROL, b"no-store");
-        take(&REFERENCE, self.reference.as_bytes());
+        self.each(|name, value| match value {
+            Value::Fixed(text) => take(name, text.as_bytes()),
+            Value::Own(bytes) => take(name, bytes),
+        });
+    }
+
+    /// The same as a map.
+    pub(super) fn to_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(8);
+        self.each(|name, value| {
+            let value = match value {
+                Value::Fixed(text) => HeaderValue::from_static(text),
+                Value::Own(bytes) => {
+                    let value = HeaderValue::from_bytes(bytes);
+                    let mut value = value.expect("it is made of field values");
+                    // By HTTP/2: it is not kept to be referred to again.
+                    value.set_sensitive(*name == REFERENCE);
+                    value
+                }
+            };
+            map.append(name.clone(), value);
+        });
+        map
+    }
+
+    fn each(&self, mut take: impl FnMut(&HeaderName, Value<'_>)) {
+        take(&header::CACHE_CONTROL, Value::Fixed("no-store"));
+        take(&REFERENCE, Value::Own(self.reference.as_bytes()));
         if self.status != StatusCode::NO_CONTENT {
-            take(&header::CONTENT_TYPE, b"text/plain; charset=utf-8");
+            let text = Value::Fixed("text/plain; charset=utf-8");
+            take(&header::CONTENT_TYPE, text);
         }
         match &self.extra {
             None => {}
-            Some(Extra::Allow(methods)) => take(&header::ALLOW, methods.as_bytes()),
-            Some(Extra::Location(url)) => take(&header::LOCATION, url.as_bytes()),
-            Some(Extra::DeniedBy(rule)) => take(&DENIED_BY, rule.as_str().as_bytes()),
+            Some(Extra::Allow(methods)) => take(&header::ALLOW, Value::Own(methods.as_bytes())),
+            Some(Extra::Location(url)) => take(&header::LOCATION, Value::Own(url.as_bytes())),
+            Some(Extra::DeniedBy(rule)) => take(&DENIED_BY, Value::Fixed(rule.as_str())),
             Some(Extra::CacheStatus(status)) => {
-                take(&header::CACHE_STATUS, status.value().as_bytes());
+                take(&header::CACHE_STATUS, Value::Own(status.value().as_bytes()));
             }
         }
         if self.closing {
-            take(&header::CONNECTION, b"close");
+            take(&header::CONNECTION, Value::Fixed("close"));
         }
     }
+}
+
+/// A field's value.
+enum Value<'a> {
+    Fixed(&'static str),
+    Own(&'a [u8]),
 }
 
 /// The first line of the body.

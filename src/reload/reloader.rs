@@ -242,6 +242,7 @@ fn at_start(snapshot: &Snapshot) -> AtStart {
             format!("{:?}", server.redirect_https),
         ),
         ("server.tls.listen", format!("{tls_listen:?}")),
+        ("server.socket_mode", format!("{:o}", server.socket_mode)),
         ("server.workers", server.workers.to_string()),
         ("admin.listen", format!("{:?}", snapshot.admin.listen)),
         ("cache.memory", snapshot.cache_memory.to_string()),

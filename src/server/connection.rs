@@ -13,12 +13,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 
 use super::handshake::Handshake;
 use super::limits::Limits;
 use super::link::{Link, Verdict};
+use super::socket::Socket;
 use super::stream::Stream;
 use super::transport::Transport;
 use super::watched::Watched;
@@ -62,12 +61,12 @@ impl Drop for Served<'_> {
 /// Serves requests until the client or the worker has enough.
 pub(super) async fn serve(
     worker: &Worker,
-    tcp: TcpStream,
+    socket: Socket,
     handshake: Option<Handshake>,
     arrival: Arrival,
     limits: Limits,
 ) {
-    tune(&tcp);
+    tune(&socket);
     let mut served = Served {
         worker,
         link: Link::enter(&worker.table, limits),
@@ -75,10 +74,10 @@ pub(super) async fn serve(
         interim: Interim::default(),
         until_close: Cell::new(false),
     };
-    if worker.expects_header(served.arrival.peer) && !served.introduce(&tcp).await {
+    if worker.expects_header(served.arrival.peer) && !served.introduce(&socket).await {
         return;
     }
-    let Some(transport) = served.transport(tcp, handshake).await else {
+    let Some(transport) = served.transport(socket, handshake).await else {
         return;
     };
     let http2 = transport.speaks_http2();
@@ -91,6 +90,7 @@ pub(super) async fn serve(
     // By HTTP/2 it was said already.
     let refusal = served.refusal(&end, &stream).filter(|_| !http2);
     let cut = served.is_cut(&end);
+    let unframed = served.until_close.get();
     let dead = Duration::from_millis(served.link.limits.stall.saturating_mul(2)).max(DEAD);
     drop(served);
     let Some(transport) = stream.into_inner() else {
@@ -99,32 +99,32 @@ pub(super) async fn serve(
     // Not before: for the system one is dead too that takes all in small
     // pieces, and whose window was full whenever it looked. Here it is judged by
     // what it takes.
-    let _ = SockRef::from(transport.tcp()).set_tcp_user_timeout(Some(dead));
+    transport.socket().set_dead_after(dead);
     match (end, refusal) {
         (_, Some(answer)) => lingering::answer(transport, &answer).await,
         (End::Verdict(Verdict::Evicted | Verdict::Flood), None) => {
             lingering::drop_in_order(transport)
         }
         (End::Verdict(Verdict::Gone), None) => {}
-        _ if cut => lingering::reset(transport),
+        _ if cut => lingering::reset(transport, unframed).await,
         (End::Done(_) | End::Verdict(_), None) => lingering::close(transport).await,
     }
 }
 
 /// None of these is worth a connection if it fails.
-fn tune(tcp: &TcpStream) {
-    let _ = SockRef::from(tcp).set_tcp_nodelay(true);
-    unsent::narrow(tcp);
+fn tune(socket: &Socket) {
+    socket.set_nodelay();
+    unsent::narrow(socket);
 }
 
 impl Served<'_> {
     /// By what requests come; `None`: a handshake came to nothing.
-    async fn transport(&self, tcp: TcpStream, handshake: Option<Handshake>) -> Option<Transport> {
+    async fn transport(&self, socket: Socket, handshake: Option<Handshake>) -> Option<Transport> {
         let Some(handshake) = handshake else {
-            return Some(Transport::Tcp(tcp));
+            return Some(Transport::Plain(socket));
         };
         // Boxed: most connections need no room for it, and none for long.
-        let shaken = handshake.shake(self.worker, &self.link, tcp, self.arrival.peer);
+        let shaken = handshake.shake(self.worker, &self.link, socket, self.arrival.peer);
         let transport = Box::pin(shaken).await?;
         self.link.introduced();
         Some(transport)
@@ -323,7 +323,7 @@ impl Served<'_> {
 }
 
 /// An HTTP/1.0 request may name no host: then it is for the address that it
-/// was sent to.
+/// was sent to; by a Unix socket, for none.
 fn with_fallback(arrival: &Arrival, stream: &Stream) -> Arrival {
     let address = stream.local_addr().map(|address| address.to_string());
     let authority = address.ok().and_then(|address| {

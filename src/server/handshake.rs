@@ -6,13 +6,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::ReadBuf;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::lingering;
 use super::link::Link;
+use super::socket::Socket;
 use super::transport::{Counted, Transport};
 use super::worker::Worker;
 use crate::client::PeerAddr;
@@ -44,10 +44,10 @@ impl Handshake {
         self,
         worker: &Worker,
         link: &Link,
-        tcp: TcpStream,
+        socket: Socket,
         peer: PeerAddr,
     ) -> Option<Transport> {
-        let transport = timeout(self.limit, self.accept(worker, link, tcp, peer)).await;
+        let transport = timeout(self.limit, self.accept(worker, link, socket, peer)).await;
         let transport = transport.ok().flatten();
         if transport.is_none() {
             worker.counters.connections.failed_handshakes.add(1);
@@ -59,27 +59,27 @@ impl Handshake {
         &self,
         worker: &Worker,
         link: &Link,
-        tcp: TcpStream,
+        socket: Socket,
         peer: PeerAddr,
     ) -> Option<Transport> {
-        if first_byte(worker, link, &tcp).await? != HANDSHAKE {
-            answer_in_the_clear(worker, tcp, peer).await;
+        if first_byte(worker, link, &socket).await? != HANDSHAKE {
+            answer_in_the_clear(worker, socket, peer).await;
             return None;
         }
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
-        let tls = acceptor.accept(Counted::new(tcp)).await.ok()?;
+        let tls = acceptor.accept(Counted::new(socket)).await.ok()?;
         Some(Transport::Tls(Box::new(tls)))
     }
 }
 
 /// The first byte, which stays where it is; `None`: it ended before, or we stop
 /// and it has nothing to say.
-async fn first_byte(worker: &Worker, link: &Link, tcp: &TcpStream) -> Option<u8> {
+async fn first_byte(worker: &Worker, link: &Link, socket: &Socket) -> Option<u8> {
     let mut first = [0];
     poll_fn(|cx| {
         link.register(cx);
         let mut seen = ReadBuf::new(&mut first);
-        match tcp.poll_peek(cx, &mut seen) {
+        match socket.poll_peek(cx, &mut seen) {
             Poll::Ready(Ok(_)) => Poll::Ready(seen.filled().first().copied()),
             Poll::Ready(Err(_)) => Poll::Ready(None),
             Poll::Pending if worker.closes_idle() => Poll::Ready(None),
@@ -90,9 +90,9 @@ async fn first_byte(worker: &Worker, link: &Link, tcp: &TcpStream) -> Option<u8>
 }
 
 /// Tells who asks in the clear what is wrong.
-async fn answer_in_the_clear(worker: &Worker, tcp: TcpStream, peer: PeerAddr) {
+async fn answer_in_the_clear(worker: &Worker, socket: Socket, peer: PeerAddr) {
     let why = "plain HTTP was sent to an address of server.tls.listen";
     let status = hyper::StatusCode::BAD_REQUEST;
     let answer = worker.proxy.refuse(status, why, peer);
-    lingering::answer(Transport::Tcp(tcp), &answer).await;
+    lingering::answer(Transport::Plain(socket), &answer).await;
 }

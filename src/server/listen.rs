@@ -1,29 +1,35 @@
-//! Listeners: one a worker and address, all on the same port.
+//! Listeners: one a worker and address, all on the same port or path.
 //!
-//! Where this process binds, each is a socket of its own (SO_REUSEPORT), and
-//! the kernel shares connections out. A socket that is passed stays what it
-//! is: workers that share one all wake for a connection, and one gets it.
+//! Where this process binds a port, each is a socket of its own (SO_REUSEPORT),
+//! and the kernel shares connections out. A Unix socket is one, and one that
+//! is passed stays what it is: workers that share one all wake for a
+//! connection, and one gets it.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 
-use socket2::{Domain, Protocol, Socket, Type};
 #[cfg(target_os = "linux")]
-use socket2::{SockFilter, SockRef};
+use socket2::SockFilter;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::passed::{Bound, Passed, Use};
+use super::socket_file;
 use super::stop::{LivesOn, Stop};
+use crate::network::ListenAddress;
 
 /// Connections that wait to be accepted; the kernel may allow fewer.
 const BACKLOG: i32 = 4096;
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("server.listen: cannot listen on {address}")]
+#[error("{key}: cannot listen on {address}")]
 pub struct BindError {
+    /// Which key says so.
+    pub key: &'static str,
     /// As configured.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// Why not.
     #[source]
     pub source: io::Error,
@@ -32,21 +38,39 @@ pub struct BindError {
 /// What all workers listen on.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    pub(super) addresses: Vec<SocketAddr>,
+    /// In the order in which they are configured.
+    pub(super) addresses: Vec<ListenAddress>,
     pub(super) by_worker: Vec<Vec<Listener>>,
 }
 
 /// What one worker accepts from.
 #[derive(Debug)]
 pub(super) struct Listener {
-    pub(super) socket: TcpListener,
+    pub(super) socket: ListenSocket,
+    /// The place of its address among [`Listeners::addresses`].
+    pub(super) place: usize,
     pub(super) lives_on: LivesOn,
+}
+
+/// A listening socket that does not block.
+#[derive(Debug)]
+pub(super) enum ListenSocket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Where to listen, and which key says so.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) key: &'static str,
+    pub(super) address: ListenAddress,
 }
 
 /// Gives every worker a listener for every address, out of `passed` where that
 /// has one. `stop` keeps the sockets until the server drains.
 pub(super) fn bind(
-    configured: &[SocketAddr],
+    configured: &[Wanted],
+    socket_mode: u32,
     workers: usize,
     passed: &mut Passed,
     stop: &Stop,
@@ -55,16 +79,19 @@ pub(super) fn bind(
         addresses: Vec::with_capacity(configured.len()),
         by_worker: (0..workers).map(|_| Vec::new()).collect(),
     };
-    for configured in configured {
+    for Wanted { key, address } in configured {
         let failed = |source| BindError {
-            address: *configured,
+            key,
+            address: address.clone(),
             source,
         };
-        let mut sockets = passed.take(Use::Server, configured).map_err(failed)?;
-        if sockets.is_empty() {
-            sockets = bound(*configured, workers).map_err(failed)?;
+        let mut sockets = passed.take(Use::Server, address).map_err(failed)?;
+        let made_here = sockets.is_empty();
+        if made_here {
+            sockets = bound(address, socket_mode, workers).map_err(failed)?;
         }
-        listeners.share_out(sockets, stop).map_err(failed)?;
+        let shared = listeners.share_out(address, sockets, made_here, stop);
+        shared.map_err(failed)?;
     }
     Ok(listeners)
 }
@@ -72,31 +99,71 @@ pub(super) fn bind(
 impl Listeners {
     /// Every worker gets one of `sockets`, if need be one that others have
     /// too, and every socket has a worker.
-    fn share_out(&mut self, sockets: Vec<Bound>, stop: &Stop) -> io::Result<()> {
+    fn share_out(
+        &mut self,
+        address: &ListenAddress,
+        sockets: Vec<Bound>,
+        made_here: bool,
+        stop: &Stop,
+    ) -> io::Result<()> {
         let workers = self.by_worker.len();
-        let count = sockets.len();
+        let (count, place) = (sockets.len(), self.addresses.len());
         for (index, bound) in sockets.into_iter().enumerate() {
             let lives_on = LivesOn::of(&bound);
             let of_this = (index..workers.max(count)).step_by(count);
             for turn in of_this {
-                let socket = TcpListener::from(bound.socket.try_clone()?);
-                socket.set_nonblocking(true)?;
+                let socket = ListenSocket::of(&bound, address)?;
                 if turn == 0 {
-                    self.addresses.push(socket.local_addr()?);
+                    self.addresses.push(socket.address(address)?);
                 }
                 self.by_worker[turn % workers].push(Listener {
                     socket,
+                    place,
                     lives_on: lives_on.clone(),
                 });
             }
-            stop.keep_with(bound, lives_on);
+            stop.keep_with(bound, lives_on, made_here);
         }
         Ok(())
     }
 }
 
+impl ListenSocket {
+    /// `bound`, once more, which is configured as `address`.
+    fn of(bound: &Bound, address: &ListenAddress) -> io::Result<Self> {
+        let socket = bound.socket.try_clone()?;
+        SockRef::from(&socket).set_nonblocking(true)?;
+        Ok(match address {
+            ListenAddress::Tcp(_) => Self::Tcp(socket.into()),
+            ListenAddress::Unix(_) => Self::Unix(socket.into()),
+        })
+    }
+
+    /// Where it listens: what is configured, but for a port that was 0.
+    fn address(&self, configured: &ListenAddress) -> io::Result<ListenAddress> {
+        match self {
+            Self::Tcp(tcp) => tcp.local_addr().map(ListenAddress::Tcp),
+            Self::Unix(_) => Ok(configured.clone()),
+        }
+    }
+}
+
+fn bound(address: &ListenAddress, socket_mode: u32, workers: usize) -> io::Result<Vec<Bound>> {
+    let path = match address {
+        ListenAddress::Tcp(address) => return ports(*address, workers),
+        ListenAddress::Unix(path) => path,
+    };
+    let (socket, file) = socket_file::listen(path, socket_mode, BACKLOG)?;
+    Ok(vec![Bound {
+        address: Use::Server.of(address),
+        socket,
+        unit: None,
+        file: Some(file),
+    }])
+}
+
 /// A socket a worker, all on the port that the first one gets.
-fn bound(configured: SocketAddr, workers: usize) -> io::Result<Vec<Bound>> {
+fn ports(configured: SocketAddr, workers: usize) -> io::Result<Vec<Bound>> {
     let mut address = configured;
     if address.port() != 0 {
         // With SO_REUSEPORT a second process of ours would share the
@@ -110,6 +177,7 @@ fn bound(configured: SocketAddr, workers: usize) -> io::Result<Vec<Bound>> {
             address: Use::Server.of(&configured),
             socket: listener.into(),
             unit: None,
+            file: None,
         })
     };
     (0..workers).map(bind).collect()
@@ -178,9 +246,11 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;
+    use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
     use super::*;
+    use crate::network::UnixPath;
 
     #[cfg(target_os = "linux")]
     #[test]
@@ -199,36 +269,60 @@ mod tests {
         );
     }
 
+    const ANY: &str = "127.0.0.1:0";
+
+    fn bind(
+        addresses: &[ListenAddress],
+        workers: usize,
+        passed: &mut Passed,
+        stop: &Stop,
+    ) -> Result<Listeners, BindError> {
+        let key = "server.tls.listen";
+        let wanted = addresses.iter().cloned();
+        let wanted: Vec<_> = wanted.map(|address| Wanted { key, address }).collect();
+        super::bind(&wanted, 0o600, workers, passed, stop)
+    }
+
+    fn any() -> ListenAddress {
+        ListenAddress::Tcp(ANY.parse().unwrap())
+    }
+
+    fn tcp(listener: &Listener) -> &TcpListener {
+        match &listener.socket {
+            ListenSocket::Tcp(tcp) => tcp,
+            ListenSocket::Unix(_) => panic!("a Unix socket"),
+        }
+    }
+
     #[test]
     fn all_workers_share_a_port_and_nobody_else() {
-        let any = "127.0.0.1:0".parse().unwrap();
         let (mut passed, stop) = (Passed::default(), Stop::default());
-        let first = bind(&[any, any], 3, &mut passed, &stop).unwrap();
+        let first = bind(&[any(), any()], 3, &mut passed, &stop).unwrap();
         assert_eq!(first.by_worker.len(), 3);
         for (index, address) in first.addresses.iter().enumerate() {
             let ports = first
                 .by_worker
                 .iter()
-                .map(|l| l[index].socket.local_addr().unwrap());
-            assert!(ports.clone().all(|port| port == *address) && address.port() != 0);
+                .map(|l| ListenAddress::Tcp(tcp(&l[index]).local_addr().unwrap()));
+            assert!(ports.clone().all(|port| port == *address));
+            assert_ne!(address.tcp().unwrap().port(), 0);
         }
         let error = bind(&first.addresses[..1], 1, &mut passed, &stop).unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(
             error.to_string(),
-            format!("server.listen: cannot listen on {}", first.addresses[0])
+            format!("server.tls.listen: cannot listen on {}", first.addresses[0])
         );
     }
 
     /// The next process may have more workers or fewer.
     #[test]
     fn every_worker_listens_and_every_passed_socket_is_accepted_from() {
-        let any = "127.0.0.1:0".parse().unwrap();
         for (before, workers) in [(2, 2), (1, 3), (2, 5), (5, 2)] {
             let stop = Stop::default();
-            let first = bind(&[any], before, &mut Passed::default(), &stop).unwrap();
+            let first = bind(&[any()], before, &mut Passed::default(), &stop).unwrap();
             let mut passed = Passed::from(stop.sockets().unwrap());
-            let next = bind(&[any], workers, &mut passed, &Stop::default()).unwrap();
+            let next = bind(&[any()], workers, &mut passed, &Stop::default()).unwrap();
             assert_eq!(next.addresses, first.addresses);
             let counts: Vec<_> = next.by_worker.iter().map(Vec::len).collect();
             assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
@@ -236,13 +330,69 @@ mod tests {
             drop(first);
             stop.drain();
             let clients: Vec<_> = (0..20)
-                .map(|_| TcpStream::connect(next.addresses[0]).unwrap())
+                .map(|_| TcpStream::connect(next.addresses[0].tcp().unwrap()).unwrap())
                 .collect();
             let all = next.by_worker.iter().flatten();
             let accepted: usize = all
-                .map(|l| std::iter::from_fn(|| l.socket.accept().ok()).count())
+                .map(|l| std::iter::from_fn(|| tcp(l).accept().ok()).count())
                 .sum();
             assert_eq!(accepted, clients.len());
         }
+    }
+
+    #[test]
+    fn however_many_sockets_are_passed_each_is_of_its_address() {
+        let (stop, two) = (Stop::default(), [any(), any()]);
+        let first = bind(&two, 5, &mut Passed::default(), &stop).unwrap();
+        let mut passed = Passed::from(stop.sockets().unwrap());
+        let next = bind(&two, 2, &mut passed, &Stop::default()).unwrap();
+        for listener in next.by_worker.iter().flatten() {
+            let address = ListenAddress::Tcp(tcp(listener).local_addr().unwrap());
+            assert_eq!(address, first.addresses[listener.place]);
+        }
+        assert_eq!(next.by_worker.iter().flatten().count(), 10);
+    }
+
+    #[test]
+    fn workers_share_a_unix_socket_that_goes_with_the_last_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let address = ListenAddress::Unix(UnixPath::new(path.to_str().unwrap()).unwrap());
+        let all = std::slice::from_ref(&address);
+        let name = Use::Server.of(&address);
+        let stop = Stop::default();
+        let first = bind(all, 3, &mut Passed::default(), &stop).unwrap();
+        assert_eq!(
+            (first.by_worker.len(), &first.addresses[..]),
+            (3, &[address.clone()][..])
+        );
+        // One that takes it over and fails leaves it where it is.
+        let heir = Stop::default();
+        let mut passed = Passed::from(stop.sockets().unwrap());
+        bind(all, 1, &mut passed, &heir).unwrap();
+        heir.now();
+        assert!(path.exists());
+        // And one that does not fail owns it from then on.
+        let heir = Stop::default();
+        let mut passed = Passed::from(stop.sockets().unwrap());
+        let _next = bind(all, 1, &mut passed, &heir).unwrap();
+        assert!(stop.hand_over(&[name]));
+        heir.inherit();
+        assert!(path.exists() && UnixStream::connect(&path).is_ok());
+        heir.drain();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_unix_socket_is_not_left_behind_where_another_listener_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let taken = TcpListener::bind(ANY).unwrap().local_addr().unwrap();
+        let _taken = TcpListener::bind(taken).unwrap();
+        let unix = ListenAddress::Unix(UnixPath::new(path.to_str().unwrap()).unwrap());
+        let stop = Stop::default();
+        assert!(bind(&[unix, taken.into()], 1, &mut Passed::default(), &stop).is_err());
+        drop(stop);
+        assert!(!path.exists());
     }
 }

@@ -1,5 +1,6 @@
 //! Workers, listeners, and the life of one connection (sections 10 and 11).
 
+mod accepting;
 mod connection;
 mod crowd;
 mod descriptors;
@@ -17,6 +18,8 @@ mod prologue;
 mod proxy_protocol;
 mod ring;
 mod seldom;
+mod socket;
+mod socket_file;
 mod stop;
 mod stream;
 mod table;
@@ -27,6 +30,7 @@ mod worker;
 
 pub use listen::BindError;
 pub use passed::{Bound, Passed, PassedError, Use};
+pub use socket_file::SocketFile;
 pub use stop::Stop;
 
 use std::io;
@@ -36,12 +40,13 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 
-use self::listen::Listeners;
+use self::listen::{Listener, Listeners, Wanted};
 use self::worker::{Entrance, Shared};
 use crate::cache::Cache;
 use crate::config::{ServerSettings, Snapshot};
 use crate::log::access::Spool;
 use crate::log::counters::Counters;
+use crate::network::ListenAddress;
 use crate::origin::Limits;
 use crate::proxy::{Instance, Mistakes};
 
@@ -65,7 +70,7 @@ pub enum ServeError {
 /// A running server: a thread, a runtime and its own listeners a worker.
 #[derive(Debug)]
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<ListenAddress>,
     workers: Vec<JoinHandle<()>>,
     counters: Counters,
     cache: Option<Cache>,
@@ -100,7 +105,13 @@ impl Server {
         let Listeners {
             addresses,
             by_worker,
-        } = listen::bind(&to_bind(&settings), count, passed, &stop)?;
+        } = listen::bind(
+            &to_bind(&settings),
+            settings.socket_mode,
+            count,
+            passed,
+            &stop,
+        )?;
         passed.refuse_rest()?;
         let entrances = entrances(&settings, &addresses);
         let counters = Counters::new(count);
@@ -117,9 +128,10 @@ impl Server {
             open: Arc::default(),
             stop: stop.clone(),
         };
-        let start = |(index, listeners)| {
-            let listeners = entrances.iter().copied().zip(listeners).collect();
-            worker::start(index, listeners, shared.clone())
+        let start = |(index, listeners): (usize, Vec<Listener>)| {
+            let listeners = listeners.into_iter();
+            let listeners = listeners.map(|listener| (entrances[listener.place], listener));
+            worker::start(index, listeners.collect(), shared.clone())
         };
         let started: Result<Vec<_>, _> = by_worker.into_iter().enumerate().map(start).collect();
         match started {
@@ -138,8 +150,14 @@ impl Server {
     }
 
     /// Where it listens; ports that were 0 are known now.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn listens_on(&self) -> &[ListenAddress] {
         &self.addresses
+    }
+
+    /// The same, but for Unix sockets.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let all = self.addresses.iter();
+        all.filter_map(ListenAddress::tcp).collect()
     }
 
     /// What its workers count.
@@ -174,17 +192,28 @@ impl Drop for Server {
 }
 
 /// All addresses, in the order of [`entrances`].
-fn to_bind(settings: &ServerSettings) -> Vec<SocketAddr> {
+fn to_bind(settings: &ServerSettings) -> Vec<Wanted> {
     let tls = settings.tls.iter().flat_map(|tls| &tls.listen);
-    let plain = settings.listen.iter().chain(tls);
-    plain.chain(&settings.redirect_https).copied().collect()
+    let of = |key| {
+        move |address: &ListenAddress| Wanted {
+            key,
+            address: address.clone(),
+        }
+    };
+    let plain = settings.listen.iter().map(of("server.listen"));
+    let all = plain.chain(tls.map(of("server.tls.listen")));
+    let redirect = settings.redirect_https.iter();
+    all.chain(redirect.map(of("server.redirect_https")))
+        .collect()
 }
 
 /// What is spoken at each of `addresses`.
-fn entrances(settings: &ServerSettings, addresses: &[SocketAddr]) -> Vec<Entrance> {
+fn entrances(settings: &ServerSettings, addresses: &[ListenAddress]) -> Vec<Entrance> {
     let tls = settings.tls.as_ref().map_or(0, |tls| tls.listen.len());
     let mut entrances = vec![Entrance::Plain; settings.listen.len()];
-    let https = addresses.get(entrances.len()).map_or(443, SocketAddr::port);
+    let mut by_tls = addresses.iter().skip(entrances.len()).take(tls);
+    let https = by_tls.find_map(ListenAddress::tcp);
+    let https = https.map_or(443, |address| address.port());
     entrances.resize(entrances.len() + tls, Entrance::Tls);
     entrances.resize(addresses.len(), Entrance::Redirect(https));
     entrances

@@ -1,13 +1,15 @@
 //! Listening sockets that another process has bound: systemd, or the process
 //! that this one takes over from.
 
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use listenfd::ListenFd;
 use socket2::{SockAddr, SockRef};
+
+use super::socket_file::SocketFile;
 
 /// A listening socket, and what it is for.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct Bound {
     /// By which name systemd has it; then it is also open while this process
     /// is not there.
     pub unit: Option<String>,
+    /// The file of a Unix socket that one of ours has made.
+    pub file: Option<SocketFile>,
 }
 
 /// Who accepts from a socket. Port 0 may be configured for both.
@@ -43,7 +47,7 @@ pub struct Passed {
 pub enum PassedError {
     /// It does not listen for streams.
     #[error(
-        "systemd passes the socket {unit}, which does not listen for TCP connections: \
+        "systemd passes the socket {unit}, which does not listen for connections: \
          its .socket unit needs ListenStream= and Accept=no"
     )]
     NotListening {
@@ -53,7 +57,8 @@ pub enum PassedError {
     /// Nobody would answer there.
     #[error(
         "systemd passes the socket {unit} on {address}, which is neither in server.listen nor \
-         admin.listen: add it there, or take it out of the .socket unit"
+         in server.tls.listen, server.redirect_https or admin.listen: add it there, or take it \
+         out of the .socket unit"
     )]
     NotConfigured {
         /// Its name.
@@ -77,7 +82,7 @@ impl From<Vec<Bound>> for Passed {
 
 impl Use {
     /// The name of a socket for it that is configured as `address`.
-    pub fn of(self, address: &SocketAddr) -> String {
+    pub fn of(self, address: &impl fmt::Display) -> String {
         match self {
             Self::Server => format!("server {address}"),
             Self::Admin => format!("admin {address}"),
@@ -96,6 +101,7 @@ impl Bound {
             address: self.address.clone(),
             socket: self.socket.try_clone()?,
             unit: self.unit.clone(),
+            file: self.file.clone(),
         })
     }
 }
@@ -129,6 +135,7 @@ impl Passed {
                 address: written(&address.map_err(PassedError::System)?),
                 socket,
                 unit: Some(unit),
+                file: None,
             })
         });
         Ok(bound.collect::<Result<Vec<_>, _>>()?.into())
@@ -140,7 +147,7 @@ impl Passed {
     /// # Errors
     ///
     /// If the system does not tell where they listen.
-    pub fn take(&mut self, user: Use, address: &SocketAddr) -> io::Result<Vec<Bound>> {
+    pub fn take(&mut self, user: Use, address: &impl fmt::Display) -> io::Result<Vec<Bound>> {
         let names = [user.of(address), address.to_string()];
         let local = |bound: &Bound| SockRef::from(&bound.socket).local_addr();
         let Some(first) = self
@@ -205,7 +212,7 @@ fn written(address: &SockAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
 
     use super::*;
 
@@ -214,12 +221,13 @@ mod tests {
             address: address.to_owned(),
             socket: socket.try_clone().unwrap().into(),
             unit: unit.map(str::to_owned),
+            file: None,
         }
     }
 
     #[test]
     fn a_place_is_taken_whole_and_once_by_whom_it_is_for() {
-        let any = "127.0.0.1:0".parse().unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listeners = [(); 2].map(|()| TcpListener::bind(any).unwrap());
         let mut passed = Passed::from(vec![
             bound("server 127.0.0.1:0", &listeners[0], None),

@@ -12,10 +12,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::io::ReadBuf;
-use tokio::net::TcpStream;
 
 use super::connection::Served;
 use super::proxy_protocol::{self, BadHeader, MOST};
+use super::socket::Socket;
 
 /// Why a connection has no header.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +34,9 @@ enum NoHeader {
 impl Served<'_> {
     /// Reads the header that this connection has to begin with. `false`: it
     /// does not, and is to be closed.
-    pub(super) async fn introduce(&mut self, tcp: &TcpStream) -> bool {
+    pub(super) async fn introduce(&mut self, socket: &Socket) -> bool {
         let mut held = Vec::new();
-        match poll_fn(|cx| self.poll_header(tcp, &mut held, cx)).await {
+        match poll_fn(|cx| self.poll_header(socket, &mut held, cx)).await {
             Ok(source) => {
                 self.arrival.peer = self.arrival.peer.after_header(source);
                 self.link.introduced();
@@ -52,12 +52,12 @@ impl Served<'_> {
 
     fn poll_header(
         &self,
-        tcp: &TcpStream,
+        socket: &Socket,
         held: &mut Vec<u8>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<IpAddr>, NoHeader>> {
         self.link.register(cx);
-        if let Poll::Ready(source) = poll_take(tcp, held, cx) {
+        if let Poll::Ready(source) = poll_take(socket, held, cx) {
             return Poll::Ready(source);
         }
         if self.worker.closes_idle() && held.is_empty() {
@@ -85,7 +85,7 @@ impl Served<'_> {
 /// Takes what has come of a header into `held`; whom it names, when it is
 /// complete.
 fn poll_take(
-    tcp: &TcpStream,
+    socket: &Socket,
     held: &mut Vec<u8>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<IpAddr>, NoHeader>> {
@@ -93,7 +93,7 @@ fn poll_take(
         let taken = held.len();
         let mut room = [0; MOST];
         let mut seen = ReadBuf::new(&mut room[taken..]);
-        if ready!(tcp.poll_peek(cx, &mut seen)).is_err() || seen.filled().is_empty() {
+        if ready!(socket.poll_peek(cx, &mut seen)).is_err() || seen.filled().is_empty() {
             return Poll::Ready(Err(match taken {
                 0 => NoHeader::Unused,
                 _ => NoHeader::Cut,
@@ -102,7 +102,7 @@ fn poll_take(
         held.extend_from_slice(seen.filled());
         let header = proxy_protocol::read(held)?;
         let length = header.map_or(held.len(), |header| header.length);
-        if take(tcp, &mut room[taken..length]).is_err() {
+        if take(socket, &mut room[taken..length]).is_err() {
             return Poll::Ready(Err(NoHeader::Cut));
         }
         if let Some(header) = header {
@@ -112,9 +112,9 @@ fn poll_take(
 }
 
 /// Takes bytes that are known to be there.
-fn take(tcp: &TcpStream, mut room: &mut [u8]) -> io::Result<()> {
+fn take(socket: &Socket, mut room: &mut [u8]) -> io::Result<()> {
     while !room.is_empty() {
-        match tcp.try_read(room)? {
+        match socket.try_read(room)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             length => room = &mut room[length..],
         }

@@ -25,6 +25,20 @@ struct State {
 struct Kept {
     bound: Bound,
     lives_on: LivesOn,
+    /// Whether no process before this one has the socket any more.
+    is_ours: bool,
+}
+
+impl Drop for Kept {
+    /// Nobody can connect any more to a Unix socket without its file.
+    fn drop(&mut self) {
+        if let Some(file) = &self.bound.file
+            && self.is_ours
+            && !self.lives_on.get()
+        {
+            file.remove();
+        }
+    }
 }
 
 /// Whether a socket is open in another process too, so that nobody who waits
@@ -95,12 +109,24 @@ impl Stop {
     /// Has `bound` among [`Self::sockets`].
     pub fn keep(&self, bound: Bound) {
         let lives_on = LivesOn::of(&bound);
-        self.keep_with(bound, lives_on);
+        self.keep_with(bound, lives_on, true);
     }
 
-    /// The same, for a socket that workers close by what `lives_on` says.
-    pub(super) fn keep_with(&self, bound: Bound, lives_on: LivesOn) {
-        self.kept().push(Kept { bound, lives_on });
+    /// The same, for a socket that workers close by what `lives_on` says. Until
+    /// [`Self::inherit`], the file of one that was passed is left alone.
+    pub(super) fn keep_with(&self, bound: Bound, lives_on: LivesOn, is_ours: bool) {
+        self.kept().push(Kept {
+            bound,
+            lives_on,
+            is_ours,
+        });
+    }
+
+    /// The process before has left this one what it has passed.
+    pub fn inherit(&self) {
+        for one in self.kept().iter_mut() {
+            one.is_ours = true;
+        }
     }
 
     /// What can be given to another process; nothing while it drains.
@@ -115,8 +141,9 @@ impl Stop {
 
     fn advance(&self, to: Phase) {
         let mut kept = self.kept();
-        self.raise(to);
+        // First the files of Unix sockets: workers accept who has found one.
         kept.clear();
+        self.raise(to);
     }
 
     fn raise(&self, to: Phase) {
@@ -160,9 +187,10 @@ mod tests {
             address: address.to_owned(),
             socket: TcpListener::bind("127.0.0.1:0").unwrap().into(),
             unit: unit.map(str::to_owned),
+            file: None,
         };
         let lives_on = LivesOn::of(&bound);
-        stop.keep_with(bound, lives_on.clone());
+        stop.keep_with(bound, lives_on.clone(), true);
         lives_on
     }
 

@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut as _;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+use super::socket::Socket;
 
 /// Bodies are read in pieces of this size at most.
 pub(super) const READ: usize = 64 * 1024;
@@ -17,7 +17,7 @@ pub(super) const READ: usize = 64 * 1024;
 /// A connection that was accepted; with TLS, after its handshake.
 #[derive(Debug)]
 pub(super) enum Transport {
-    Tcp(TcpStream),
+    Plain(Socket),
     /// Boxed: it is a kilobyte, which the others need not hold.
     Tls(Box<TlsStream<Counted>>),
 }
@@ -25,14 +25,14 @@ pub(super) enum Transport {
 /// Counts what goes out by it: what TLS has taken may wait in its buffers.
 #[derive(Debug)]
 pub(super) struct Counted {
-    tcp: TcpStream,
+    socket: Socket,
     /// Bytes since that was last asked.
     sent: u64,
 }
 
 impl Counted {
-    pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp, sent: 0 }
+    pub(super) fn new(socket: Socket) -> Self {
+        Self { socket, sent: 0 }
     }
 
     fn count<T>(&mut self, written: T, bytes: impl Fn(&T) -> Option<usize>) -> T {
@@ -43,38 +43,38 @@ impl Counted {
 
 impl Transport {
     /// The stream that the system knows.
-    pub(super) fn tcp(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &Socket {
         match self {
-            Self::Tcp(tcp) => tcp,
-            Self::Tls(tls) => &tls.get_ref().0.tcp,
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => &tls.get_ref().0.socket,
+        }
+    }
+
+    /// The same, without what stands between.
+    pub(super) fn into_socket(self) -> Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.into_inner().0.socket,
         }
     }
 
     /// Whether both sides agreed on HTTP/2 (RFC 7301).
     pub(super) fn speaks_http2(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
+            Self::Plain(_) => false,
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
-        }
-    }
-
-    /// The same, without what stands between.
-    pub(super) fn into_tcp(self) -> TcpStream {
-        match self {
-            Self::Tcp(tcp) => tcp,
-            Self::Tls(tls) => tls.into_inner().0.tcp,
         }
     }
 
     /// The address that the client connected to.
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp().local_addr()
+        self.socket().local_addr()
     }
 
     /// Whether something was received and decrypted, and not read yet.
     pub(super) fn holds_bytes(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
+            Self::Plain(_) => false,
             Self::Tls(tls) => !tls.get_ref().1.wants_read(),
         }
     }
@@ -86,9 +86,9 @@ impl Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(tcp) => loop {
-                ready!(tcp.poll_read_ready(cx))?;
-                match tcp.try_read_buf(&mut buf.limit(READ)) {
+            Self::Plain(socket) => loop {
+                ready!(socket.poll_read_ready(cx))?;
+                match socket.try_read_buf(&mut buf.limit(READ)) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     read => return Poll::Ready(read.map(drop)),
                 }
@@ -101,8 +101,8 @@ impl Transport {
     /// Writes what there is room for in the system, whatever the runtime has
     /// been told by it.
     pub(super) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let Self::Tcp(tcp) = self {
-            return SockRef::from(&*tcp).send_vectored(pieces);
+        if let Self::Plain(socket) = self {
+            return socket.options().send_vectored(pieces);
         }
         self.try_flush()?;
         let Self::Tls(tls) = self else { return Ok(0) };
@@ -116,7 +116,7 @@ impl Transport {
     /// nothing, until there was one.
     pub(super) fn fill(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(_) => Ok(0),
+            Self::Plain(_) => Ok(0),
             Self::Tls(tls) => io::Write::write_vectored(&mut tls.get_mut().1.writer(), pieces),
         }
     }
@@ -145,7 +145,7 @@ impl Transport {
     /// waited here after they were taken.
     pub(super) fn sent_late(&mut self) -> usize {
         match self {
-            Self::Tcp(_) => 0,
+            Self::Plain(_) => 0,
             Self::Tls(tls) => std::mem::take(&mut tls.get_mut().0.sent) as usize,
         }
     }
@@ -154,12 +154,12 @@ impl Transport {
 /// Without asking the runtime.
 impl io::Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = SockRef::from(&self.tcp).send(bytes);
+        let written = self.socket.options().send(bytes);
         self.count(written, |written| written.as_ref().ok().copied())
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let written = SockRef::from(&self.tcp).send_vectored(pieces);
+        let written = self.socket.options().send_vectored(pieces);
         self.count(written, |written| written.as_ref().ok().copied())
     }
 
@@ -174,7 +174,7 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
@@ -184,7 +184,7 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.count(written, counted)
     }
 
@@ -193,7 +193,12 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, pieces);
+        let socket = Pin::new(&mut self.socket);
+        let written = match pieces {
+            // It costs less.
+            [piece] => socket.poll_write(cx, piece),
+            pieces => socket.poll_write_vectored(cx, pieces),
+        };
         self.count(written, counted)
     }
 
@@ -206,7 +211,7 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 
@@ -224,7 +229,7 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
@@ -237,7 +242,7 @@ impl AsyncWrite for Transport {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
         }
     }
@@ -248,7 +253,7 @@ impl AsyncWrite for Transport {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, pieces),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, pieces),
         }
     }
@@ -260,14 +265,14 @@ impl AsyncWrite for Transport {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             // It holds nothing back.
-            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Plain(_) => Poll::Ready(Ok(())),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }

@@ -3,8 +3,7 @@
 //! Much of it spares wake-ups: a writer is woken when half of it is gone. But
 //! every slow client holds it, so that much is only for those that were fast.
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
+use super::socket::Socket;
 
 /// What may wait unsent for any client.
 const LITTLE: u32 = 128 * 1024;
@@ -14,11 +13,11 @@ const LITTLE: u32 = 128 * 1024;
 const MUCH: u32 = 512 * 1024;
 
 /// Little may wait. A connection is not worth ending if this fails.
-pub(super) fn narrow(tcp: &TcpStream) {
-    let _ = SockRef::from(tcp).set_tcp_notsent_lowat(LITTLE);
+pub(super) fn narrow(socket: &Socket) {
+    socket.set_unsent(LITTLE);
 }
 
 /// Much may wait. The same holds.
-pub(super) fn widen(tcp: &TcpStream) {
-    let _ = SockRef::from(tcp).set_tcp_notsent_lowat(MUCH);
+pub(super) fn widen(socket: &Socket) {
+    socket.set_unsent(MUCH);
 }

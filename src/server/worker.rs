@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,20 +12,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 
+use super::accepting::Accepting;
 use super::crowd::{self, Crowd};
 use super::handshake::Handshake;
 use super::limits::Limits as ConnectionLimits;
 use super::listen::Listener;
 use super::plain::Bench;
 use super::seldom::Seldom;
+use super::socket::Socket;
 use super::stop::{LivesOn, Stop};
 use super::table::Table;
-use super::{connection, farewell, listen};
+use super::{connection, farewell};
 use crate::cache::Cache;
 use crate::client::PeerAddr;
 use crate::config::Snapshot;
@@ -161,8 +162,9 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<(Entrance, Listener)
         let swept = Rc::clone(&worker);
         spawn_local(async move { swept.table.sweep(&swept.is_draining).await });
         let mut accepting = Vec::with_capacity(listeners.len());
-        for (entrance, Listener { socket, lives_on }) in listeners {
-            match TcpListener::from_std(socket) {
+        for (entrance, listener) in listeners {
+            let Listener { socket, lives_on, .. } = listener;
+            match Accepting::new(socket) {
                 Ok(listener) => accepting.push(spawn_local(accept(
                     Rc::clone(&worker),
                     entrance,
@@ -190,7 +192,7 @@ fn run(runtime: &LocalRuntime, index: usize, listeners: Vec<(Entrance, Listener)
 async fn accept(
     worker: Rc<Worker>,
     entrance: Entrance,
-    listener: TcpListener,
+    listener: Accepting,
     lives_on: LivesOn,
     stop: Stop,
 ) {
@@ -200,7 +202,7 @@ async fn accept(
             biased;
             () = &mut draining => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => admit(&worker, entrance, stream, peer),
+                Ok(accepted) => admit(&worker, entrance, accepted),
                 Err(error) => worker.recover(&error).await,
             },
         }
@@ -212,19 +214,19 @@ async fn accept(
     }
     // Closing a listener resets who has begun to connect, and may have sent a
     // request by now: nobody may begin any more, and these are let in.
-    if listen::refuse_new(&listener).is_ok() {
+    if listener.refuse_new() {
         let mut end = std::pin::pin!(tokio::time::sleep(LAST_CALL));
         loop {
             tokio::select! {
                 biased;
-                Ok((stream, peer)) = listener.accept() => admit(&worker, entrance, stream, peer),
+                Ok(accepted) = listener.accept() => admit(&worker, entrance, accepted),
                 () = &mut end => break,
             }
         }
     }
     poll_fn(|cx| {
-        while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(cx) {
-            admit(&worker, entrance, stream, peer);
+        while let Poll::Ready(Ok(accepted)) = listener.poll_accept(cx) {
+            admit(&worker, entrance, accepted);
         }
         Poll::Ready(())
     })
@@ -242,16 +244,16 @@ async fn all_done(accepting: Vec<JoinHandle<()>>, worker: &Worker) {
 }
 
 /// A task a connection: a panic in one costs that one.
-fn admit(worker: &Rc<Worker>, entrance: Entrance, tcp: TcpStream, peer: SocketAddr) {
+fn admit(worker: &Rc<Worker>, entrance: Entrance, (socket, peer): (Socket, IpAddr)) {
+    let peer = PeerAddr::new(peer);
     worker.counters.connections.accepted.add(1);
     let policy = worker.policy.load();
     let open = Open::new(worker);
     if open.number > policy.server.max_connections && !worker.table.evict() {
         drop(open);
-        return crowd::refuse(worker, entrance, tcp, peer);
+        return crowd::refuse(worker, entrance, socket, peer);
     }
     let limits = ConnectionLimits::new(&policy.server);
-    let peer = PeerAddr::new(peer.ip());
     let mut arrival = Arrival::new(Scheme::Http, peer);
     let mut handshake = None;
     match entrance {
@@ -267,7 +269,7 @@ fn admit(worker: &Rc<Worker>, entrance: Entrance, tcp: TcpStream, peer: SocketAd
         }
     }
     spawn_local(async move {
-        connection::serve(&open.worker, tcp, handshake, arrival, limits).await;
+        connection::serve(&open.worker, socket, handshake, arrival, limits).await;
     });
 }
 

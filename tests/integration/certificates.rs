@@ -120,7 +120,7 @@ fn with_tls_there_is_a_plain_listener_only_where_one_is_asked_for() {
     assert_eq!(snapshot.server.listen, []);
     let tls = snapshot.server.tls.unwrap();
     let listen: SocketAddr = "127.0.0.1:8443".parse().unwrap();
-    assert_eq!(tls.listen, [listen]);
+    assert_eq!(tls.listen, [listen.into()]);
     assert_eq!(tls.handshake_timeout, Duration::from_secs(10));
     let [shown] = tls.certificates.as_slice() else {
         panic!("{:?}", tls.certificates)

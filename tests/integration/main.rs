@@ -42,3 +42,5 @@ mod systemd;
 mod tls_clients;
 mod tls_nginx;
 mod tls_origin;
+mod unix_listener;
+mod unix_origin;

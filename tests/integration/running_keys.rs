@@ -4,6 +4,7 @@ mod cache;
 mod origin;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::support::{Client, Origin, Portcullis, Program};
@@ -28,6 +29,21 @@ fn server_listen() {
     assert_eq!(addresses.len(), 2);
     for address in addresses {
         assert_eq!(Client::connect(address).get("/", "").status, 200);
+    }
+}
+
+/// Whatever the umask says.
+#[test]
+fn server_socket_mode() {
+    for (key, mode) in [("", 0o660), ("socket_mode = \"606\"", 0o606)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let at = path.display();
+        let listen = format!("listen = [\"127.0.0.1:0\", \"unix:{at}\"]");
+        let server = Portcullis::start(&Origin::ok(), &format!("[server]\n{listen}\n{key}\n"));
+        let file = std::fs::metadata(&path).unwrap();
+        assert_eq!(file.permissions().mode() & 0o7777, mode);
+        server.finish();
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::net::{
 };
 use socket2::SockRef;
 
-use crate::server::Bound;
+use crate::server::{Bound, SocketFile};
 
 /// The longest packet; an error with the lines it is about is shorter.
 const MOST_BYTES: usize = 64 << 10;
@@ -110,7 +110,15 @@ impl Word {
         match self {
             Self::Socket(bound) => {
                 let unit = bound.unit.as_deref().unwrap_or_default();
-                format!("socket\n{}\n{unit}", bound.address)
+                let file = bound.file.as_ref();
+                // A program that knows no such line is given no such socket's
+                // address by its configuration either.
+                let file = file.map(|file| format!("\n{}", file.written()));
+                format!(
+                    "socket\n{}\n{unit}{}",
+                    bound.address,
+                    file.unwrap_or_default()
+                )
             }
             Self::All => "all".to_owned(),
             Self::Serving(addresses) => format!("serving\n{}", addresses.join("\n")),
@@ -123,11 +131,13 @@ impl Word {
         let (word, rest) = text.split_once('\n').unwrap_or((text, ""));
         Some(match (word, socket) {
             ("socket", Some(socket)) => {
-                let (address, unit) = rest.split_once('\n')?;
+                let (address, rest) = rest.split_once('\n')?;
+                let (unit, file) = rest.split_once('\n').unwrap_or((rest, ""));
                 Self::Socket(Bound {
                     address: address.to_owned(),
                     socket,
                     unit: (!unit.is_empty()).then(|| unit.to_owned()),
+                    file: SocketFile::read(file),
                 })
             }
             ("all", None) => Self::All,
@@ -173,17 +183,25 @@ mod tests {
         let (elder, heir) = ends();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let place = listener.local_addr().unwrap();
-        for unit in [None, Some("a.socket".to_owned())] {
+        let file = SocketFile::read("7 8 /run/a b.sock");
+        assert!(file.is_some());
+        for (unit, file) in [
+            (None, None),
+            (None, file),
+            (Some("a.socket".to_owned()), None),
+        ] {
             let bound = Bound {
                 address: "127.0.0.1:0".to_owned(),
                 socket: listener.try_clone().unwrap().into(),
                 unit: unit.clone(),
+                file: file.clone(),
             };
             elder.say(&Word::Socket(bound)).unwrap();
             let Some(Word::Socket(heard)) = heir.hear().unwrap() else {
                 panic!("no socket");
             };
             assert_eq!((&*heard.address, heard.unit), ("127.0.0.1:0", unit));
+            assert_eq!(heard.file, file);
             let same = TcpListener::from(heard.socket);
             assert_eq!(same.local_addr().unwrap(), place);
         }

@@ -31,7 +31,7 @@ impl Compiler<'_> {
         };
         if let Some(address) = listen {
             let help = "give the admin listener a port of its own, or `\"\"` for none";
-            self.claim("admin.listen", address, &spot, help);
+            self.claim("admin.listen", address.into(), &spot, help);
         }
         let file = raw.token_file.as_ref();
         let token = file
@@ -54,8 +54,11 @@ impl Compiler<'_> {
         if parsed.is_none() {
             let message = format!("{} is not an address and port", quoted(text));
             let finding = written.spot.error(message).label("not an address and port");
-            self.findings
-                .add(finding.allowed("\"127.0.0.1:9900\", \"[::1]:9900\", or \"\" for none"));
+            let finding = finding.allowed("\"127.0.0.1:9900\", \"[::1]:9900\", or \"\" for none");
+            self.findings.add(match text.starts_with("unix:") {
+                true => finding.help("the admin listener takes no Unix socket"),
+                false => finding,
+            });
         }
         parsed
     }

@@ -2,7 +2,6 @@
 
 mod files;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +13,7 @@ use super::{Compiler, written_or};
 use crate::config::error::{Finding, Spot, quoted};
 use crate::config::file::{CertificateFiles, Maybe, ServerTls, Written};
 use crate::config::{ShownCertificate, TlsSettings};
+use crate::network::ListenAddress;
 use crate::tls::{
     Certificate, Certificates, Conflict, MinVersion, MismatchError, Name, server_config,
 };
@@ -47,7 +47,7 @@ impl Compiler<'_> {
     pub(super) fn server_tls(
         &mut self,
         raw: &ServerTls,
-        listen: Vec<SocketAddr>,
+        listen: Vec<ListenAddress>,
     ) -> Option<TlsSettings> {
         if let Some(written) = &raw.handshake_timeout {
             self.positive(written);

@@ -5,18 +5,23 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::Compiler;
 use crate::config::error::{Finding, Spot, quoted};
-use crate::config::file::{Entry, List, Server};
+use crate::config::file::{Entry, List, Maybe, Server};
+use crate::network::{ListenAddress, ListenAddressError, UnixPathError};
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// `server.socket_mode` where it is not written: whom the administrator puts
+/// into its group may connect, and nobody else.
+const SOCKET_MODE: u32 = 0o660;
 
 const REDIRECT: &str = "server.redirect_https";
 
 /// The addresses of the three kinds of listeners for clients.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    pub(super) plain: Vec<SocketAddr>,
-    pub(super) redirect: Vec<SocketAddr>,
-    pub(super) tls: Vec<SocketAddr>,
+    pub(super) plain: Vec<ListenAddress>,
+    pub(super) redirect: Vec<ListenAddress>,
+    pub(super) tls: Vec<ListenAddress>,
 }
 
 impl Compiler<'_> {
@@ -50,45 +55,72 @@ impl Compiler<'_> {
         }
     }
 
-    fn default_listener(&mut self) -> Vec<SocketAddr> {
-        self.listeners.push(("server.listen", LISTEN));
-        vec![LISTEN]
+    fn default_listener(&mut self) -> Vec<ListenAddress> {
+        self.listeners.push(("server.listen", LISTEN.into()));
+        vec![LISTEN.into()]
     }
 
     /// Each once: a second socket would find its port taken by the first.
-    fn listeners_of(&mut self, key: &'static str, list: &List) -> Vec<SocketAddr> {
+    fn listeners_of(&mut self, key: &'static str, list: &List) -> Vec<ListenAddress> {
         let mut listen = Vec::new();
         for entry in list.iter() {
             let Some(address) = self.listener(entry) else {
                 continue;
             };
             if !listen.contains(&address) {
-                let help = "give each of them a port of its own";
-                self.claim(key, address, &entry.spot(), help);
+                let help = match &address {
+                    ListenAddress::Tcp(_) => "give each of them a port of its own",
+                    ListenAddress::Unix(_) => "give each of them a path of its own",
+                };
+                self.claim(key, address.clone(), &entry.spot(), help);
                 listen.push(address);
             }
         }
         listen
     }
 
-    fn listener(&self, entry: Entry<'_>) -> Option<SocketAddr> {
-        let address = entry.text.parse().ok();
-        if address.is_none() {
-            self.findings.add(bad_listener(entry));
+    fn listener(&self, entry: Entry<'_>) -> Option<ListenAddress> {
+        let address = entry.text.parse();
+        match &address {
+            Ok(_) => {}
+            Err(ListenAddressError::Path(error)) => self.findings.add(bad_path(entry, *error)),
+            Err(ListenAddressError::Address(_)) => self.findings.add(bad_listener(entry)),
         }
-        address
+        address.ok()
+    }
+
+    /// `socket_mode`.
+    pub(super) fn socket_mode(&self, written: &Maybe<String>) -> u32 {
+        let Some(written) = written else {
+            return SOCKET_MODE;
+        };
+        let text = written.value.as_str();
+        let is_octal =
+            matches!(text.len(), 3 | 4) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+        let mode = u32::from_str_radix(text, 8).ok();
+        let why = match mode.filter(|mode| is_octal && *mode <= 0o777) {
+            None => format!("{} is not a mode in octal", quoted(text)),
+            // Who connects writes (unix(7)).
+            Some(mode) if mode & 0o222 == 0 => "nobody could connect".to_owned(),
+            Some(mode) => return mode,
+        };
+        let finding = written.spot.error(why).label("not this mode");
+        self.findings.add(finding.allowed(
+            "\"660\" for its user and group, \"600\" for its user, \"666\" for everybody on this machine",
+        ));
+        SOCKET_MODE
     }
 
     /// Where we listen by `key` from now on, if nobody does so by another one.
     pub(super) fn claim(
         &mut self,
         key: &'static str,
-        address: SocketAddr,
+        address: ListenAddress,
         spot: &Spot,
         help: &str,
     ) {
         let mut others = self.listeners.iter().filter(|(other, _)| *other != key);
-        if let Some((other, taken)) = others.find(|(_, taken)| clash(address, *taken)) {
+        if let Some((other, taken)) = others.find(|(_, taken)| clash(&address, taken)) {
             let finding = spot.error(format!("{address} is taken by {other} ({taken})"));
             self.findings.add(finding.label("taken").help(help));
         }
@@ -102,15 +134,22 @@ fn leads_nowhere(list: &List) -> Finding {
     finding.help("give `server.tls.listen`, unless something else answers https for these hosts")
 }
 
+fn bad_path(entry: Entry<'_>, error: UnixPathError) -> Finding {
+    let finding = entry.error(format!("{}: {error}", quoted(entry.text)));
+    let finding = finding.label("not a Unix socket");
+    finding.allowed("\"unix:/run/portcullis/http.sock\"")
+}
+
 fn bad_listener(entry: Entry<'_>) -> Finding {
     let text = entry.text;
     let finding = entry.error(format!("{} is not an address and port", quoted(text)));
     let finding = finding.label("not an address and port");
-    let finding =
-        finding.allowed("\"127.0.0.1:8080\", \"0.0.0.0:80\" for all of IPv4, \"[::]:80\"");
+    let finding = finding
+        .allowed("\"127.0.0.1:8080\", \"0.0.0.0:80\" for all of IPv4, \"[::]:80\", \"unix:/path\"");
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     let is_port = port.parse::<u16>().is_ok();
     finding.help(match host {
+        _ if text.starts_with('/') => format!("write `\"unix:{text}\"` for a Unix socket"),
         "" | "*" if is_port => {
             format!("write `\"0.0.0.0:{port}\"` for every address of this machine")
         }
@@ -126,7 +165,10 @@ fn bad_listener(entry: Entry<'_>) -> Finding {
 }
 
 /// Whether not both can be listened on. Port 0 is any that is free.
-fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+fn clash(one: &ListenAddress, other: &ListenAddress) -> bool {
+    let (Some(one), Some(other)) = (one.tcp(), other.tcp()) else {
+        return one == other;
+    };
     let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0
         && one.port() == other.port()
@@ -140,7 +182,7 @@ mod tests {
 
     #[test]
     fn addresses_that_clash() {
-        let clash = |a: &str, b: &str| clash(a.parse().unwrap(), b.parse().unwrap());
+        let clash = |a: &str, b: &str| clash(&a.parse().unwrap(), &b.parse().unwrap());
         assert!(clash("127.0.0.1:9900", "127.0.0.1:9900"));
         assert!(clash("127.0.0.1:9900", "0.0.0.0:9900"));
         assert!(clash("[::]:9900", "[::1]:9900"));
@@ -148,5 +190,8 @@ mod tests {
         assert!(!clash("127.0.0.1:9900", "127.0.0.2:9900"));
         assert!(!clash("127.0.0.1:9900", "[::]:9900"));
         assert!(!clash("127.0.0.1:0", "127.0.0.1:0"));
+        assert!(clash("unix:/run/a", "unix:/run//a"));
+        assert!(!clash("unix:/run/a", "unix:/run/b"));
+        assert!(!clash("unix:/run/a", "127.0.0.1:9900"));
     }
 }

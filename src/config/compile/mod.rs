@@ -21,7 +21,6 @@ mod units;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,7 +31,7 @@ use super::file::{ConfigFile, Maybe};
 use super::reader::Findings;
 use super::{Held, Snapshot, SourceFile};
 use crate::access::country::CountryDatabase;
-use crate::network::NetworkSet;
+use crate::network::{ListenAddress, NetworkSet};
 use crate::route::RouteMatcherBuilder;
 
 /// By path; `None`: it could not be opened.
@@ -46,7 +45,7 @@ struct Compiler<'a> {
     base: PathBuf,
     limits: ListLimits,
     /// Where we listen ourselves, by the key that says so.
-    listeners: Vec<(&'static str, SocketAddr)>,
+    listeners: Vec<(&'static str, ListenAddress)>,
     trusted: Arc<NetworkSet>,
     /// `cache.memory`, in bytes.
     memory: u64,

@@ -1,6 +1,6 @@
 //! `[origin]`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::Method;
@@ -11,11 +11,13 @@ use crate::config::error::{Finding, Place, Spot, quoted};
 use crate::config::file::{ConfigFile, Entry, List, Origin, Written};
 use crate::message::Scheme;
 use crate::message::authority::Authority;
+use crate::network::ListenAddress;
 use crate::origin::{HostMode, OriginSettings, OriginUrl};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
-const URLS: &str = "http://host:port or https://host, and a path if it stands before every other";
+const URLS: &str =
+    "http://host:port or https://host, and a path if it stands before every other; unix:/path";
 
 const EXAMPLE: &str = "write `url = \"http://127.0.0.1:9000\"` in `[origin]`";
 
@@ -99,7 +101,7 @@ impl Compiler<'_> {
         if let Some((key, listener)) = self
             .listeners
             .iter()
-            .find(|(_, listener)| leads_to(&url, *listener))
+            .find(|(_, listener)| leads_to(&url, listener))
         {
             let finding = spot.error(format!("this is our own listener, {listener}"));
             self.findings.add(
@@ -181,7 +183,12 @@ fn without_url(table: &Spot) -> Finding {
 
 /// Whether a connection to `url` would end at `listener`; names but
 /// `localhost` are not looked up.
-fn leads_to(url: &OriginUrl, listener: SocketAddr) -> bool {
+fn leads_to(url: &OriginUrl, listener: &ListenAddress) -> bool {
+    let listener = match (listener, &url.socket) {
+        (ListenAddress::Tcp(listener), None) => *listener,
+        (ListenAddress::Unix(listener), Some(socket)) => return listener == socket,
+        _ => return false,
+    };
     if url.port != listener.port() {
         return false;
     }
@@ -200,7 +207,14 @@ fn leads_to(url: &OriginUrl, listener: SocketAddr) -> bool {
 }
 
 fn with_scheme(text: &str) -> String {
+    if let Some(path) = text.split_once("://unix:").map(|(_, path)| path) {
+        return format!("write `\"unix:{path}\"`: HTTP/1.1 is spoken there, without TLS");
+    }
+    if text.starts_with("unix:") {
+        return String::new();
+    }
     match text.contains("://") {
+        false if text.starts_with('/') => format!("write `\"unix:{text}\"` for a Unix socket"),
         false if !text.is_empty() => format!("write `\"http://{text}\"`"),
         _ => String::new(),
     }

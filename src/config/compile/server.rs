@@ -47,6 +47,7 @@ impl Compiler<'_> {
             merge_slashes: written_or(&raw.merge_slashes, true),
             drain_timeout: written_or(&raw.drain_timeout, seconds(30)),
             redirect_https: redirect,
+            socket_mode: self.socket_mode(&raw.socket_mode),
             tls,
         }
     }

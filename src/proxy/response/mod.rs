@@ -140,12 +140,8 @@ impl ClientResponse {
         }
     }
 
-    /// The same response with a map of its fields.
-    pub fn into_response(self) -> Response<Body> {
-        if let Head::Parts(parts) = self.head {
-            return Response::from_parts(*parts, self.body);
-        }
-        // The values as parts of one piece of memory.
+    /// Its fields, their values as parts of one piece of memory.
+    fn to_map(&self) -> HeaderMap {
         let mut text = Vec::with_capacity(512);
         let mut names = SmallVec::<[(HeaderName, usize); 24]>::new();
         self.each_field(|name, value| {
@@ -159,6 +155,18 @@ impl ClientResponse {
             headers.append(name, value.expect("it is made of field values"));
             start = end;
         }
+        headers
+    }
+
+    /// The same response with a map of its fields.
+    pub fn into_response(self) -> Response<Body> {
+        if let Head::Parts(parts) = self.head {
+            return Response::from_parts(*parts, self.body);
+        }
+        let headers = match &self.head {
+            Head::Own(answer) => answer.to_map(),
+            _ => self.to_map(),
+        };
         let mut response = Response::new(());
         *response.status_mut() = self.status();
         *response.headers_mut() = headers;

@@ -32,6 +32,10 @@ pub(super) struct Exchange<'a> {
     to_head: bool,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are sent at once; a box would be an allocation a request"
+)]
 enum Step<'a> {
     /// The origin is asked.
     Asking(Asked<'a>, SendResponse<Bytes>),

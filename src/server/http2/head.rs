@@ -32,8 +32,10 @@ pub(super) struct Parts {
 /// Takes the response to a request apart, which may be a HEAD.
 pub(super) fn split(response: ClientResponse, to_head: bool, date: &Date) -> Parts {
     let (mut head, body) = response.into_response().into_parts();
-    for name in OF_HTTP1 {
-        head.headers.remove(name);
+    if head.headers.keys().any(|name| OF_HTTP1.contains(name)) {
+        for name in OF_HTTP1 {
+            head.headers.remove(name);
+        }
     }
     if !head.headers.contains_key(DATE) {
         head.headers.insert(DATE, date.value());

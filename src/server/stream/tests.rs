@@ -7,6 +7,7 @@ use super::*;
 use tokio::net::TcpStream;
 
 use crate::server::limits::Limits;
+use crate::server::socket;
 use crate::server::table::Table;
 use crate::server::unsent;
 
@@ -28,11 +29,11 @@ async fn pair() -> (Stream, std::net::TcpStream) {
     peer.connect(&address.into()).unwrap();
     let (ours, _) = listener.accept().unwrap();
     ours.set_nonblocking(true).unwrap();
-    let ours = TcpStream::from_std(ours).unwrap();
+    let ours = socket::Socket::Tcp(TcpStream::from_std(ours).unwrap());
     unsent::narrow(&ours);
     let link = Link::enter(&Rc::<Table>::default(), LIMITS);
     link.request(false);
-    (Stream::new(Transport::Tcp(ours), &link), peer.into())
+    (Stream::new(Transport::Plain(ours), &link), peer.into())
 }
 
 /// What goes out at once.

@@ -1,5 +1,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// A client that sends what it is told, byte for byte.
@@ -34,6 +36,15 @@ impl Client {
         socket2::SockRef::from(&self.stream)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
+    }
+}
+
+impl Client<UnixStream> {
+    pub(crate) fn at_socket(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).unwrap();
+        let timeout = Some(Duration::from_secs(10));
+        stream.set_read_timeout(timeout).unwrap();
+        Self::by(stream)
     }
 }
 

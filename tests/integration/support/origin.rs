@@ -1,5 +1,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::Reply;
@@ -51,6 +53,28 @@ impl Origin {
                 });
             }
         });
+        Self { address, asked }
+    }
+
+    /// Runs `script` on every connection to a Unix socket at `path`; its
+    /// address is nowhere.
+    pub(crate) fn at_socket(
+        path: &Path,
+        script: impl Fn(&mut Conversation<UnixStream>) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (script, record) = (Arc::new(script), Arc::clone(&asked));
+        std::thread::spawn(move || {
+            for (connection, stream) in listener.incoming().enumerate() {
+                let (script, asked) = (Arc::clone(&script), Arc::clone(&record));
+                let stream = stream.unwrap();
+                std::thread::spawn(move || {
+                    script(&mut Conversation::new(stream, connection, asked));
+                });
+            }
+        });
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
         Self { address, asked }
     }
 

@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ pub(crate) struct Haproxy {
 impl Haproxy {
     /// Starts it at `address`, whose port is found, passing whatever comes on
     /// to `server` with these keywords.
-    pub(crate) fn start(address: &str, server: SocketAddr, keywords: &str) -> Self {
+    pub(crate) fn start(address: &str, server: impl Display, keywords: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Free a moment ago, and asked of the system at random.
         let listener = TcpListener::bind((address, 0)).unwrap();
