@@ -144,8 +144,13 @@ impl<'a> Driver<'a> {
                 Poll::Ready(Some(Ok((request, respond)))) => self.open(request, respond, cx),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(served.failed(&error)),
                 Poll::Ready(None) => {
-                    self.all_said = !self.wire.has_ended();
-                    return Poll::Ready(End::Done(Ok(())));
+                    if self.wire.has_ended() {
+                        return Poll::Ready(End::Done(Ok(())));
+                    }
+                    // It may not have gone out: for that there is as much time
+                    // as for any response.
+                    self.all_said = true;
+                    break;
                 }
                 Poll::Pending => break,
             }
@@ -154,12 +159,18 @@ impl<'a> Driver<'a> {
             return Poll::Ready(End::Verdict(Verdict::Flood));
         }
         match self.wire.flush(cx) {
-            Poll::Ready(Ok(())) => self.common.flushed(),
+            Poll::Ready(Ok(())) => {
+                self.common.flushed();
+                if self.all_said {
+                    return Poll::Ready(End::Done(Ok(())));
+                }
+            }
             Poll::Ready(Err(_)) => return Poll::Ready(End::Done(Ok(()))),
             Poll::Pending => {}
         }
         self.look_at_streams(cx);
-        let verdict = match served.worker.closes_idle() && self.common.is_idle() {
+        let resting = self.common.is_idle() && !served.link.in_request();
+        let verdict = match served.worker.closes_idle() && resting {
             true => Some(Verdict::Idle),
             false => served.link.confirm(served.worker.is_draining()),
         };

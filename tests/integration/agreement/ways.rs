@@ -10,7 +10,7 @@ use crate::tls_clients::{Edge, TlsClient};
 
 pub(super) enum Way<'a> {
     Plain(&'a Edge),
-    Tls(&'a Edge, TlsClient),
+    Tls(&'a Edge, Box<TlsClient>),
     Http2(&'a Edge, Http2, usize),
 }
 
@@ -20,7 +20,7 @@ impl<'a> Way<'a> {
     }
 
     pub(super) fn tls(edge: &'a Edge) -> Self {
-        Self::Tls(edge, edge.client())
+        Self::Tls(edge, Box::new(edge.client()))
     }
 
     pub(super) fn http2(edge: &'a Edge) -> Self {
@@ -34,13 +34,13 @@ impl<'a> Way<'a> {
         match self {
             Self::Plain(edge) => Some(by_http1(&mut edge.portcullis.client(), case)),
             Self::Tls(edge, client) => {
-                let reply = by_http1(client, case);
+                let reply = by_http1(&mut **client, case);
                 if reply
                     .head
                     .to_lowercase()
                     .contains("\r\nconnection: close\r\n")
                 {
-                    *client = edge.client();
+                    **client = edge.client();
                 }
                 Some(reply)
             }

@@ -57,6 +57,37 @@ fn what_crosses_the_farewell_is_answered_or_known_to_be_unseen() {
     edge.portcullis.finish();
 }
 
+/// What waits to be sent is sent, as slowly as it is taken.
+#[test]
+fn a_slow_reader_gets_all_while_it_drains() {
+    const LENGTH: usize = 220 << 10;
+    let head =
+        format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let answer = head + &"x".repeat(LENGTH);
+    let origin = Origin::answered_by(move |_| answer.clone());
+    let edge = start(&origin, "");
+    assert_eq!(http2(&edge).get("/a", "").body.len(), LENGTH);
+    let mut wire = super::silent(&edge);
+    let socket = socket2::SockRef::from(&wire.stream.sock);
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    wire.greet(&[(4, 1 << 24)]);
+    wire.frame(kind::WINDOW_UPDATE, 0, 0, &(1u32 << 24).to_be_bytes());
+    wire.get(1, "/a").until(kind::HEADERS);
+    edge.portcullis.server.stop().drain();
+    // For longer than anything is waited for that has no reason to last.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let mut left = LENGTH;
+    while left > 0 {
+        left -= wire.until(kind::DATA).payload.len();
+    }
+    drop(wire);
+    let lines = edge.portcullis.stop();
+    assert!(
+        lines.iter().all(|line| line["error"].is_null()),
+        "{lines:#?}"
+    );
+}
+
 /// Of a client that opens no more; what it has asked for it still gets.
 #[test]
 fn a_farewell_of_the_client_cuts_nothing() {

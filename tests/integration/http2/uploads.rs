@@ -254,7 +254,7 @@ fn an_upload_that_stops_is_given_up() {
 #[test]
 fn uploads_beside_each_other_keep_their_bytes() {
     let origin = Origin::answered_by(|asked| {
-        let name = asked.target()[1..].as_bytes();
+        let name = &asked.target().as_bytes()[1..];
         let own = asked.body.chunks(name.len()).all(|part| part == name);
         let text = if own { "own" } else { "mixed" };
         format!(

@@ -125,7 +125,8 @@ impl Http2 {
     }
 
     pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
-        let done = self.runtime.block_on(timeout_of(future));
+        let done = async { timeout(PATIENCE, future).await };
+        let done = self.runtime.block_on(done);
         done.expect("it took too long")
     }
 
@@ -164,12 +165,6 @@ impl Http2 {
     pub(crate) fn most_streams(&self) -> usize {
         self.send.current_max_send_streams()
     }
-}
-
-fn timeout_of<T>(
-    future: impl Future<Output = T>,
-) -> impl Future<Output = Result<T, tokio::time::error::Elapsed>> {
-    async { timeout(PATIENCE, future).await }
 }
 
 /// Sends `body` as there is room.
