@@ -75,6 +75,15 @@ impl SearchV6 {
         passed % 2 == 1
     }
 
+    /// Whether no boundary stands between two addresses, the last included.
+    pub(super) fn is_alike_from(&self, first: u128, last: u128) -> bool {
+        let passed = |address| {
+            self.boundaries
+                .partition_point(|boundary| *boundary <= address)
+        };
+        passed(first) == passed(last)
+    }
+
     pub(super) fn boundaries(&self) -> usize {
         self.boundaries.len()
     }
