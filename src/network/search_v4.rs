@@ -9,7 +9,7 @@ const MAX_SMALL: usize = 1024;
 const MAX_COUNTED: usize = 64;
 
 /// An address is in the set if an odd number of boundaries stand at or below it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SearchV4 {
     /// One sorted list, and where the boundaries of each /8 begin in it.
     Small {

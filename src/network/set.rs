@@ -13,7 +13,7 @@ use super::search_v6::SearchV6;
 /// It keeps the places where the set begins and ends, sorted: an address is in
 /// it if an odd number of them stand at or below the address. Entries that
 /// overlap or touch are one.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct NetworkSet {
     v4: SearchV4,
     v6: SearchV6,

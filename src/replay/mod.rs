@@ -121,6 +121,8 @@ struct Before<'l> {
 pub struct Replay<'s> {
     new: &'s Snapshot,
     old: Option<&'s Snapshot>,
+    /// Whether both find out who a client is alike.
+    same_client: bool,
     /// The field that lines of the latest generation had in `forwarded`.
     field: Option<(Option<u64>, String)>,
     tally: Tally,
@@ -133,6 +135,7 @@ impl<'s> Replay<'s> {
         Self {
             new,
             old,
+            same_client: old.is_some_and(|old| old.client == new.client),
             field: None,
             tally: Tally::default(),
         }
@@ -196,7 +199,7 @@ impl<'s> Replay<'s> {
             let field = of_line.or(of_log);
             let writer = Writer {
                 field,
-                snapshot: None,
+                ..Writer::default()
             };
             let after = decide(self.new, request, &doubts, &writer, AcceptOf::Unknown)?;
             return Ok((logged, after));
@@ -205,11 +208,16 @@ impl<'s> Replay<'s> {
         let writer = Writer {
             field: Some(field),
             snapshot: Some(old),
+            same_client: true,
         };
         let before = decide(old, request, &doubts, &writer, AcceptOf::Own)?;
         self.tally.compare_with_log(&logged, &before);
         let images = before.route.map(|route| &*route.images);
         let accept = images.map_or(AcceptOf::Unknown, AcceptOf::Images);
+        let writer = Writer {
+            same_client: self.same_client,
+            ..writer
+        };
         let after = decide(self.new, request, &doubts, &writer, accept)?;
         let before = Before {
             verdict: before.verdict,

@@ -21,6 +21,9 @@ pub(super) struct Writer<'a> {
     pub(super) field: Option<&'a str>,
     /// The configuration.
     pub(super) snapshot: Option<&'a Snapshot>,
+    /// Whether that finds out who the client is just as the one does that is
+    /// asked.
+    pub(super) same_client: bool,
 }
 
 /// The ways in which a request may have come.
@@ -72,7 +75,14 @@ impl Senders {
             _ => PeerAddr::new(address),
         };
         if !trusted.contains(peer.ip()) {
-            return Ok(Self::by(request, peer, known, Some(false), writer));
+            return Ok(Self::by(
+                request,
+                snapshot,
+                peer,
+                known,
+                Some(false),
+                writer,
+            ));
         }
         let field = snapshot.client.field.name().as_str();
         let lines = match writer.field == Some(field) && !request.line.forwarded.is_partial() {
@@ -83,7 +93,7 @@ impl Senders {
             let why = Undecided::ClientField;
             return Self::anyone(request, snapshot, writer, Some(true), why);
         };
-        let mut senders = Self::by(request, peer, known, Some(true), writer);
+        let mut senders = Self::by(request, snapshot, peer, known, Some(true), writer);
         senders.forwarded = Some(lines);
         // A balancer's own check names nobody, and the log does not say so.
         let from = request.line.client_from.text();
@@ -100,12 +110,13 @@ impl Senders {
 
     fn by(
         request: &Request<'_>,
+        snapshot: &Snapshot,
         peer: PeerAddr,
         client: Known,
         believed: Option<bool>,
         writer: &Writer<'_>,
     ) -> Self {
-        let schemes = schemes(request, peer, believed, writer);
+        let schemes = schemes(request, peer, snapshot, believed, writer);
         let arrivals = schemes.iter().map(|scheme| Arrival::new(*scheme, peer));
         Self {
             arrivals: arrivals.collect(),
@@ -119,7 +130,28 @@ impl Senders {
         }
     }
 
-    /// From anyone: decided only if it is all the same who.
+    /// From whom the line says, be it only a network; `None`: it does not say.
+    fn as_logged(request: &Request<'_>) -> Option<Self> {
+        let client = request.line.client.text()?;
+        let (client, known) = match client.parse::<IpAddr>() {
+            Ok(address) => (address, Known::Whole),
+            Err(_) => (client.parse::<IpNet>().ok()?.network(), Known::Network),
+        };
+        let arrival = Arrival {
+            given: Some(ClientAddr::new(client)),
+            ..Arrival::new(request.scheme, PeerAddr::new(client))
+        };
+        Some(Self {
+            arrivals: smallvec![arrival],
+            why: Undecided::Client,
+            forwarded: None,
+            client: known,
+            scheme: true,
+        })
+    }
+
+    /// From anyone, if the line does not say from whom: decided only if it is
+    /// all the same who.
     fn anyone(
         request: &Request<'_>,
         snapshot: &Snapshot,
@@ -127,6 +159,13 @@ impl Senders {
         believed: Option<bool>,
         why: Undecided,
     ) -> Result<Self, Undecided> {
+        let judged = request.verdict == LoggedVerdict::Judged;
+        if judged
+            && writer.same_client
+            && let Some(senders) = Self::as_logged(request)
+        {
+            return Ok(senders);
+        }
         let single = matches!(snapshot.client.field, AddressField::Single(_));
         if single && believed != Some(false) {
             // It may even have been answered 400.
@@ -134,7 +173,14 @@ impl Senders {
         }
         let v4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let mut senders = Self::by(request, PeerAddr::new(v4), Known::Nothing, believed, writer);
+        let mut senders = Self::by(
+            request,
+            snapshot,
+            PeerAddr::new(v4),
+            Known::Nothing,
+            believed,
+            writer,
+        );
         senders.why = why;
         let both = senders.arrivals.iter().flat_map(|arrival| {
             [v4, v6].map(|client| Arrival {
@@ -152,6 +198,7 @@ impl Senders {
 fn schemes(
     request: &Request<'_>,
     peer: PeerAddr,
+    snapshot: &Snapshot,
     believed: Option<bool>,
     writer: &Writer<'_>,
 ) -> SmallVec<[Scheme; 2]> {
@@ -165,8 +212,9 @@ fn schemes(
     };
     let is_known = match (was_believed, believed) {
         (Some(before), Some(now)) => before == now,
-        // Who is not believed now is taken not to have been then.
-        (None, Some(false)) => true,
+        // Who is not believed now is taken not to have been then, if it can
+        // have come so.
+        (None, Some(false)) => is_served(snapshot, request.scheme),
         (_, None) | (None, Some(true)) => false,
     };
     let other = match request.scheme {
@@ -176,6 +224,15 @@ fn schemes(
     match is_known {
         true => smallvec![request.scheme],
         false => smallvec![request.scheme, other],
+    }
+}
+
+/// Whether connections of that scheme come.
+fn is_served(snapshot: &Snapshot, scheme: Scheme) -> bool {
+    let server = &snapshot.server;
+    match scheme {
+        Scheme::Http => !server.listen.is_empty() || !server.redirect_https.is_empty(),
+        Scheme::Https => server.tls.is_some(),
     }
 }
 
