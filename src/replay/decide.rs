@@ -119,7 +119,7 @@ pub(super) fn decide<'s>(
 fn agree<'s>(
     first: &mut Option<Decided<'s>>,
     verdict: Verdict,
-    senders: &Senders,
+    senders: &Senders<'_>,
     doubts: &Doubts,
     decided: impl FnOnce() -> Decided<'s>,
 ) -> Result<(), Undecided> {
@@ -158,7 +158,7 @@ fn rejected(request: &Request<'_>, reject: Reject) -> Result<u16, Undecided> {
 
 /// Whether the decision would have been the same for all that the line leaves
 /// open.
-fn check(plan: &Plan<'_>, senders: &Senders, doubts: &Doubts) -> Result<(), Undecided> {
+fn check(plan: &Plan<'_>, senders: &Senders<'_>, doubts: &Doubts) -> Result<(), Undecided> {
     let rules = &plan.route.rules;
     let alike = match senders.client {
         Known::Whole => true,

@@ -39,6 +39,9 @@ use crate::access::{RuleId, RuleIds};
 use crate::config::Snapshot;
 use crate::images::Variant;
 
+/// How many bytes of lines wait for one that names the field that they have.
+const MOST_WAITING: usize = 4 << 20;
+
 /// Why a line tells of no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Skip {
@@ -125,6 +128,9 @@ pub struct Replay<'s> {
     same_client: bool,
     /// The field that lines of the latest generation had in `forwarded`.
     field: Option<(Option<u64>, String)>,
+    /// Lines that came before the first that tells this.
+    waiting: Vec<Box<[u8]>>,
+    waiting_bytes: usize,
     tally: Tally,
 }
 
@@ -137,6 +143,8 @@ impl<'s> Replay<'s> {
             old,
             same_client: old.is_some_and(|old| old.client == new.client),
             field: None,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
             tally: Tally::default(),
         }
     }
@@ -147,8 +155,20 @@ impl<'s> Replay<'s> {
             Ok(line) => line,
             Err(skip) => return self.tally.skip(skip),
         };
-        if let Err(skip) = self.take_line(&line) {
-            self.tally.skip(skip);
+        let was_known = self.field.is_some();
+        self.note_field(&line);
+        match self.take_line(&line) {
+            Ok(Ok(())) => {}
+            Ok(Err(Undecided::ClientField)) if self.may_wait(text) => {
+                self.waiting_bytes += text.len();
+                self.waiting.push(text.into());
+            }
+            Ok(Err(why)) => self.tally.undecided(why),
+            Err(skip) => self.tally.skip(skip),
+        }
+        if !was_known && self.field.is_some() {
+            let waiting = std::mem::take(&mut self.waiting);
+            waiting.iter().for_each(|text| self.take(text));
         }
     }
 
@@ -158,29 +178,32 @@ impl<'s> Replay<'s> {
     }
 
     /// What came of it.
-    pub fn report(&self) -> Report {
+    pub fn report(mut self) -> Report {
+        for _ in std::mem::take(&mut self.waiting) {
+            self.tally.undecided(Undecided::ClientField);
+        }
         self.tally.report(self.old.is_some())
     }
 
-    fn take_line(&mut self, line: &Line<'_>) -> Result<(), Skip> {
-        self.note_field(line);
+    /// Whether a line may wait for one that names the field.
+    fn may_wait(&self, text: &[u8]) -> bool {
+        let bytes = self.waiting_bytes + text.len();
+        self.old.is_none() && self.field.is_none() && bytes <= MOST_WAITING
+    }
+
+    fn take_line(&mut self, line: &Line<'_>) -> Result<Result<(), Undecided>, Skip> {
         let request = match Request::of(line)? {
             Ok(request) => request,
-            Err(why) => {
-                self.tally.undecided(why);
-                return Ok(());
-            }
+            Err(why) => return Ok(Err(why)),
         };
         if request.verdict == LoggedVerdict::Malformed {
             self.tally.malformed();
-            return Ok(());
+            return Ok(Ok(()));
         }
         let logged = Before::logged(line)?;
-        match self.decide(&request, logged) {
-            Ok((before, after)) => self.tally.decided(&request, &before, &after),
-            Err(why) => self.tally.undecided(why),
-        }
-        Ok(())
+        Ok(self.decide(&request, logged).map(|(before, after)| {
+            self.tally.decided(&request, &before, &after);
+        }))
     }
 
     /// What became of the request, and what would become of it.

@@ -1,5 +1,6 @@
 //! The request that a line tells of, as far as it does.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hyper::http::uri::PathAndQuery;
@@ -164,7 +165,11 @@ impl<'l> Request<'l> {
     }
 
     /// The head by that guess, with these lines of the field `forwarded`.
-    pub(super) fn received(&self, guess: &Guess, forwarded: Option<(&str, &[String])>) -> Received {
+    pub(super) fn received(
+        &self,
+        guess: &Guess,
+        forwarded: Option<(&str, &[Cow<'_, str>])>,
+    ) -> Received {
         let line = self.line;
         let mut fields = Building::default();
         fields.push("host", self.authority.as_bytes());

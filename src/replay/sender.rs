@@ -1,6 +1,7 @@
 //! Who a request came from, as far as a line tells and another configuration
 //! would have found out.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -28,13 +29,13 @@ pub(super) struct Writer<'a> {
 
 /// The ways in which a request may have come.
 #[derive(Debug)]
-pub(super) struct Senders {
+pub(super) struct Senders<'l> {
     /// Never empty.
     pub(super) arrivals: SmallVec<[Arrival; 1]>,
     /// Why there are several, or why the client is not known.
     pub(super) why: Undecided,
     /// The lines of the client field, if they are read.
-    pub(super) forwarded: Option<Vec<String>>,
+    pub(super) forwarded: Option<SmallVec<[Cow<'l, str>; 1]>>,
     /// How much of the client's address is known.
     pub(super) client: Known,
     /// Whether the scheme is.
@@ -52,10 +53,10 @@ pub(super) enum Known {
     Nothing,
 }
 
-impl Senders {
+impl<'l> Senders<'l> {
     /// How the request came, for `snapshot`.
     pub(super) fn of(
-        request: &Request<'_>,
+        request: &Request<'l>,
         snapshot: &Snapshot,
         writer: &Writer<'_>,
     ) -> Result<Self, Undecided> {
@@ -109,7 +110,7 @@ impl Senders {
     }
 
     fn by(
-        request: &Request<'_>,
+        request: &Request<'l>,
         snapshot: &Snapshot,
         peer: PeerAddr,
         client: Known,
@@ -131,7 +132,7 @@ impl Senders {
     }
 
     /// From whom the line says, be it only a network; `None`: it does not say.
-    fn as_logged(request: &Request<'_>) -> Option<Self> {
+    fn as_logged(request: &Request<'l>) -> Option<Self> {
         let client = request.line.client.text()?;
         let (client, known) = match client.parse::<IpAddr>() {
             Ok(address) => (address, Known::Whole),
@@ -153,7 +154,7 @@ impl Senders {
     /// From anyone, if the line does not say from whom: decided only if it is
     /// all the same who.
     fn anyone(
-        request: &Request<'_>,
+        request: &Request<'l>,
         snapshot: &Snapshot,
         writer: &Writer<'_>,
         believed: Option<bool>,
@@ -237,11 +238,17 @@ fn is_served(snapshot: &Snapshot, scheme: Scheme) -> bool {
 }
 
 /// The lines of the client field; `None`: they do not tell who is trusted.
-fn forwarded(request: &Request<'_>, trusted: &NetworkSet, known: Known) -> Option<Vec<String>> {
+fn forwarded<'l>(
+    request: &Request<'l>,
+    trusted: &NetworkSet,
+    known: Known,
+) -> Option<SmallVec<[Cow<'l, str>; 1]>> {
     let lines = request.line.forwarded.lines().iter();
     match known {
-        Known::Whole => Some(lines.map(|line| line.clone().into_owned()).collect()),
-        _ => lines.map(|line| with_addresses(line, trusted)).collect(),
+        Known::Whole => Some(lines.map(|line| Cow::Borrowed(&**line)).collect()),
+        _ => lines
+            .map(|line| with_addresses(line, trusted).map(Cow::Owned))
+            .collect(),
     }
 }
 
