@@ -3,18 +3,18 @@
 use std::net::IpAddr;
 
 use hyper::Method;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Undecided;
 use super::doubt::Doubts;
 use super::line::Logged;
-use super::request::{LoggedVerdict, Request};
+use super::memo::Memo;
+use super::request::{LoggedVerdict, Request, depends_on_policy};
 use super::sender::{Known, Senders, Writer};
 use crate::access::{Decision, RuleId, RuleIds};
 use crate::config::{Route, Snapshot};
 use crate::images::{Choice, Images, Variant};
-use crate::plan::{Plan, Received, Reject};
-use crate::route::{PathError, TargetError};
+use crate::plan::{Arrival, Plan, Received, Reject};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +35,10 @@ pub(super) struct Decided<'s> {
     pub(super) would_deny: RuleIds,
     /// `None`: no rule saw it.
     pub(super) route: Option<&'s Route>,
-    /// The cache key without its variant; `None`: the line does not tell.
+    /// The cache key without its variant, if it passes; `None`: the line does
+    /// not tell.
     pub(super) key: Option<String>,
-    /// `None`: the line does not tell.
+    /// If it passes; `None`: the line does not tell.
     pub(super) variant: Option<Variant>,
     /// `None`: the line does not tell.
     pub(super) client: Option<IpAddr>,
@@ -74,114 +75,186 @@ pub(super) fn decide<'s>(
     doubts: &Doubts,
     writer: &Writer<'_>,
     accept: AcceptOf<'_>,
+    memo: &Memo,
 ) -> Result<Decided<'s>, Undecided> {
-    let senders = Senders::of(request, snapshot, writer)?;
-    let field = snapshot.client.field.name().as_str();
-    let forwarded = senders.forwarded.as_deref().map(|lines| (field, lines));
-    let mut first: Option<Decided<'s>> = None;
-    for guess in &doubts.guesses {
-        let received = request.received(guess, forwarded);
-        for arrival in &senders.arrivals {
-            let plan = match Plan::new(snapshot, &received, arrival) {
-                Ok(plan) => plan,
-                Err(reject) => {
-                    let status = rejected(request, reject)?;
-                    agree(
-                        &mut first,
-                        Verdict::Reject(Some(status)),
-                        &senders,
-                        doubts,
-                        || Decided::rejected(status),
-                    )?;
-                    continue;
+    let trial = Trial {
+        memo,
+        snapshot,
+        request,
+        doubts,
+        senders: Senders::of(request, snapshot, writer)?,
+        accept,
+    };
+    trial.decide()
+}
+
+/// A configuration that is asked about a line.
+struct Trial<'s, 'a, 'l> {
+    snapshot: &'s Snapshot,
+    request: &'a Request<'l>,
+    doubts: &'a Doubts,
+    senders: Senders<'l>,
+    accept: AcceptOf<'a>,
+    memo: &'a Memo,
+}
+
+impl<'s> Trial<'s, '_, '_> {
+    /// What becomes of all requests that the line may tell of.
+    fn decide(&self) -> Result<Decided<'s>, Undecided> {
+        let field = self.snapshot.client.field.name().as_str();
+        let forwarded = self.senders.forwarded.as_deref();
+        let forwarded = forwarded.map(|lines| (field, lines));
+        let mut first: Option<Decided<'s>> = None;
+        for guess in &self.doubts.guesses {
+            let received = self.request.received(guess, forwarded);
+            for arrival in &self.senders.arrivals {
+                let next = self.decide_one(&received, arrival, first.is_none())?;
+                match &mut first {
+                    Some(first) if first.verdict != next.verdict => return Err(self.why()),
+                    Some(first) => first.would_deny = first.would_deny.and(next.would_deny),
+                    None => first = Some(next),
                 }
-            };
-            check(&plan, &senders, doubts)?;
-            let would_deny = watched(&plan, doubts);
-            let verdict = Verdict::from(plan.judgement.decision);
-            agree(&mut first, verdict, &senders, doubts, || Decided {
-                verdict,
-                would_deny,
-                route: Some(&snapshot.routes[plan.place]),
-                key: senders.scheme.then(|| key(request, &plan)).flatten(),
-                variant: variant(request, &plan, &received, accept),
-                client: (senders.client != Known::Nothing).then(|| plan.client.address.ip()),
-            })?;
-            if let Some(first) = &mut first {
-                first.would_deny = first.would_deny.and(would_deny);
             }
         }
+        first.ok_or(Undecided::Url)
     }
-    first.ok_or(Undecided::Url)
-}
 
-/// Takes the first verdict, and holds all others to it.
-fn agree<'s>(
-    first: &mut Option<Decided<'s>>,
-    verdict: Verdict,
-    senders: &Senders<'_>,
-    doubts: &Doubts,
-    decided: impl FnOnce() -> Decided<'s>,
-) -> Result<(), Undecided> {
-    match first {
-        Some(first) if first.verdict != verdict => Err(match senders.arrivals.len() {
-            1 => doubts.why.unwrap_or(senders.why),
-            _ => senders.why,
-        }),
-        Some(_) => Ok(()),
-        None => {
-            *first = Some(decided());
-            Ok(())
+    /// What becomes of one of them; `whole`: with key and variant.
+    fn decide_one(
+        &self,
+        received: &Received,
+        arrival: &Arrival,
+        whole: bool,
+    ) -> Result<Decided<'s>, Undecided> {
+        let plan = match Plan::new(self.snapshot, received, arrival) {
+            Ok(plan) => plan,
+            Err(reject) => return self.rejected(reject),
+        };
+        self.check(&plan)?;
+        let mut decided = Decided::of(Verdict::from(plan.judgement.decision));
+        let watched = plan.judgement.would_deny.iter();
+        let sure = watched.filter(|rule| self.doubts.tells(*rule));
+        sure.for_each(|rule| decided.would_deny.insert(rule));
+        if whole {
+            let known = self.senders.client != Known::Nothing;
+            decided.client = known.then(|| plan.client.address.ip());
+            decided.route = Some(&self.snapshot.routes[plan.place]);
+        }
+        // Nobody asks for those of a request that is denied.
+        if whole && decided.verdict == Verdict::Forward {
+            decided.key = self.key(&plan);
+            decided.variant = self.variant(&plan, received);
+        }
+        Ok(decided)
+    }
+
+    /// Why requests that the line may tell of are decided differently.
+    fn why(&self) -> Undecided {
+        match self.senders.arrivals.len() {
+            1 => self.doubts.why.unwrap_or(self.senders.why),
+            _ => self.senders.why,
         }
     }
-}
 
-/// The status of a rejection, unless it shows that the line does not tell what
-/// was asked for.
-fn rejected(request: &Request<'_>, reject: Reject) -> Result<u16, Undecided> {
-    let by_policy = match reject {
-        Reject::Target(TargetError::Path(PathError::ClimbsAboveRoot | PathError::Ambiguous)) => {
-            true
+    /// A rejection, unless it shows that the line does not tell what was asked
+    /// for.
+    fn rejected(&self, reject: Reject) -> Result<Decided<'s>, Undecided> {
+        match depends_on_policy(reject) || self.request.verdict != LoggedVerdict::Judged {
+            true => Ok(Decided::of(Verdict::Reject(Some(reject.status().as_u16())))),
+            false => Err(Undecided::Url),
         }
-        Reject::Target(_) => false,
-        Reject::Client(_)
-        | Reject::NoPath
-        | Reject::Method
-        | Reject::Misdirected
-        | Reject::Asterisk => true,
-    };
-    match by_policy || request.verdict != LoggedVerdict::Judged {
-        true => Ok(reject.status().as_u16()),
-        false => Err(Undecided::Url),
     }
-}
 
-/// Whether the decision would have been the same for all that the line leaves
-/// open.
-fn check(plan: &Plan<'_>, senders: &Senders<'_>, doubts: &Doubts) -> Result<(), Undecided> {
-    let rules = &plan.route.rules;
-    let alike = match senders.client {
-        Known::Whole => true,
-        Known::Network => rules.judges_alike(network_of(plan.client.address.ip())),
-        Known::Nothing => {
-            rules.judges_alike(IpNet::V4(ipnet::Ipv4Net::default()))
-                && rules.judges_alike(IpNet::V6(ipnet::Ipv6Net::default()))
+    /// Whether the decision would have been the same for all that the line
+    /// leaves open.
+    fn check(&self, plan: &Plan<'_>) -> Result<(), Undecided> {
+        let rules = &plan.route.rules;
+        let is_alike = match self.senders.client {
+            Known::Whole => true,
+            Known::Network => rules.judges_alike(network_of(plan.client.address.ip())),
+            Known::Nothing => {
+                let everyone = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+                everyone.into_iter().all(|all| rules.judges_alike(all))
+            }
+        };
+        if !is_alike {
+            return Err(match self.senders.client {
+                Known::Nothing => self.senders.why,
+                Known::Whole | Known::Network => Undecided::Client,
+            });
         }
-    };
-    if !alike {
-        return Err(match senders.client {
-            Known::Nothing => senders.why,
-            _ => Undecided::Client,
-        });
+        let denied = match plan.judgement.decision {
+            Decision::Forward => None,
+            Decision::Deny(rule) => Some(rule),
+        };
+        let open = match plan.judgement.exempt {
+            true => None,
+            false => self.doubts.of_decision(plan.route, denied),
+        };
+        open.map_or(Ok(()), Err)
     }
-    let denied = match plan.judgement.decision {
-        Decision::Forward => None,
-        Decision::Deny(rule) => Some(rule),
-    };
-    let open = || doubts.of_decision(plan.route, denied);
-    match (!plan.judgement.exempt).then(open).flatten() {
-        Some(why) => Err(why),
-        None => Ok(()),
+
+    /// The key without its variant.
+    fn key(&self, plan: &Plan<'_>) -> Option<String> {
+        if !self.request.has_query || !self.senders.scheme {
+            return None;
+        }
+        let mut key = plan.route.key.key(&plan.target, Variant::Original);
+        key.truncate(key.len() - Variant::Original.as_str().len() - 1);
+        Some(key)
+    }
+
+    /// The variant, if the line tells it.
+    fn variant(&self, plan: &Plan<'_>, received: &Received) -> Option<Variant> {
+        let (line, images) = (self.request.line, &*plan.route.images);
+        let writer = match self.accept {
+            AcceptOf::Unknown => None,
+            AcceptOf::Own => Some(images),
+            AcceptOf::Images(images) => Some(images),
+        };
+        let tables = (std::ptr::from_ref(images), writer.map(std::ptr::from_ref));
+        let logged = (&line.user_agent, &line.accept, &line.variant);
+        let judged = self.request.verdict == LoggedVerdict::Judged;
+        let extension = plan.target.path.extension();
+        let on = (tables, logged, judged, &received.method, extension);
+        let find = || self.find_variant(plan, received, writer);
+        self.memo.variant(on, find)
+    }
+
+    fn find_variant(
+        &self,
+        plan: &Plan<'_>,
+        received: &Received,
+        writer: Option<&Images>,
+    ) -> Option<Variant> {
+        // Without `Accept`; where that plays no part, this is it.
+        let choice = plan.choice();
+        if choice.accept.is_none() {
+            return Some(choice.variant);
+        }
+        let (request, own) = (self.request, &*plan.route.images);
+        let agent = &request.line.user_agent;
+        let has_agent = !agent.is_partial() && !agent.may_be_raw();
+        if own.has_clients() && !has_agent {
+            return None;
+        }
+        let choose = |images: &Images, accept: Option<&str>| {
+            let fields = request.variant_fields(accept);
+            let choice = images.choose(&received.method, plan.target.path.extension(), &fields);
+            (choice.variant, sent(&choice))
+        };
+        let writer = writer.filter(|images| has_agent || !images.has_clients());
+        let made = writer.map(|images| choose(images, None).1.is_some());
+        if let Some(accept) = sent_by_client(request, made) {
+            return Some(choose(own, accept).0);
+        }
+        let is_possible = |images: &Images, accept| is_logged(request, &choose(images, accept));
+        let mut variants = ACCEPTS
+            .into_iter()
+            .filter(|accept| writer.is_none_or(|images| is_possible(images, *accept)))
+            .map(|accept| choose(own, accept).0);
+        let first = variants.next()?;
+        variants.all(|variant| variant == first).then_some(first)
     }
 }
 
@@ -191,70 +264,6 @@ fn network_of(address: IpAddr) -> IpNet {
     IpNet::new(address, length)
         .expect("24 and 48 are lengths of prefixes")
         .trunc()
-}
-
-/// The rules in shadow that would have denied it for sure.
-fn watched(plan: &Plan<'_>, doubts: &Doubts) -> RuleIds {
-    let mut rules = RuleIds::default();
-    let sure = plan.judgement.would_deny.iter();
-    sure.filter(|rule| doubts.tells(*rule))
-        .for_each(|rule| rules.insert(rule));
-    rules
-}
-
-/// The key without its variant.
-fn key(request: &Request<'_>, plan: &Plan<'_>) -> Option<String> {
-    if !request.has_query {
-        return None;
-    }
-    let mut key = plan.route.key.key(&plan.target, Variant::Original);
-    key.truncate(key.len() - Variant::Original.as_str().len() - 1);
-    Some(key)
-}
-
-/// The variant, if the line tells it.
-fn variant(
-    request: &Request<'_>,
-    plan: &Plan<'_>,
-    received: &Received,
-    made_by: AcceptOf<'_>,
-) -> Option<Variant> {
-    // Without `Accept`; where that plays no part, this is it.
-    let choice = plan.choice();
-    if choice.accept.is_none() {
-        return Some(choice.variant);
-    }
-    let agent = &request.line.user_agent;
-    let has_agent = !agent.is_partial() && !agent.may_be_raw();
-    if plan.route.images.has_clients() && !has_agent {
-        return None;
-    }
-    let choose = |images: &Images, accept: Option<&str>| {
-        let fields = request.variant_fields(accept);
-        let choice = images.choose(&received.method, plan.target.path.extension(), &fields);
-        (choice.variant, sent(&choice))
-    };
-    let own = |accept| choose(&plan.route.images, accept).0;
-    let writer = match made_by {
-        AcceptOf::Unknown => None,
-        AcceptOf::Own => Some(&*plan.route.images),
-        AcceptOf::Images(images) => Some(images),
-    };
-    let writer = writer.filter(|images| has_agent || !images.has_clients());
-    let made = writer.map(|images| choose(images, None).1.is_some());
-    match sent_by_client(request, made) {
-        Some(accept) => Some(own(accept)),
-        None => {
-            let mut variants = ACCEPTS
-                .into_iter()
-                .filter(|accept| {
-                    writer.is_none_or(|images| is_logged(request, &choose(images, *accept)))
-                })
-                .map(own);
-            let first = variants.next()?;
-            variants.all(|variant| variant == first).then_some(first)
-        }
-    }
 }
 
 /// The `Accept` that the client sent, if that is what stands in the line.
@@ -291,9 +300,9 @@ fn sent(choice: &Choice<'_>) -> Option<String> {
 }
 
 impl Decided<'_> {
-    fn rejected(status: u16) -> Self {
+    fn of(verdict: Verdict) -> Self {
         Self {
-            verdict: Verdict::Reject(Some(status)),
+            verdict,
             would_deny: RuleIds::default(),
             route: None,
             key: None,

@@ -68,7 +68,7 @@ pub(super) struct Line<'a> {
 }
 
 /// A value of a line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) enum Logged<'a> {
     /// The line does not have its key: nobody knows.
     #[default]
@@ -121,7 +121,12 @@ impl Logged<'_> {
 
     /// Whether a part of it may have been bytes outside UTF-8.
     pub(super) fn may_be_raw(&self) -> bool {
-        self.lines().iter().any(|line| has_raw(line))
+        // A backslash is escaped in JSON, so its text is no part of the line.
+        let is_escaped = |line: &&Cow<'_, str>| matches!(line, Cow::Owned(_));
+        self.lines()
+            .iter()
+            .filter(is_escaped)
+            .any(|line| has_raw(line))
     }
 }
 
@@ -142,7 +147,7 @@ pub(super) fn without_mark(text: &str) -> &str {
 /// Whether there is a `\xNN` that may stand for a byte outside UTF-8, or for
 /// itself.
 fn has_raw(text: &str) -> bool {
-    text.contains('\\') && raw_at(text).is_some()
+    raw_at(text).is_some()
 }
 
 /// The place of the first `\xNN` and its byte.

@@ -18,6 +18,7 @@ mod doubt;
 mod frequent;
 mod line;
 mod lines;
+mod memo;
 mod report;
 mod request;
 mod sender;
@@ -28,12 +29,15 @@ pub use report::{
     Decisions, Distincts, Group, Groups, Keys, Report, RuleReport, Sample, Share, Variants,
 };
 
-use decide::{AcceptOf, Decided, Verdict, decide};
-use doubt::Doubts;
-use line::{Line, is_cut};
-use request::{LoggedVerdict, Request};
-use sender::Writer;
-use tally::Tally;
+use std::borrow::Cow;
+
+use self::decide::{AcceptOf, Decided, Verdict, decide};
+use self::doubt::Doubts;
+use self::line::{Line, is_cut};
+use self::memo::Memo;
+use self::request::{LoggedVerdict, Request};
+use self::sender::Writer;
+use self::tally::Tally;
 
 use crate::access::{RuleId, RuleIds};
 use crate::config::Snapshot;
@@ -115,7 +119,7 @@ struct Before<'l> {
     verdict: Verdict,
     would_deny: RuleIds,
     /// The key without its variant.
-    key: Option<std::borrow::Cow<'l, str>>,
+    key: Option<Cow<'l, str>>,
     variant: Option<Variant>,
 }
 
@@ -131,6 +135,7 @@ pub struct Replay<'s> {
     /// Lines that came before the first that tells this.
     waiting: Vec<Box<[u8]>>,
     waiting_bytes: usize,
+    memo: Memo,
     tally: Tally,
 }
 
@@ -145,6 +150,7 @@ impl<'s> Replay<'s> {
             field: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
+            memo: Memo::default(),
             tally: Tally::default(),
         }
     }
@@ -212,7 +218,7 @@ impl<'s> Replay<'s> {
         request: &Request<'l>,
         logged: Before<'l>,
     ) -> Result<(Before<'l>, Decided<'s>), Undecided> {
-        let doubts = Doubts::of(request);
+        let (doubts, memo) = (Doubts::of(request), &self.memo);
         let line = request.line;
         let of_line = line.client_from.text().filter(|from| is_field(from));
         let of_log = self.field.as_ref();
@@ -224,7 +230,7 @@ impl<'s> Replay<'s> {
                 field,
                 ..Writer::default()
             };
-            let after = decide(self.new, request, &doubts, &writer, AcceptOf::Unknown)?;
+            let after = decide(self.new, request, &doubts, &writer, AcceptOf::Unknown, memo)?;
             return Ok((logged, after));
         };
         let field = of_line.unwrap_or(old.client.field.name().as_str());
@@ -233,7 +239,7 @@ impl<'s> Replay<'s> {
             snapshot: Some(old),
             same_client: true,
         };
-        let before = decide(old, request, &doubts, &writer, AcceptOf::Own)?;
+        let before = decide(old, request, &doubts, &writer, AcceptOf::Own, memo)?;
         self.tally.compare_with_log(&logged, &before);
         let images = before.route.map(|route| &*route.images);
         let accept = images.map_or(AcceptOf::Unknown, AcceptOf::Images);
@@ -241,7 +247,7 @@ impl<'s> Replay<'s> {
             same_client: self.same_client,
             ..writer
         };
-        let after = decide(self.new, request, &doubts, &writer, accept)?;
+        let after = decide(self.new, request, &doubts, &writer, accept, memo)?;
         let before = Before {
             verdict: before.verdict,
             would_deny: before.would_deny,

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 use ipnet::IpNet;
+use memchr::memchr3;
 
 use super::line::{Line, Logged, is_cut, raw_bytes, without_mark};
 use super::{Skip, Undecided};
@@ -130,9 +131,14 @@ impl<'l> Request<'l> {
         url: &'l str,
     ) -> Result<Self, Undecided> {
         let shown = without_mark(url);
-        let (scheme, rest) = shown.split_once("://").ok_or(Undecided::Url)?;
-        let scheme = Scheme::parse(scheme.as_bytes()).ok_or(Undecided::Url)?;
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (scheme, rest) = match shown.strip_prefix("https://") {
+            Some(rest) => (Scheme::Https, rest),
+            None => (
+                Scheme::Http,
+                shown.strip_prefix("http://").ok_or(Undecided::Url)?,
+            ),
+        };
+        let end = memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len());
         let (mut authority, mut target) = rest.split_at(end);
         if target.is_empty()
             && let Some(host) = authority.strip_suffix('*')
@@ -305,31 +311,41 @@ fn sender(peer: &Logged<'_>) -> Sender {
 /// what it was for.
 fn rejected(error: Option<&str>) -> Option<LoggedVerdict> {
     let error = error?;
-    let path = |error| Reject::Target(TargetError::Path(error));
-    let by_policy = [
+    let targets = [
+        TargetError::NoHost,
+        TargetError::SeveralHosts,
+        TargetError::BadHost,
+        TargetError::HostsDiffer,
+        TargetError::NotAPath,
+        TargetError::Path(PathError::BadEscape),
+        TargetError::Path(PathError::Control),
+        TargetError::Path(PathError::ClimbsAboveRoot),
+        TargetError::Path(PathError::Ambiguous),
+    ];
+    let others = [
         Reject::Client(AmbiguousClient),
         Reject::Method,
         Reject::Misdirected,
         Reject::NoPath,
         Reject::Asterisk,
-        path(PathError::ClimbsAboveRoot),
-        path(PathError::Ambiguous),
     ];
-    let malformed = [
-        Reject::Target(TargetError::NoHost),
-        Reject::Target(TargetError::SeveralHosts),
-        Reject::Target(TargetError::BadHost),
-        Reject::Target(TargetError::HostsDiffer),
-        Reject::Target(TargetError::NotAPath),
-        path(PathError::BadEscape),
-        path(PathError::Control),
-    ];
-    let is_one_of = |all: &[Reject]| all.iter().any(|reject| reject.to_string() == error);
-    if is_one_of(&by_policy) {
-        Some(LoggedVerdict::Rejected)
-    } else if is_one_of(&malformed) || error == AMBIGUOUS_FRAMING {
-        Some(LoggedVerdict::Malformed)
-    } else {
-        None
+    let mut all = others.into_iter().chain(targets.map(Reject::Target));
+    match all.find(|reject| reject.to_string() == error) {
+        Some(reject) if depends_on_policy(reject) => Some(LoggedVerdict::Rejected),
+        Some(_) => Some(LoggedVerdict::Malformed),
+        None => (error == AMBIGUOUS_FRAMING).then_some(LoggedVerdict::Malformed),
+    }
+}
+
+/// Whether another configuration may not reject the same request.
+pub(super) const fn depends_on_policy(reject: Reject) -> bool {
+    match reject {
+        Reject::Target(TargetError::Path(PathError::ClimbsAboveRoot | PathError::Ambiguous))
+        | Reject::Client(_)
+        | Reject::Method
+        | Reject::Misdirected
+        | Reject::NoPath
+        | Reject::Asterisk => true,
+        Reject::Target(_) => false,
     }
 }

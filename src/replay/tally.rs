@@ -1,27 +1,29 @@
 //! What is counted in a replay. It takes some megabytes at most.
 
-use std::borrow::Cow;
+mod about;
+mod groups;
+mod rules;
+
 use std::collections::BTreeMap;
 
+use hyper::Method;
+
+use self::about::{country, sample};
+use self::groups::GroupTally;
+use self::rules::RuleTally;
 use super::decide::{Decided, Verdict};
 use super::distinct::{Distinct, ERROR_PERCENT};
-use super::frequent::{Frequent, neighbourhood, shortened};
-use super::line::Logged;
-use super::report::{
-    Decisions, Distincts, Group, Groups, Keys, Report, RuleReport, Sample, Share, Variants,
-};
-use super::request::{Request, Sender};
+use super::frequent::shortened;
+use super::report::{Decisions, Distincts, Keys, Report, Sample, Variants};
+use super::request::Request;
 use super::{Before, Skip, Undecided};
 use crate::access::RuleId;
-use crate::access::referrer::page_host;
-
-/// Groups of a kind that are told.
-const TOLD: usize = 10;
+use crate::images::Variant;
 
 /// Samples of a kind and rule.
 const SAMPLES: usize = 3;
 
-/// Keys that are missing stand for kinds without any.
+/// What is counted.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     lines: u64,
@@ -46,25 +48,6 @@ struct KeyTally {
     undecided: u64,
     before: Distinct,
     after: Distinct,
-}
-
-#[derive(Debug, Default)]
-struct RuleTally {
-    denied_before: u64,
-    denied_after: u64,
-    newly_denied: u64,
-    would_deny_before: u64,
-    would_deny_after: u64,
-    who: Frequent,
-}
-
-#[derive(Debug, Default)]
-struct GroupTally {
-    rule: Frequent,
-    country: Frequent,
-    referrer: Frequent,
-    user_agent: Frequent,
-    route: Frequent,
 }
 
 impl Tally {
@@ -164,12 +147,12 @@ impl Tally {
             let tally = &mut self.rules[rule as usize];
             tally.denied_after += 1;
             tally.newly_denied += u64::from(before.verdict == Verdict::Forward);
-            tally.who.add(&who(rule, request, after));
+            tally.note(rule, request, after);
         }
         for rule in after.would_deny.iter() {
             let tally = &mut self.rules[rule as usize];
             tally.would_deny_after += 1;
-            tally.who.add(&who(rule, request, after));
+            tally.note(rule, request, after);
         }
     }
 
@@ -184,10 +167,9 @@ impl Tally {
             return false;
         };
         self.keys.compared += 1;
-        if request.method == hyper::Method::GET || request.method == hyper::Method::HEAD {
+        if request.method == Method::GET || request.method == Method::HEAD {
             let logged = request.line.variant.text().unwrap_or_default();
-            let variant =
-                |known: Option<crate::images::Variant>| known.map_or(logged, |v| v.as_str());
+            let variant = |known: Option<Variant>| known.map_or(logged, |v| v.as_str());
             self.keys.before.add((old, variant(before.variant)));
             self.keys.after.add((new, variant(after.variant)));
         }
@@ -230,18 +212,12 @@ impl Tally {
     ) {
         let country = country(request, after);
         let groups = self.groups.entry(change).or_default();
-        groups.rule.add(rule.map_or("", RuleId::as_str));
-        groups.country.add(&country);
-        groups.referrer.add(&referrer(request));
-        groups.user_agent.add(first(&request.line.user_agent));
-        groups
-            .route
-            .add(after.route.map_or("", |route| &route.name));
+        groups.add(request, after, rule, &country);
         let sampled = self.sampled.entry((change, rule)).or_default();
         if *sampled < SAMPLES {
             *sampled += 1;
             self.samples
-                .push(sample(change, request, after, country, told));
+                .push(sample(change, request, after, &country, told));
         }
     }
 }
@@ -271,49 +247,6 @@ impl KeyTally {
                 after: self.after.count(),
                 error_percent: if exact { 0.0 } else { ERROR_PERCENT },
             },
-        }
-    }
-}
-
-impl RuleTally {
-    fn report(&self, id: RuleId, decided: u64) -> RuleReport {
-        let denials = self.denied_after + self.would_deny_after;
-        let percent = 100.0 * denials as f64 / decided.max(1) as f64;
-        let top = self.who.top(1).into_iter().next();
-        RuleReport {
-            rule: id.as_str(),
-            denied_before: self.denied_before,
-            denied_after: self.denied_after,
-            newly_denied: self.newly_denied,
-            would_deny_before: self.would_deny_before,
-            would_deny_after: self.would_deny_after,
-            percent: (percent * 1000.0).round() / 1000.0,
-            mostly: top.map(|(value, requests)| Share {
-                what: what(id),
-                value: (!value.is_empty()).then(|| value.to_owned()),
-                requests,
-            }),
-        }
-    }
-}
-
-impl GroupTally {
-    fn report(&self) -> Groups {
-        let told = |frequent: &Frequent| {
-            let top = frequent.top(TOLD).into_iter();
-            top.map(|(value, requests)| Group {
-                value: (!value.is_empty()).then(|| value.to_owned()),
-                requests,
-                error: frequent.error(),
-            })
-            .collect()
-        };
-        Groups {
-            rule: told(&self.rule),
-            country: told(&self.country),
-            referrer: told(&self.referrer),
-            user_agent: told(&self.user_agent),
-            route: told(&self.route),
         }
     }
 }
@@ -356,95 +289,5 @@ fn told(verdict: Verdict) -> String {
         Verdict::Deny(rule) => format!("deny:{rule}"),
         Verdict::Reject(Some(status)) => format!("reject:{status}"),
         Verdict::Reject(None) => "reject".to_owned(),
-    }
-}
-
-/// What a rule goes by.
-fn what(rule: RuleId) -> &'static str {
-    match rule {
-        RuleId::IpBlock => "client",
-        RuleId::UserAgentBlock => "user_agent",
-        RuleId::GeoBlock | RuleId::GeoAllow => "country",
-        RuleId::OriginsUpload | RuleId::OriginsDelivery => "page",
-        RuleId::ReferrerBlock | RuleId::ReferrerAllow => "referrer",
-    }
-}
-
-/// What of a request a rule goes by; empty: it has none.
-fn who<'r>(rule: RuleId, request: &'r Request<'_>, after: &Decided<'_>) -> Cow<'r, str> {
-    match what(rule) {
-        "client" => after.client.map(neighbourhood).unwrap_or_default().into(),
-        "user_agent" => first(&request.line.user_agent).into(),
-        "country" => country(request, after).into(),
-        "page" => match first(&request.line.origin_field) {
-            "" | "null" => referrer(request),
-            origin => host(origin),
-        },
-        _ => referrer(request),
-    }
-}
-
-/// The country by the new configuration where that looks at it, else as
-/// logged.
-fn country(request: &Request<'_>, after: &Decided<'_>) -> String {
-    let geo = after.route.and_then(|route| route.rules.geo());
-    let whole = matches!(request.sender, Sender::At(_));
-    let client = after
-        .client
-        .filter(|_| whole)
-        .map(crate::client::ClientAddr::new);
-    let found = geo
-        .zip(client)
-        .and_then(|(geo, client)| geo.country(client));
-    match found {
-        Some(code) => code.to_string(),
-        None => first(&request.line.country).to_owned(),
-    }
-}
-
-fn referrer<'r>(request: &'r Request<'_>) -> Cow<'r, str> {
-    host(first(&request.line.referer))
-}
-
-fn host(url: &str) -> Cow<'_, str> {
-    match url {
-        "" | "about:blank" => "".into(),
-        url => page_host(url).map_or("(not understood)".into(), |page| {
-            page.host.to_string().into()
-        }),
-    }
-}
-
-fn first<'l>(logged: &'l Logged<'_>) -> &'l str {
-    logged.lines().first().map_or("", |line| shortened(line))
-}
-
-fn sample(
-    change: &'static str,
-    request: &Request<'_>,
-    after: &Decided<'_>,
-    country: String,
-    (before, now): (String, String),
-) -> Sample {
-    let line = request.line;
-    let text = |logged: &Logged<'_>| {
-        Some(first(logged))
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-    };
-    Sample {
-        change,
-        reference: text(&line.reference),
-        time: text(&line.time),
-        method: shortened(request.method.as_str()).to_owned(),
-        url: first(&line.url).to_owned(),
-        client: text(&line.client),
-        country: Some(country).filter(|country| !country.is_empty()),
-        referer: text(&line.referer),
-        origin_field: text(&line.origin_field),
-        user_agent: text(&line.user_agent),
-        route: after.route.map(|route| route.name.clone()),
-        before,
-        after: now,
     }
 }

@@ -14,6 +14,9 @@ use crate::support::{Origin, Portcullis};
 
 const REQUESTS: usize = 600;
 
+/// What a balancer named before the line that is looked at.
+const FIELD: &[u8] = br#"{"generation":1,"client_from":"x-forwarded-for"}"#;
+
 /// What is changed in the policy.
 const CHANGES: &[(&str, &[(&str, &str)])] = &[
     ("nothing", &[]),
@@ -103,11 +106,14 @@ fn a_replay_decides_as_explain_does_or_not_at_all() {
             for old in [None, Some(&live)] {
                 let shown = format!("{mode}, {name}, old {}", old.is_some());
                 let mut seen = Seen::default();
+                // What it remembers of one line does not tell on another.
+                let mut all = Replay::new(&new, old);
+                all.take(FIELD);
                 for ((line, case), truth) in log.iter().zip(&cases).zip(&truth) {
                     let mut replay = Replay::new(&new, old);
-                    // A balancer names the field before this line.
-                    replay.take(br#"{"generation":1,"client_from":"x-forwarded-for"}"#);
+                    replay.take(FIELD);
                     replay.take(line.as_bytes());
+                    all.take(line.as_bytes());
                     let report = replay.report();
                     assert_eq!(report.requests, 1, "{shown}\n{line}");
                     let wire = String::from_utf8_lossy(&case.wire);
@@ -118,6 +124,9 @@ fn a_replay_decides_as_explain_does_or_not_at_all() {
                         &format!("{shown}\n{wire}\n{line}\n{truth}"),
                     );
                 }
+                let all = all.report();
+                assert_eq!(all.variants.compared as usize, seen.variants, "{shown}");
+                assert_eq!(all.changed as usize, seen.changes, "{shown}");
                 seen.assert_enough(mode, name, old.is_some(), &shown);
             }
         }
