@@ -16,22 +16,12 @@ pub(super) const ERROR_PERCENT: f64 = 0.41;
 
 /// Counts different texts: exactly while they are few, by a HyperLogLog
 /// (P. Flajolet and others, 2007) after that.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Distinct {
     few: HashSet<u64, foldhash::fast::RandomState>,
     /// The longest run of zeros of the hashes that fell there, plus one.
     registers: Option<Box<[u8]>>,
     hasher: FixedState,
-}
-
-impl Default for Distinct {
-    fn default() -> Self {
-        Self {
-            few: HashSet::default(),
-            registers: None,
-            hasher: FixedState::default(),
-        }
-    }
 }
 
 impl Distinct {

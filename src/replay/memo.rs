@@ -16,8 +16,11 @@ const PLACES: usize = 1 << 12;
 #[derive(Debug)]
 pub(super) struct Memo {
     hasher: RandomState,
-    places: RefCell<Box<[Option<(u64, Option<Variant>)>]>>,
+    places: RefCell<Box<[Place]>>,
 }
+
+/// A hash and its variant, once there is one.
+type Place = Option<(u64, Option<Variant>)>;
 
 impl Default for Memo {
     fn default() -> Self {

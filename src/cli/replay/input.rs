@@ -1,6 +1,6 @@
 //! Where a log is read from: a file or standard input, plain or gzip.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -50,8 +50,8 @@ pub(super) fn size(path: &Path) -> Result<Option<u64>, CliError> {
     }
     // Also tells of one that may not be read.
     let file = File::open(path).and_then(|file| file.metadata());
-    let data: fs::Metadata = file.map_err(|error| CliError::Log(path.to_owned(), error))?;
-    Ok(data.is_file().then(|| data.len()))
+    let data = file.map_err(|error| CliError::Log(path.to_owned(), error))?;
+    Ok(data.is_file().then_some(data.len()))
 }
 
 impl Input {
@@ -68,8 +68,7 @@ impl Input {
         };
         let mut input = Counted { input, read };
         let mut start = Vec::with_capacity(GZIP.len());
-        let first = input.by_ref().take(GZIP.len() as u64);
-        let mut first = first;
+        let mut first = input.by_ref().take(GZIP.len() as u64);
         first.read_to_end(&mut start).map_err(failed)?;
         let is_gzip = start == GZIP;
         let input = io::Cursor::new(start).chain(input);
