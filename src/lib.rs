@@ -12,6 +12,7 @@
 //! 4. Denied: [`proxy`] answers 403. Else [`cache`] answers if it may, or
 //!    [`origin`] is asked and its response streamed, and stored on the way.
 //! 5. [`log`] counts it and writes down what happened; [`admin`] tells.
+//!    [`replay`] asks later what another configuration would have done.
 //!
 //! Below all of them: [`message`] (HTTP semantics without state) and
 //! [`network`] (addresses and sets of them). [`cli`] is a file a command.
@@ -36,6 +37,8 @@ pub mod plan;
 
 pub mod proxy;
 pub mod reload;
+
+pub mod replay;
 
 pub mod admin;
 

@@ -149,20 +149,34 @@ fn readme_blocks(language: &str) -> Vec<String> {
 
 /// The database that the README has its readers copy.
 fn readme_database() -> String {
-    let copy = readme_blocks("sh").into_iter().find_map(|block| {
-        let database = block.trim_end().strip_prefix("cp ")?.strip_suffix(" .")?;
-        Some(database.to_owned())
-    });
-    copy.expect("the README says where a database is")
+    readme_copy(".mmdb").expect("the README says where a database is")
 }
 
-/// A folder with that policy, an origin where it names none, a database, and a
-/// certificate.
+/// The log that the README has its readers copy.
+fn readme_log() -> String {
+    readme_copy(".ndjson").expect("the README says where a log is")
+}
+
+/// The file with that end of its name that the README has its readers copy.
+fn readme_copy(end: &str) -> Option<String> {
+    readme_blocks("sh").into_iter().find_map(|block| {
+        let file = block.trim_end().strip_prefix("cp ")?.strip_suffix(" .")?;
+        file.ends_with(end).then(|| file.to_owned())
+    })
+}
+
+/// A folder with that policy, an origin where it names none, a database, a log
+/// and a certificate.
 fn folder_with(policy: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(
         root().join(readme_database()),
         folder.path().join("country.mmdb"),
+    )
+    .unwrap();
+    fs::copy(
+        root().join(readme_log()),
+        folder.path().join("access.ndjson"),
     )
     .unwrap();
     for (name, fixture) in [

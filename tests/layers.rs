@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 /// Low to high, as in the crate's documentation. Those of one line stand side
 /// by side.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["message", "network", "log"],
     &["client", "route", "images", "tls"],
     &["access", "cache", "origin"],
     &["config"],
     &["plan"],
     &["proxy", "reload"],
+    &["replay"],
     &["admin"],
     &["server"],
     &["cli"],

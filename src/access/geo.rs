@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::country::{CountryCode, CountryDatabase};
 use super::{Finding, RuleId};
 use crate::client::ClientAddr;
@@ -70,6 +72,11 @@ impl GeoRule {
             denied: self.denies(client),
             country: self.country(client),
         }
+    }
+
+    /// Whether all addresses of `network` are alike to it.
+    pub(super) fn judges_alike(&self, network: IpNet) -> bool {
+        self.denied.is_alike_within(network)
     }
 
     /// The client's country, if it is known.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::Finding;
 use crate::client::ClientAddr;
 use crate::network::NetworkSet;
@@ -24,6 +26,16 @@ impl IpRule {
     /// Whether no rule applies to `client`.
     pub fn is_exempt(&self, client: ClientAddr) -> bool {
         self.exempt.contains(client.ip()) && !self.never_exempt.contains(client.ip())
+    }
+
+    /// Whether all addresses of `network` are alike to it.
+    pub(super) fn judges_alike(&self, network: IpNet) -> bool {
+        let sets = [Some(&self.exempt), self.block.as_ref()];
+        let exempts = !self.exempt.is_empty();
+        sets.into_iter()
+            .flatten()
+            .chain(exempts.then_some(&*self.never_exempt))
+            .all(|set| set.is_alike_within(network))
     }
 
     /// What `ip.block` finds; `None`: it is off.

@@ -78,6 +78,11 @@ impl RuleIds {
         self.0 & (1 << rule as u8) != 0
     }
 
+    /// The rules that are in both.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// A bit a rule, that of the first the lowest.
     pub fn bits(self) -> u8 {
         self.0

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::findings::{Finding, Outcome, RuleReport};
 use super::geo::GeoRule;
 use super::ip::IpRule;
@@ -125,6 +127,13 @@ impl Ruleset {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Whether all clients of `network` are judged alike, if they send the
+    /// same. `false` may be more than the truth where the lists are long.
+    pub fn judges_alike(&self, network: IpNet) -> bool {
+        let geo = self.geo.as_ref();
+        self.ip.judges_alike(network) && geo.is_none_or(|geo| geo.judges_alike(network))
     }
 
     /// Whether the geo rule needs the client's country to be told.

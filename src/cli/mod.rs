@@ -7,9 +7,11 @@ mod hand_over;
 mod health;
 mod load;
 mod manager;
+mod replay;
 mod run;
 mod signals;
 mod stdin;
+mod terminal;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -26,6 +28,8 @@ use crate::server::{PassedError, ServeError};
 pub enum Exit {
     /// 0: done, also when the decision is deny.
     Done,
+    /// 3: `replay --fail-on-change`, and something changed.
+    Changed,
     /// 64: the command line is wrong.
     Usage,
     /// 78: the configuration is missing, unreadable or invalid, or a test of
@@ -41,6 +45,7 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Failure => 1,
+            Self::Changed => 3,
             Self::Usage => 64,
             Self::Config => 78,
         }
@@ -53,6 +58,9 @@ pub enum CliError {
     /// Standard input or output.
     #[error("cannot {0}")]
     Io(&'static str, #[source] std::io::Error),
+    /// A log that is to be replayed.
+    #[error("--log {}: cannot be read", .0.display())]
+    Log(PathBuf, #[source] std::io::Error),
     /// The server does not start.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -67,7 +75,7 @@ pub enum CliError {
     AccessLog(#[from] AccessLogError),
     /// The program's own log cannot be set up.
     #[error("the program's own log cannot be set up")]
-    Log(#[source] tracing_subscriber::util::TryInitError),
+    OwnLog(#[source] tracing_subscriber::util::TryInitError),
 }
 
 /// An edge reverse proxy that decides who may fetch or upload assets.
@@ -101,6 +109,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Ask a running proxy, through its admin listener, whether it is well
     Health(health::Arguments),
+    /// Tell what a configuration would have done with logged requests
+    Replay(replay::Arguments),
 }
 
 /// Runs the command in `arguments`, program name first.
@@ -126,5 +136,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliErr
         Command::Demo { listen } => demo::run(listen),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Health(arguments) => health::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
     }
 }

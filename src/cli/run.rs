@@ -74,7 +74,7 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
 fn start(file: &Path, mut passed: Passed) -> Result<Running, NotStarted> {
     let signals = Signals::listen()?;
     let (snapshot, warnings) = load_tested(file).map_err(NotStarted::Refused)?;
-    let program_log = ProgramLog::start(&snapshot.log).map_err(CliError::Log)?;
+    let program_log = ProgramLog::start(&snapshot.log).map_err(CliError::OwnLog)?;
     tell(&warnings);
     let access_log = open_access_log(&snapshot)?;
     let policy = Arc::new(ArcSwap::from_pointee(snapshot));

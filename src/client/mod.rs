@@ -171,7 +171,7 @@ pub struct Client {
 pub struct AmbiguousClient;
 
 /// The `[client]` table, compiled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRules {
     /// `client.trusted_proxies`; shared with whatever must never be exempt.
     pub trusted_proxies: Arc<NetworkSet>,

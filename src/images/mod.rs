@@ -138,6 +138,11 @@ impl Images {
         })
     }
 
+    /// Whether some User-Agents stand for an `Accept`.
+    pub fn has_clients(&self) -> bool {
+        !self.agents.is_empty()
+    }
+
     /// The variant and `Accept` of a request for a path with `extension`.
     pub fn choose(&self, method: &Method, extension: Option<&str>, headers: &Fields) -> Choice<'_> {
         let off = !self.webp && !self.avif;

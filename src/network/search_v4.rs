@@ -9,7 +9,7 @@ const MAX_SMALL: usize = 1024;
 const MAX_COUNTED: usize = 64;
 
 /// An address is in the set if an odd number of boundaries stand at or below it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SearchV4 {
     /// One sorted list, and where the boundaries of each /8 begin in it.
     Small {
@@ -63,6 +63,25 @@ impl SearchV4 {
             }
         };
         passed % 2 == 1
+    }
+
+    /// Whether no boundary stands between two addresses, the last included. Of
+    /// two in different /16s that is only known if the list is a short one.
+    pub(super) fn is_alike_from(&self, first: u32, last: u32) -> bool {
+        match self {
+            Self::Small { sorted, .. } => {
+                let passed = |address| sorted.partition_point(|boundary| *boundary <= address);
+                passed(first) == passed(last)
+            }
+            Self::Indexed {
+                index, low_halves, ..
+            } => {
+                let bucket = (first >> 16) as usize;
+                let list = &low_halves[index[bucket] as usize..index[bucket + 1] as usize];
+                let passed = |address| count_to(list, address as u16);
+                first >> 16 == last >> 16 && passed(first) == passed(last)
+            }
+        }
     }
 
     pub(super) fn boundaries(&self) -> usize {

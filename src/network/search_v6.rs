@@ -17,7 +17,7 @@ const TABLE: u32 = 1 << 31;
 /// Addresses come in clusters, so a crowded part is cut again, which two or
 /// three tables do for the lists that exist. What is left at a million entries
 /// is the price of memory: 32 MB of boundaries are in no near cache.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SearchV6 {
     /// All boundaries, sorted.
     boundaries: Box<[u128]>,
@@ -31,7 +31,7 @@ pub(super) struct SearchV6 {
 
 /// The boundaries from `first` up to `end`, cut into parts of `1 << shift`
 /// addresses.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Table {
     least: u128,
     shift: u32,
@@ -73,6 +73,15 @@ impl SearchV6 {
             passed += 1;
         }
         passed % 2 == 1
+    }
+
+    /// Whether no boundary stands between two addresses, the last included.
+    pub(super) fn is_alike_from(&self, first: u128, last: u128) -> bool {
+        let passed = |address| {
+            self.boundaries
+                .partition_point(|boundary| *boundary <= address)
+        };
+        passed(first) == passed(last)
     }
 
     pub(super) fn boundaries(&self) -> usize {

@@ -13,7 +13,7 @@ use super::search_v6::SearchV6;
 /// It keeps the places where the set begins and ends, sorted: an address is in
 /// it if an odd number of them stand at or below the address. Entries that
 /// overlap or touch are one.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct NetworkSet {
     v4: SearchV4,
     v6: SearchV6,
@@ -38,6 +38,22 @@ impl NetworkSet {
         match address {
             IpAddr::V4(v4) => self.v4.contains(v4.to_bits()),
             IpAddr::V6(v6) => self.v6.contains(v6.to_bits()),
+        }
+    }
+
+    /// Whether it holds all addresses of `network`, which must be of the
+    /// [`canonical`](super::canonical) form, or none of them. `false` also for
+    /// a network of more than a /16 where the set is a long one.
+    pub fn is_alike_within(&self, network: IpNet) -> bool {
+        match network {
+            IpNet::V4(net) => {
+                let (first, last) = (net.network(), net.broadcast());
+                self.v4.is_alike_from(first.to_bits(), last.to_bits())
+            }
+            IpNet::V6(net) => {
+                let (first, last) = (net.network(), net.broadcast());
+                self.v6.is_alike_from(first.to_bits(), last.to_bits())
+            }
         }
     }
 
@@ -148,6 +164,38 @@ mod tests {
         let up_to_the_end = NetworkSet::from_ranges([5..=u32::MAX, 7..=8], [0..=u128::MAX]);
         assert!(has(&up_to_the_end, "255.255.255.255"));
         assert!(has(&up_to_the_end, "0.0.0.5") && !has(&up_to_the_end, "0.0.0.4"));
+    }
+
+    #[test]
+    fn networks_that_are_in_it_whole_or_not_at_all() {
+        let some = ["198.51.100.0/25", "203.0.113.0/24", "2001:db8:1::/48"];
+        let many: Vec<String> = (0..2000)
+            .map(|n| format!("10.{}.{}.0/25", n / 256, n % 256))
+            .collect();
+        let many: Vec<&str> = some
+            .into_iter()
+            .chain(many.iter().map(String::as_str))
+            .collect();
+        for set in [set(&some), set(&many)] {
+            for (network, expected) in [
+                ("203.0.113.0/24", true),
+                ("203.0.113.128/25", true),
+                ("192.0.2.0/24", true),
+                ("198.51.100.0/24", false),
+                ("203.0.112.0/23", false),
+                ("0.0.0.0/0", false),
+                ("2001:db8:1::/48", true),
+                ("2001:db8:2::/48", true),
+                ("2001:db8::/32", false),
+            ] {
+                assert_eq!(
+                    set.is_alike_within(network.parse().expect("a network")),
+                    expected,
+                    "{network}"
+                );
+            }
+        }
+        assert!(NetworkSet::default().is_alike_within("0.0.0.0/0".parse().expect("a network")));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::message::fields::{Fields, Name};
 
 static TRANSFER_CODINGS: HeaderName = TRANSFER_ENCODING;
 
-/// Why such a request is refused.
-pub(super) const AMBIGUOUS: &str = "Transfer-Encoding is repeated or is not `chunked`";
+/// Why a request whose length is ambiguous is refused.
+pub const AMBIGUOUS: &str = "Transfer-Encoding is repeated or is not `chunked`";
 
 /// A `Transfer-Encoding` that is not exactly `chunked`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,7 @@ mod response;
 mod rest;
 
 pub use body::{Body, BodyError, Tail};
+pub use framing::AMBIGUOUS as AMBIGUOUS_FRAMING;
 pub use instance::Instance;
 pub use interim::Interim;
 pub use mistakes::Mistakes;

@@ -1,6 +1,7 @@
 //! Two thousand generated requests, sent by each protocol and asked of
 //! `explain --stdin`: the proxy does what it says, and logs what it did.
 
+mod replayed;
 mod requests;
 mod ways;
 

@@ -30,6 +30,7 @@ mod proxy_protocol;
 mod reaching;
 mod real_peers;
 mod reload;
+mod replay;
 mod rules;
 mod running_keys;
 mod seeds;

@@ -2,8 +2,9 @@
 
 mod host;
 
+pub(crate) use host::page_host;
+pub(super) use host::written_host;
 pub use host::{ReferrerUrlError, listed_host};
-pub(super) use host::{page_host, written_host};
 
 use std::collections::HashSet;
 

@@ -1,0 +1,305 @@
+//! What another configuration would have done with the requests of an access
+//! log (section 12).
+//!
+//! A line becomes the request that it tells of, and that is planned like one
+//! that has just come. A line does not hold all of a request, though: values
+//! are cut, addresses may be shortened, and some fields are not logged at all.
+//! So it stands for every request that would have left it, and is decided only
+//! where all of these are decided alike. The rest is counted as undecided.
+//!
+//! Two things are taken to be as they were: how connections come (listeners,
+//! TLS, who sends PROXY headers), and, without the configuration that wrote
+//! the log, that a peer which named no client and is not trusted now was not
+//! trusted then.
+
+mod decide;
+mod distinct;
+mod doubt;
+mod frequent;
+mod line;
+mod lines;
+mod memo;
+mod report;
+mod request;
+mod sender;
+mod tally;
+
+pub use lines::{LineReader, MAX_LINE, ReadLine};
+pub use report::{
+    Decisions, Distincts, Group, Groups, Keys, Report, RuleReport, Sample, Share, Variants,
+};
+
+use std::borrow::Cow;
+
+use self::decide::{AcceptOf, Decided, Verdict, decide};
+use self::doubt::Doubts;
+use self::line::{Line, is_cut};
+use self::memo::Memo;
+use self::request::{LoggedVerdict, Request};
+use self::sender::Writer;
+use self::tally::Tally;
+
+use crate::access::{RuleId, RuleIds};
+use crate::config::Snapshot;
+use crate::images::Variant;
+
+/// How many bytes of lines wait for one that names the field that they have.
+const MOST_WAITING: usize = 4 << 20;
+
+/// Why a line tells of no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Skip {
+    /// It is longer than [`MAX_LINE`].
+    TooLong,
+    /// It is not JSON, or not a JSON object.
+    NotJson,
+    /// A value of it is not what the log writes there.
+    NotALogLine,
+    /// It lacks this.
+    Lacks(&'static str),
+}
+
+/// Why a line does not tell what would become of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Undecided {
+    /// It never became a request.
+    NoRequest,
+    /// It was rejected for a reason that is not known here.
+    Reject,
+    /// Its URL was cut, or is none.
+    Url,
+    /// Its client's address is not there, or not all of it.
+    Client,
+    /// What `client.header` named is not there.
+    ClientField,
+    /// Its scheme may have been the other.
+    Scheme,
+    /// Its User-Agent is not there, or not all of it.
+    UserAgent,
+    /// Its Referer or `Origin` is not there, or not all of it.
+    Page,
+    /// Its Sec-Fetch fields are not there, or not all of them.
+    SecFetch,
+    /// What a preflight asked for is not there.
+    RequestMethod,
+}
+
+impl Skip {
+    /// The name in reports.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::TooLong => "too_long".to_owned(),
+            Self::NotJson => "not_json".to_owned(),
+            Self::NotALogLine => "not_an_access_log_line".to_owned(),
+            Self::Lacks(what) => format!("lacks_{what}"),
+        }
+    }
+}
+
+impl Undecided {
+    /// The name in reports.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoRequest => "no_request",
+            Self::Reject => "unknown_rejection",
+            Self::Url => "url",
+            Self::Client => "client_address",
+            Self::ClientField => "client_field",
+            Self::Scheme => "scheme",
+            Self::UserAgent => "user_agent",
+            Self::Page => "referer_or_origin",
+            Self::SecFetch => "sec_fetch",
+            Self::RequestMethod => "request_method",
+        }
+    }
+}
+
+/// What became of a request before: by the log, or by the old configuration.
+struct Before<'l> {
+    verdict: Verdict,
+    would_deny: RuleIds,
+    /// The key without its variant.
+    key: Option<Cow<'l, str>>,
+    variant: Option<Variant>,
+}
+
+/// A replay under way. Its memory is bounded, however long the log is.
+#[derive(Debug)]
+pub struct Replay<'s> {
+    new: &'s Snapshot,
+    old: Option<&'s Snapshot>,
+    /// Whether both find out who a client is alike.
+    same_client: bool,
+    /// The field that lines of the latest generation had in `forwarded`.
+    field: Option<(Option<u64>, String)>,
+    /// Lines that came before the first that tells this.
+    waiting: Vec<Box<[u8]>>,
+    waiting_bytes: usize,
+    memo: Memo,
+    tally: Tally,
+}
+
+impl<'s> Replay<'s> {
+    /// A replay against what the log says, or against `old`, which is taken to
+    /// have written it.
+    pub fn new(new: &'s Snapshot, old: Option<&'s Snapshot>) -> Self {
+        Self {
+            new,
+            old,
+            same_client: old.is_some_and(|old| old.client == new.client),
+            field: None,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            memo: Memo::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes a line, without its end.
+    pub fn take(&mut self, text: &[u8]) {
+        let line = match Line::read(text) {
+            Ok(line) => line,
+            Err(skip) => return self.tally.skip(skip),
+        };
+        let was_known = self.field.is_some();
+        self.note_field(&line);
+        match self.take_line(&line) {
+            Ok(Ok(())) => {}
+            Ok(Err(Undecided::ClientField)) if self.may_wait(text) => {
+                self.waiting_bytes += text.len();
+                self.waiting.push(text.into());
+            }
+            Ok(Err(why)) => self.tally.undecided(why),
+            Err(skip) => self.tally.skip(skip),
+        }
+        if !was_known && self.field.is_some() {
+            let waiting = std::mem::take(&mut self.waiting);
+            waiting.iter().for_each(|text| self.take(text));
+        }
+    }
+
+    /// Takes a line that is longer than [`MAX_LINE`].
+    pub fn take_too_long(&mut self) {
+        self.tally.skip(Skip::TooLong);
+    }
+
+    /// What came of it.
+    pub fn report(mut self) -> Report {
+        for _ in std::mem::take(&mut self.waiting) {
+            self.tally.undecided(Undecided::ClientField);
+        }
+        self.tally.report(self.old.is_some())
+    }
+
+    /// Whether a line may wait for one that names the field.
+    fn may_wait(&self, text: &[u8]) -> bool {
+        let bytes = self.waiting_bytes + text.len();
+        self.old.is_none() && self.field.is_none() && bytes <= MOST_WAITING
+    }
+
+    fn take_line(&mut self, line: &Line<'_>) -> Result<Result<(), Undecided>, Skip> {
+        let request = match Request::of(line)? {
+            Ok(request) => request,
+            Err(why) => return Ok(Err(why)),
+        };
+        if request.verdict == LoggedVerdict::Malformed {
+            self.tally.malformed();
+            return Ok(Ok(()));
+        }
+        let logged = Before::logged(line)?;
+        Ok(self.decide(&request, logged).map(|(before, after)| {
+            self.tally.decided(&request, &before, &after);
+        }))
+    }
+
+    /// What became of the request, and what would become of it.
+    fn decide<'l>(
+        &mut self,
+        request: &Request<'l>,
+        logged: Before<'l>,
+    ) -> Result<(Before<'l>, Decided<'s>), Undecided> {
+        let (doubts, memo) = (Doubts::of(request), &self.memo);
+        let line = request.line;
+        let of_line = line.client_from.text().filter(|from| is_field(from));
+        let of_log = self.field.as_ref();
+        let of_log = of_log.filter(|(generation, _)| *generation == line.generation);
+        let of_log = of_log.map(|(_, field)| field.as_str());
+        let Some(old) = self.old else {
+            let field = of_line.or(of_log);
+            let writer = Writer {
+                field,
+                ..Writer::default()
+            };
+            let after = decide(self.new, request, &doubts, &writer, AcceptOf::Unknown, memo)?;
+            return Ok((logged, after));
+        };
+        let field = of_line.unwrap_or(old.client.field.name().as_str());
+        let writer = Writer {
+            field: Some(field),
+            snapshot: Some(old),
+            same_client: true,
+        };
+        let before = decide(old, request, &doubts, &writer, AcceptOf::Own, memo)?;
+        self.tally.compare_with_log(&logged, &before);
+        let images = before.route.map(|route| &*route.images);
+        let accept = images.map_or(AcceptOf::Unknown, AcceptOf::Images);
+        let writer = Writer {
+            same_client: self.same_client,
+            ..writer
+        };
+        let after = decide(self.new, request, &doubts, &writer, accept, memo)?;
+        let before = Before {
+            verdict: before.verdict,
+            would_deny: before.would_deny,
+            key: before.key.map(Into::into),
+            variant: before.variant,
+        };
+        Ok((before, after))
+    }
+
+    /// Remembers which field `forwarded` is, where a line says so.
+    fn note_field(&mut self, line: &Line<'_>) {
+        let Some(from) = line.client_from.text().filter(|from| is_field(from)) else {
+            return;
+        };
+        let known = self.field.as_ref();
+        if known.is_none_or(|(generation, field)| *generation != line.generation || field != from) {
+            self.field = Some((line.generation, from.to_owned()));
+        }
+    }
+}
+
+impl<'l> Before<'l> {
+    /// What the line says.
+    fn logged(line: &'l Line<'_>) -> Result<Self, Skip> {
+        let verdict = match line.verdict.text() {
+            Some("forward") => Verdict::Forward,
+            Some("deny") => {
+                let rule = line.rule.text().and_then(RuleId::parse);
+                Verdict::Deny(rule.ok_or(Skip::Lacks("rule"))?)
+            }
+            _ => Verdict::Reject(
+                Some(line.status.ok_or(Skip::Lacks("status"))?).filter(|s| *s != 499),
+            ),
+        };
+        let mut would_deny = RuleIds::default();
+        let rules = line.would_deny.lines().iter();
+        rules
+            .filter_map(|rule| RuleId::parse(rule))
+            .for_each(|rule| would_deny.insert(rule));
+        let key = line.cache_key.text().filter(|key| !is_cut(key));
+        Ok(Self {
+            verdict,
+            would_deny,
+            key: key
+                .and_then(|key| key.rsplit_once(' '))
+                .map(|(url, _)| url.into()),
+            variant: line.variant.text().and_then(Variant::parse),
+        })
+    }
+}
+
+/// Whether a `client_from` is the name of a field.
+fn is_field(from: &str) -> bool {
+    !matches!(from, "peer" | "proxy_protocol" | "given")
+}
