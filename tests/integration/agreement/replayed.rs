@@ -8,7 +8,8 @@ use portcullis::replay::{Replay, Report};
 use serde_json::Value;
 
 use super::requests::{Case, Random, case};
-use super::{POLICY, explain, send};
+use super::ways::by_http1;
+use super::{POLICY, explain};
 use crate::policy::country_database;
 use crate::support::{Origin, Portcullis};
 
@@ -102,7 +103,7 @@ fn a_replay_decides_as_explain_does_or_not_at_all() {
         let live = changed(&[]).1;
         for (name, change) in CHANGES {
             let (folder, new) = changed(change);
-            let truth = explain(&folder.path().join("portcullis.toml"), &cases);
+            let truth = explain(&folder.path().join("portcullis.toml"), &cases, false);
             for old in [None, Some(&live)] {
                 let shown = format!("{mode}, {name}, old {}", old.is_some());
                 let mut seen = Seen::default();
@@ -116,7 +117,8 @@ fn a_replay_decides_as_explain_does_or_not_at_all() {
                     all.take(line.as_bytes());
                     let report = replay.report();
                     assert_eq!(report.requests, 1, "{shown}\n{line}");
-                    let wire = String::from_utf8_lossy(&case.wire);
+                    let wire = case.wire();
+                    let wire = String::from_utf8_lossy(&wire);
                     seen.compare(
                         &report,
                         line,
@@ -251,7 +253,7 @@ fn logged(cases: &[Case], mode: &str) -> Vec<String> {
     );
     let proxy = Portcullis::start(&origin, &policy);
     for case in cases {
-        send(&proxy, case);
+        by_http1(&mut proxy.client(), case);
     }
     proxy.finish();
     let lines: Vec<String> = std::fs::read_to_string(log)

@@ -52,7 +52,10 @@ impl<'a> Way<'a> {
     }
 }
 
-fn by_http1<S: std::io::Read + std::io::Write>(client: &mut Client<S>, case: &Case) -> Reply {
+pub(super) fn by_http1<S: std::io::Read + std::io::Write>(
+    client: &mut Client<S>,
+    case: &Case,
+) -> Reply {
     client.send(case.wire());
     if case.method != "HEAD" {
         return client.reply();
