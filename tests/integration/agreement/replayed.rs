@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::requests::{Case, Random, case};
 use super::ways::by_http1;
-use super::{POLICY, explain};
+use super::{HOSTS, POLICY, explain};
 use crate::policy::country_database;
 use crate::support::{Origin, Portcullis};
 
@@ -220,9 +220,14 @@ fn told(of: &Value) -> String {
     }
 }
 
+/// With one worker, so that log lines keep the order of the requests.
+fn policy() -> String {
+    format!("[server]\nworkers = 1\n{}{POLICY}", HOSTS.trim_start())
+}
+
 /// The policy with that change.
 fn changed(change: &[(&str, &str)]) -> (tempfile::TempDir, Snapshot) {
-    let mut policy = POLICY.to_owned();
+    let mut policy = policy();
     for (old, new) in change {
         assert!(policy.contains(old), "{old}");
         policy = policy.replace(old, new);
@@ -246,7 +251,7 @@ fn logged(cases: &[Case], mode: &str) -> Vec<String> {
     let origin = Origin::ok();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("access.ndjson");
-    let policy = POLICY.replace("@country@", &country_database().display().to_string());
+    let policy = policy().replace("@country@", &country_database().display().to_string());
     let policy = format!(
         "{policy}\n[log]\naccess = \"{}\"\nclient_address = \"{mode}\"\n",
         log.display()
