@@ -48,6 +48,9 @@ pub(super) struct Wire {
     link: Rc<Link>,
     /// Frames that wait for the next flush.
     gathered: RefCell<Vec<u8>>,
+    /// There was nothing to read since the last flush: the library looks again
+    /// for each request that it hands over.
+    dry: Cell<bool>,
     flood: Flood,
     flooded: Cell<bool>,
     /// Nothing is read any more.
@@ -63,6 +66,7 @@ impl Wire {
             stream: stream.clone(),
             link: Rc::clone(link),
             gathered: RefCell::default(),
+            dry: Cell::default(),
             flood: Flood::default(),
             flooded: Cell::default(),
             deaf: Cell::default(),
@@ -93,6 +97,7 @@ impl Wire {
 
     /// Has everything go out that waits here.
     pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.dry.set(false);
         let mut gathered = self.gathered.borrow_mut();
         if !gathered.is_empty() {
             ready!(self.poll_spill(cx, &mut gathered, &[]))?;
@@ -245,11 +250,13 @@ impl AsyncRead for Frames {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = &self.0;
-        if wire.deaf.get() || wire.flooded.get() {
+        if wire.deaf.get() || wire.flooded.get() || wire.dry.get() {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        ready!(wire.stream.poll_receive(cx, buf))?;
+        let received = wire.stream.poll_receive(cx, buf);
+        wire.dry.set(received.is_pending());
+        ready!(received)?;
         let read = &buf.filled()[before..];
         wire.ended.set(read.is_empty());
         wire.read(read);
