@@ -1,0 +1,275 @@
+//! What a line does not let it decide.
+
+use serde_json::{Value, json};
+
+use super::{line, replay};
+use crate::policy::country_database;
+
+/// Why the line is undecided under the policy, or what becomes of it.
+fn fate(policy: &str, changes: &Value) -> String {
+    let report = replay(policy, None, &line(changes));
+    if let Some((why, _)) = report.undecided.iter().next() {
+        return format!("undecided: {why}");
+    }
+    if let Some((why, _)) = report.skipped.iter().next() {
+        return format!("skipped: {why}");
+    }
+    match report.samples.first() {
+        Some(sample) => sample.after.clone(),
+        None => "unchanged".to_owned(),
+    }
+}
+
+/// A value as the log cuts it.
+fn cut(start: &str) -> String {
+    format!("{start:x<4096}...[cut]")
+}
+
+#[test]
+fn what_a_line_does_not_tell_is_undecided() {
+    let geo = format!(
+        "[access.geo]\nmode = \"block\"\ncountries = [\"FR\"]\ndatabase = \"{}\"\n",
+        country_database().display()
+    );
+    let agents = "[access.user_agent]\nblock = [\"bot\"]\n";
+    let pages = "[access.referrer]\nmode = \"allow\"\nurls = [\"https://good.example\"]\nmissing = \"allow\"\n";
+    let not_pages = "[access.referrer]\nmode = \"block\"\nurls = [\"https://bad.example\"]\n";
+    let infer = pages.replace("missing = \"allow\"", "missing = \"infer\"");
+    let uploads = "[access.origins.upload]\npatterns = [\"good.example\"]\nmissing = \"block\"\n";
+    let block = "[access.ip]\nblock = [\"203.0.113.0/25\"]\n";
+    let proxies = "[client]\ntrusted_proxies = [\"203.0.113.9\"]\n";
+    let with = |policies: &[&str]| policies.concat();
+    for (policy, changes, expected) in [
+        // Addresses that are shortened, or not there.
+        (
+            block,
+            json!({ "client": "203.0.113.0/24", "peer": "203.0.113.0/24" }),
+            "undecided: client_address",
+        ),
+        (
+            block,
+            json!({ "client": "192.0.2.0/24", "peer": "192.0.2.0/24" }),
+            "unchanged",
+        ),
+        (
+            "[access.ip]\nblock = [\"203.0.112.0/23\"]\n",
+            json!({ "peer": "203.0.113.0/24" }),
+            "deny:ip.block",
+        ),
+        (
+            block,
+            json!({ "client": null, "peer": null }),
+            "undecided: client_address",
+        ),
+        (
+            &geo,
+            json!({ "client": null, "peer": null }),
+            "undecided: client_address",
+        ),
+        (
+            pages,
+            json!({ "client": null, "peer": null, "referer": "https://bad.example/" }),
+            "deny:referrer.allow",
+        ),
+        (
+            block,
+            json!({ "peer": "absent" }),
+            "undecided: client_address",
+        ),
+        // Who is trusted now, and was not then.
+        (
+            &with(&[proxies, block]),
+            json!({}),
+            "undecided: client_field",
+        ),
+        (proxies, json!({ "forwarded": "192.0.2.1" }), "unchanged"),
+        (
+            &with(&[proxies, block]),
+            json!({ "client_from": "forwarded", "forwarded": "for=192.0.2.1" }),
+            "undecided: client_field",
+        ),
+        (
+            &with(&[proxies, block]),
+            json!({ "client_from": "x-forwarded-for", "forwarded": "192.0.2.1" }),
+            "unchanged",
+        ),
+        (
+            &with(&[proxies, block]),
+            json!({ "client_from": "x-forwarded-for", "forwarded": cut("") }),
+            "undecided: client_field",
+        ),
+        // User-Agents that are cut, or not there.
+        (
+            agents,
+            json!({ "user_agent": cut("Firefox") }),
+            "undecided: user_agent",
+        ),
+        (
+            agents,
+            json!({ "user_agent": cut("a bot") }),
+            "deny:user_agent.block",
+        ),
+        (
+            agents,
+            json!({ "user_agent": "absent" }),
+            "undecided: user_agent",
+        ),
+        (
+            block,
+            json!({ "user_agent": "absent", "peer": "192.0.2.1" }),
+            "unchanged",
+        ),
+        (
+            "[access.user_agent]\nblock = [\"\\\\xff\"]\n",
+            json!({ "user_agent": "\\xFF" }),
+            "undecided: user_agent",
+        ),
+        (
+            agents,
+            json!({ "user_agent": "\\xFFbot" }),
+            "deny:user_agent.block",
+        ),
+        // Pages that are cut, or may not be UTF-8.
+        (
+            pages,
+            json!({ "referer": cut("https://good.example/") }),
+            "undecided: referer_or_origin",
+        ),
+        (
+            pages,
+            json!({ "referer": cut("https://bad.example/") }),
+            "deny:referrer.allow",
+        ),
+        (
+            not_pages,
+            json!({ "referer": cut("https://bad.example/") }),
+            "undecided: referer_or_origin",
+        ),
+        (
+            not_pages,
+            json!({ "referer": cut("https://good.example/") }),
+            "unchanged",
+        ),
+        (
+            not_pages,
+            json!({ "referer": cut("https://good.example") }),
+            "undecided: referer_or_origin",
+        ),
+        (
+            pages,
+            json!({ "referer": "https://good.example/\\xFF" }),
+            "undecided: referer_or_origin",
+        ),
+        (
+            pages,
+            json!({ "referer": "absent" }),
+            "undecided: referer_or_origin",
+        ),
+        (
+            pages,
+            json!({ "origin_field": "absent", "referer": "https://good.example/" }),
+            "undecided: referer_or_origin",
+        ),
+        (
+            agents,
+            json!({ "origin_field": "absent", "referer": "absent" }),
+            "unchanged",
+        ),
+        // Sec-Fetch fields that cannot be told apart.
+        (
+            &infer,
+            json!({ "sec_fetch": "cross-site/no-cors/image" }),
+            "deny:referrer.allow",
+        ),
+        (
+            &infer,
+            json!({ "sec_fetch": "none/a/b/c" }),
+            "undecided: sec_fetch",
+        ),
+        (pages, json!({ "sec_fetch": "none/a/b/c" }), "unchanged"),
+        (
+            &infer,
+            json!({ "sec_fetch": "absent" }),
+            "undecided: sec_fetch",
+        ),
+        // Preflights.
+        (
+            uploads,
+            json!({ "method": "OPTIONS", "request_method": "PUT" }),
+            "deny:origins.upload",
+        ),
+        (
+            uploads,
+            json!({ "method": "OPTIONS", "request_method": "absent" }),
+            "undecided: request_method",
+        ),
+        // URLs.
+        (agents, json!({ "url": cut("http://a/") }), "undecided: url"),
+        (
+            agents,
+            json!({ "url": cut("http://a/b?"), "user_agent": "bot" }),
+            "deny:user_agent.block",
+        ),
+        (agents, json!({ "url": "a b" }), "undecided: url"),
+        (agents, json!({ "url": "http://a/ b" }), "undecided: url"),
+        (agents, json!({ "url": "http:///" }), "undecided: url"),
+        // Rejections.
+        (
+            agents,
+            json!({ "verdict": "reject", "status": 400, "error": "of a later version" }),
+            "undecided: unknown_rejection",
+        ),
+        (
+            agents,
+            json!({ "verdict": "reject", "status": 400, "error": "the path has a control character" }),
+            "unchanged",
+        ),
+        (
+            agents,
+            json!({ "verdict": "reject", "status": 421, "error": "the host is not in server.hosts" }),
+            "forward",
+        ),
+        (
+            agents,
+            json!({ "verdict": "reject", "status": 408, "method": null, "url": null }),
+            "undecided: no_request",
+        ),
+        // Not an access log's.
+        (
+            agents,
+            json!({ "method": "absent" }),
+            "skipped: lacks_method",
+        ),
+        (agents, json!({ "url": "absent" }), "skipped: lacks_url"),
+        (
+            agents,
+            json!({ "verdict": "absent" }),
+            "skipped: lacks_verdict",
+        ),
+        (agents, json!({ "verdict": "deny" }), "skipped: lacks_rule"),
+        (
+            agents,
+            json!({ "referer": 7 }),
+            "skipped: not_an_access_log_line",
+        ),
+    ] {
+        assert_eq!(fate(policy, &changes), expected, "{policy}{changes}");
+    }
+}
+
+#[test]
+fn a_scheme_that_may_have_been_the_other() {
+    let proxies = "[client]\ntrusted_proxies = [\"203.0.113.9\"]\n";
+    let of = |policy: &str, changes: &Value| replay(policy, None, &line(changes)).keys.undecided;
+    // Trusted then and not now: the connection's own scheme is not logged.
+    let named = json!({ "client_from": "x-forwarded-for", "forwarded": "192.0.2.1" });
+    assert_eq!((of("", &named), of(proxies, &named)), (1, 0));
+    // It cannot have come by https from somebody who is not believed.
+    assert_eq!(
+        (
+            of("", &json!({})),
+            of("", &json!({ "url": "https://img.example.com/a.txt" }))
+        ),
+        (0, 1)
+    );
+}
