@@ -67,7 +67,7 @@ impl Wire {
             link: Rc::clone(link),
             gathered: RefCell::default(),
             dry: Cell::default(),
-            flood: Flood::default(),
+            flood: Flood::new(link.limits.streams),
             flooded: Cell::default(),
             deaf: Cell::default(),
             ended: Cell::default(),
