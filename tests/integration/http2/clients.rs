@@ -19,15 +19,15 @@ fn large() -> Origin {
 /// What it printed, if it is installed and went well.
 fn run(program: &str, arguments: &[&str]) -> Option<String> {
     if !is_installed(program) {
-        let package = if program == "curl" {
-            "curl"
-        } else {
-            "nghttp2-client"
+        let package = match program {
+            "curl" | "chromium" => program,
+            _ => "nghttp2-client",
         };
         eprintln!("SKIPPED: {program} is not installed (package {package})");
         return None;
     }
-    let output = Command::new(program)
+    let output = Command::new("timeout")
+        .args(["120", program])
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -130,4 +130,59 @@ fn nghttp_and_h2load() {
     assert_eq!(edge.counted(|c| c.floods.get()), 0);
     assert_eq!(edge.counted(|c| c.refused_streams.get()), 0);
     eventually("closed", || edge.counted(|c| c.open.get()) == 0);
+}
+
+/// A page with so many pictures; its title tells how many came, and by what.
+const PICTURES: usize = 300;
+
+const PAGE: &str = r#"<!doctype html><title></title><script>
+const count = @count@, pictures = [];
+for (let i = 0; i < count; i++) pictures.push(`<img src="/${i}.svg">`);
+document.write(pictures.join(""));
+onload = () => {
+    const came = [...document.images].filter(picture => picture.naturalWidth > 0).length;
+    const by = performance.getEntriesByType("resource").map(one => one.nextHopProtocol);
+    document.title = `${came} by ${[...new Set(by)]}`;
+};
+</script>"#;
+
+#[test]
+fn a_browser_loads_a_page_with_many_pictures() {
+    let origin = Origin::answered_by(|asked| {
+        let (kind, body) = match asked.target().ends_with(".svg") {
+            true => (
+                "image/svg+xml",
+                r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>"#.to_owned(),
+            ),
+            false => ("text/html", PAGE.replace("@count@", &PICTURES.to_string())),
+        };
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
+    });
+    let edge = start(&origin, "");
+    let profile = tempfile::tempdir().unwrap();
+    let profile = format!("--user-data-dir={}", profile.path().display());
+    let url = format!("https://127.0.0.1:{}/", edge.address().port());
+    let told = run(
+        "chromium",
+        &[
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--ignore-certificate-errors",
+            &profile,
+            "--virtual-time-budget=60000",
+            "--dump-dom",
+            &url,
+        ],
+    );
+    let Some(told) = told else { return };
+    let title = format!("<title>{PICTURES} by h2</title>");
+    assert!(told.contains(&title), "{told:.300}");
+    assert_eq!(edge.counted(|connections| connections.floods.get()), 0);
 }
