@@ -22,7 +22,7 @@ pub enum UnixPathError {
     /// It would depend on where the program is started.
     #[error("the path of a Unix socket has to begin with `/`")]
     Relative,
-    /// Over [`LONGEST`].
+    /// Over 107 bytes, which is all that the system takes.
     #[error("the path of a Unix socket has {LONGEST} bytes at most, and this one has {0}")]
     TooLong(usize),
     /// A folder, or two names for one file.
