@@ -10,6 +10,10 @@ use crate::server::link::Link;
 use crate::server::plain::Date;
 use crate::server::worker::{Places, Worker};
 
+/// A busy connection keeps so many places that no stream has any more, and as
+/// many again as have one: each that is given back and taken again costs.
+const SPARE: usize = 8;
+
 /// What the streams of a connection share.
 #[derive(Debug)]
 pub(super) struct Common<'a> {
@@ -42,8 +46,7 @@ impl<'a> Common<'a> {
         })
     }
 
-    /// Whether there is a place for one more stream. The places of a
-    /// connection are kept until it is idle.
+    /// Whether there is a place for one more stream.
     pub(super) fn has_place(&self) -> bool {
         let mut places = self.places.borrow_mut();
         self.open.get() <= places.taken() || places.take(self.link.limits.connections)
@@ -129,8 +132,13 @@ impl<'a> Common<'a> {
         self.tails.borrow_mut().clear();
         self.for_flush.take().into_iter().for_each(Waker::wake);
         if self.is_idle() && self.link.in_request() {
-            self.places.borrow_mut().give_back();
+            self.places.borrow_mut().keep(0);
             self.link.rest();
+            return;
+        }
+        let mut places = self.places.borrow_mut();
+        if places.taken() > 2 * self.open.get() + SPARE {
+            places.keep(self.open.get());
         }
     }
 
