@@ -301,6 +301,7 @@ impl Served<'_> {
         let counters = &self.worker.counters.connections;
         match status {
             StatusCode::URI_TOO_LONG => counters.long_targets.add(1),
+            StatusCode::BAD_REQUEST => counters.malformed_heads.add(1),
             _ => counters.large_heads.add(1),
         }
         self.worker.proxy.refuse_one(status, why, self.arrival.peer)

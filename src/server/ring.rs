@@ -53,6 +53,16 @@ impl Ring {
         self.0[place as usize] = Node::alone(place);
     }
 
+    /// How many are in, counted up to `most`.
+    pub(super) fn count_to(&self, most: usize) -> usize {
+        let mut at = 0;
+        let next = std::iter::from_fn(|| {
+            at = self.0[at].after as usize;
+            (at > 0).then_some(at)
+        });
+        next.take(most).count()
+    }
+
     /// The one that has been in for the longest.
     pub(super) fn first(&self) -> Option<u32> {
         self.0[0].after.checked_sub(1)
@@ -80,6 +90,7 @@ mod tests {
                     queue.retain(|other| *other != number);
                 }
                 prop_assert_eq!(ring.first(), queue.front().copied());
+                prop_assert_eq!(ring.count_to(5), queue.len().min(5));
             }
         }
     }

@@ -98,6 +98,11 @@ impl Table {
         self.slots.borrow_mut().idle.remove(slot);
     }
 
+    /// How many wait for their next request, counted up to `most`.
+    pub(super) fn idle_to(&self, most: usize) -> usize {
+        self.slots.borrow().idle.count_to(most)
+    }
+
     /// Closes the connection that has waited longest for its next request;
     /// `false` if none waits.
     pub(super) fn evict(&self) -> bool {

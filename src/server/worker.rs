@@ -340,29 +340,37 @@ impl<'a> Places<'a> {
         self.taken
     }
 
-    /// Takes one more of `most`, if need be that of an idle connection.
+    /// Takes one more of `most`, if need be that of an idle connection. Who
+    /// has as many as are left, these counted too, gets no more: else a few
+    /// connections could have all of them, and nobody could connect.
     pub(super) fn take(&mut self, most: usize) -> bool {
-        let number = self.worker.all_open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.taken += 1;
-        if number <= most || self.worker.table.evict() {
+        let Worker {
+            all_open, table, ..
+        } = self.worker;
+        let free = most.saturating_sub(all_open.fetch_add(1, Ordering::Relaxed));
+        let has_less = |left: usize| self.taken < left;
+        let is_fair = has_less(free) || has_less(free + table.idle_to(self.taken + 1));
+        if is_fair && (free > 0 || table.evict()) {
+            self.taken += 1;
             return true;
         }
-        self.worker.all_open.fetch_sub(1, Ordering::Relaxed);
-        self.taken -= 1;
+        all_open.fetch_sub(1, Ordering::Relaxed);
         false
     }
 
-    pub(super) fn give_back(&mut self) {
-        let taken = std::mem::take(&mut self.taken);
-        if taken > 0 {
-            self.worker.all_open.fetch_sub(taken, Ordering::Relaxed);
+    /// Gives back all but `rest`.
+    pub(super) fn keep(&mut self, rest: usize) {
+        let more = self.taken.saturating_sub(rest);
+        if more > 0 {
+            self.taken -= more;
+            self.worker.all_open.fetch_sub(more, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Places<'_> {
     fn drop(&mut self) {
-        self.give_back();
+        self.keep(0);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the streams of a connection share.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
@@ -9,6 +10,16 @@ use crate::proxy::Tail;
 use crate::server::link::Link;
 use crate::server::plain::Date;
 use crate::server::worker::{Places, Worker};
+
+/// So much of bodies that are not stored waits to be sent, in bytes.
+const WAITING: u64 = 64 * 1024;
+
+/// What the log says of a response that its client cancelled.
+pub(super) const CANCELLED: &str = "the client cancelled the response";
+
+/// A busy connection keeps so many places that no stream has any more, and as
+/// many again as have one: each that is given back and taken again costs.
+const SPARE: usize = 8;
 
 /// What the streams of a connection share.
 #[derive(Debug)]
@@ -22,10 +33,10 @@ pub(super) struct Common<'a> {
     places: RefCell<Places<'a>>,
     /// Streams whose client has to make room.
     waiting: Cell<u64>,
-    /// What is left of responses that were handed over.
-    tails: RefCell<Vec<Tail>>,
-    /// Who waits until everything has gone out.
-    for_flush: RefCell<Vec<Waker>>,
+    /// What is left of responses that were handed over, by their streams.
+    tails: RefCell<VecDeque<(u32, Tail)>>,
+    /// Who waits until more has gone out.
+    for_room: RefCell<Vec<Waker>>,
 }
 
 impl<'a> Common<'a> {
@@ -38,12 +49,11 @@ impl<'a> Common<'a> {
             places: RefCell::new(Places::new(worker)),
             waiting: Cell::default(),
             tails: RefCell::default(),
-            for_flush: RefCell::default(),
+            for_room: RefCell::default(),
         })
     }
 
-    /// Whether there is a place for one more stream. The places of a
-    /// connection are kept until it is idle.
+    /// Whether there is a place for one more stream.
     pub(super) fn has_place(&self) -> bool {
         let mut places = self.places.borrow_mut();
         self.open.get() <= places.taken() || places.take(self.link.limits.connections)
@@ -104,32 +114,68 @@ impl<'a> Common<'a> {
         self.waiting.get().max(1)
     }
 
-    /// So many bytes of a body were handed over.
-    pub(super) fn handed(&self, bytes: usize) {
-        self.link.handed(bytes);
+    /// So many bytes of a body that is not stored were handed over.
+    pub(super) fn handed(&self, stream: u32, bytes: usize) {
+        self.wire.handed(stream, bytes);
     }
 
-    /// How many of those may wait here.
-    pub(super) fn unsent(&self) -> u64 {
-        self.link.unsent()
+    /// Whether as many of those wait here as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.wire.unsent() >= WAITING
     }
 
-    /// Has the task woken when they have gone out.
-    pub(super) fn wait_for_flush(&self, cx: &Context<'_>) {
-        self.for_flush.borrow_mut().push(cx.waker().clone());
+    /// Has the task woken when there are less.
+    pub(super) fn wait_for_room(&self, cx: &Context<'_>) {
+        self.for_room.borrow_mut().push(cx.waker().clone());
     }
 
     /// A response was handed over: its log line waits until it is out.
-    pub(super) fn finished(&self, tail: Tail) {
-        self.tails.borrow_mut().push(tail);
+    pub(super) fn finished(&self, stream: u32, tail: Tail) {
+        let mut tails = self.tails.borrow_mut();
+        tails.push_back((stream, tail));
+        // No more can be on their way: the client has cancelled the oldest.
+        let most = self.link.limits.streams as usize + self.wire.ends();
+        if tails.len() > most
+            && let Some((_, tail)) = tails.pop_front()
+        {
+            tail.cut(CANCELLED);
+        }
+    }
+
+    /// A response was cut: there is nothing to wait for.
+    pub(super) fn cut(&self, stream: u32, tail: Tail, why: &'static str) {
+        tail.cut(why);
+        self.wire.dropped(stream);
+        self.make_room();
+    }
+
+    fn make_room(&self) {
+        if !self.is_full() {
+            self.for_room.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Some of what was handed over has gone out.
+    pub(super) fn went_out(&self) {
+        while let Some(stream) = self.wire.next_end() {
+            let mut tails = self.tails.borrow_mut();
+            let place = tails.iter().position(|tail| tail.0 == stream);
+            drop(place.and_then(|place| tails.remove(place)));
+        }
+        self.make_room();
+        let mut places = self.places.borrow_mut();
+        if places.taken() > 2 * self.open.get() + SPARE {
+            places.keep(self.open.get());
+        }
     }
 
     /// Everything that was handed over has gone out.
     pub(super) fn flushed(&self) {
         self.tails.borrow_mut().clear();
-        self.for_flush.take().into_iter().for_each(Waker::wake);
+        self.wire.all_out();
+        self.went_out();
         if self.is_idle() && self.link.in_request() {
-            self.places.borrow_mut().give_back();
+            self.places.borrow_mut().keep(0);
             self.link.rest();
         }
     }
@@ -143,6 +189,7 @@ impl<'a> Common<'a> {
 impl Drop for Common<'_> {
     fn drop(&mut self) {
         let why = self.why_cut();
-        self.tails.take().into_iter().for_each(|tail| tail.cut(why));
+        let tails = self.tails.take().into_iter();
+        tails.for_each(|(_, tail)| tail.cut(why));
     }
 }

@@ -11,16 +11,10 @@ use h2::{Reason, SendStream};
 use hyper::body::Body as _;
 use tokio::time::{Duration, Instant, Sleep, sleep};
 
-use super::common::Common;
+use super::common::{CANCELLED, Common};
 use super::head::{Parts, split};
 use crate::proxy::{Asked, Body, ClientResponse};
 use crate::server::pace::least;
-
-/// So much of bodies that are not stored waits to be sent, in bytes.
-const WAITING: u64 = 64 * 1024;
-
-/// What the log says of a response that its client cancelled.
-const CANCELLED: &str = "the client cancelled the response";
 
 /// What it says of one that was cut for a client that does not take it.
 const STALLED: &str = "the client stalled within the response";
@@ -117,6 +111,8 @@ impl Future for Exchange<'_> {
 /// A response on its way out.
 struct Sending<'a> {
     common: Rc<Common<'a>>,
+    /// Its stream's number.
+    id: u32,
     /// `None`: all of it was handed over, or it was cut.
     body: Option<Body>,
     stream: Option<SendStream<Bytes>>,
@@ -161,10 +157,12 @@ impl<'a> Sending<'a> {
             has_body,
             length,
         } = split(response, to_head, common.date());
+        let id = respond.stream_id().as_u32();
         // It fails where the client has cancelled the request.
         let stream = respond.send_response(head, !has_body);
         let mut sending = Self {
             common: Rc::clone(common),
+            id,
             body: Some(body),
             stream: stream.ok(),
             data: Bytes::new(),
@@ -216,9 +214,9 @@ impl<'a> Sending<'a> {
         let (Some(body), Some(stream)) = (&mut self.body, &mut self.stream) else {
             return Poll::Ready(More::Cut(Reason::CANCEL));
         };
-        let waits = self.common.unsent() >= WAITING && !body.is_stored();
+        let waits = !body.is_stored() && self.common.is_full();
         if waits {
-            self.common.wait_for_flush(cx);
+            self.common.wait_for_room(cx);
         }
         let frame = match waits {
             true => Poll::Pending,
@@ -327,7 +325,9 @@ impl<'a> Sending<'a> {
 
     fn send(&mut self, piece: Bytes, last: bool) {
         self.handed += piece.len() as u64;
-        self.common.handed(piece.len());
+        if self.body.as_ref().is_some_and(|body| !body.is_stored()) {
+            self.common.handed(self.id, piece.len());
+        }
         let Some(stream) = &mut self.stream else {
             return;
         };
@@ -341,7 +341,10 @@ impl<'a> Sending<'a> {
     /// All of it was handed over.
     fn complete(&mut self) {
         self.common.answered();
-        self.finish(CANCELLED);
+        self.goes_on();
+        if let Some(body) = self.body.take() {
+            self.common.finished(self.id, body.finish(CANCELLED));
+        }
     }
 
     /// It is not to look complete.
@@ -356,7 +359,7 @@ impl<'a> Sending<'a> {
     fn finish(&mut self, why: &'static str) {
         self.goes_on();
         if let Some(body) = self.body.take() {
-            self.common.finished(body.finish(why));
+            self.common.cut(self.id, body.finish(why), why);
         }
     }
 }

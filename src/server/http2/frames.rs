@@ -2,6 +2,7 @@
 //! come. Only their heads are read here; what they say is the library's.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -41,6 +42,10 @@ const KEPT: usize = 4 * 1024;
 /// The library writes a frame in two pieces at most.
 const PIECES: usize = 4;
 
+/// TLS holds so many bytes at most that it has taken and not sent, and what it
+/// adds to them.
+const HELD: u64 = 80 * 1024;
+
 /// The client's stream, and what its frames tell.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -58,6 +63,55 @@ pub(super) struct Wire {
     /// The client has ended its side.
     ended: Cell<bool>,
     reader: RefCell<Reader>,
+    sent: RefCell<Sent>,
+}
+
+/// What the library has written.
+#[derive(Debug)]
+struct Sent {
+    reader: Reader,
+    bytes: u64,
+    /// Streams that have ended, each with where that is among the bytes.
+    ends: VecDeque<(u32, u64)>,
+    /// Streams of bodies that are not stored: how many bytes of each the
+    /// library holds.
+    bodies: Vec<(u32, u64)>,
+}
+
+impl Sent {
+    /// Notes the first `taken` bytes of `pieces`.
+    fn note(&mut self, pieces: &[IoSlice<'_>], mut taken: usize) {
+        self.bytes += taken as u64;
+        let Self {
+            reader,
+            bytes,
+            ends,
+            bodies,
+        } = self;
+        for piece in pieces {
+            let part = &piece[..taken.min(piece.len())];
+            taken -= part.len();
+            reader.read(part, |head| {
+                if head.kind == DATA && !bodies.is_empty() {
+                    went(bodies, head.stream, head.length.into());
+                }
+                if head.ends() {
+                    // Not before all of it is written.
+                    ends.push_back((head.stream, *bytes + u64::from(head.length)));
+                }
+            });
+        }
+    }
+}
+
+/// So many bytes of the body are with the library no more.
+fn went(bodies: &mut Vec<(u32, u64)>, stream: u32, bytes: u64) {
+    if let Some(place) = bodies.iter().position(|body| body.0 == stream) {
+        bodies[place].1 = bodies[place].1.saturating_sub(bytes);
+        if bodies[place].1 == 0 {
+            bodies.swap_remove(place);
+        }
+    }
 }
 
 impl Wire {
@@ -72,7 +126,58 @@ impl Wire {
             deaf: Cell::default(),
             ended: Cell::default(),
             reader: RefCell::default(),
+            sent: RefCell::new(Sent {
+                reader: Reader {
+                    skip: 0,
+                    ..Reader::default()
+                },
+                bytes: 0,
+                ends: VecDeque::new(),
+                bodies: Vec::new(),
+            }),
         })
+    }
+
+    /// The library got so many bytes of a body that is not stored.
+    pub(super) fn handed(&self, stream: u32, bytes: usize) {
+        let bodies = &mut self.sent.borrow_mut().bodies;
+        match bodies.iter_mut().find(|body| body.0 == stream) {
+            Some(body) => body.1 += bytes as u64,
+            None => bodies.push((stream, bytes as u64)),
+        }
+    }
+
+    /// The library has none of this stream any more.
+    pub(super) fn dropped(&self, stream: u32) {
+        let bodies = &mut self.sent.borrow_mut().bodies;
+        bodies.retain(|body| body.0 != stream);
+    }
+
+    /// How many bytes of bodies that are not stored the library holds.
+    pub(super) fn unsent(&self) -> u64 {
+        let sent = self.sent.borrow();
+        sent.bodies.iter().map(|body| body.1).sum()
+    }
+
+    /// The next stream of which all has gone out, also while others keep
+    /// everything full.
+    pub(super) fn next_end(&self) -> Option<u32> {
+        let mut sent = self.sent.borrow_mut();
+        let out = sent.bytes - self.gathered.borrow().len() as u64;
+        let (stream, _) = sent.ends.pop_front_if(|end| end.1 + HELD <= out)?;
+        Some(stream)
+    }
+
+    /// Streams that have ended and may still be on their way out.
+    pub(super) fn ends(&self) -> usize {
+        self.sent.borrow().ends.len()
+    }
+
+    /// Everything has gone out.
+    pub(super) fn all_out(&self) {
+        let mut sent = self.sent.borrow_mut();
+        sent.ends.clear();
+        sent.bodies.clear();
     }
 
     /// Whether the client sends too much that asks for nothing.
@@ -120,6 +225,7 @@ impl Wire {
             }
             false => ready!(self.poll_spill(cx, &mut gathered, pieces))?,
         };
+        self.sent.borrow_mut().note(pieces, taken);
         self.flood.sent(taken);
         Poll::Ready(Ok(taken))
     }
@@ -180,6 +286,15 @@ struct FrameHead {
     length: u32,
     kind: u8,
     flags: u8,
+    stream: u32,
+}
+
+impl FrameHead {
+    /// Whether it is the last of its stream.
+    fn ends(self) -> bool {
+        let last = matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0;
+        last || self.kind == RST_STREAM
+    }
 }
 
 /// Finds the heads of frames in what comes.
@@ -219,13 +334,14 @@ impl Reader {
             bytes = rest;
             if self.length == HEAD {
                 self.length = 0;
-                let [a, b, c, kind, flags, ..] = self.head;
+                let [a, b, c, kind, flags, w, x, y, z] = self.head;
                 let length = u32::from_be_bytes([0, a, b, c]);
                 self.skip = u64::from(length);
                 each(FrameHead {
                     length,
                     kind,
                     flags,
+                    stream: u32::from_be_bytes([w, x, y, z]),
                 });
             }
         }
@@ -311,6 +427,7 @@ mod tests {
                 length,
                 kind,
                 flags,
+                stream: 1,
             });
         }
         for size in [1, 2, 8, 9, 10, 33, 1000, bytes.len()] {

@@ -166,7 +166,7 @@ impl<'a> Driver<'a> {
                 }
             }
             Poll::Ready(Err(_)) => return Poll::Ready(End::Done(Ok(()))),
-            Poll::Pending => {}
+            Poll::Pending => self.common.went_out(),
         }
         self.look_at_streams(cx);
         let resting = self.common.is_idle() && !served.link.in_request();

@@ -68,8 +68,8 @@ fn target(uri: Uri, has_host: bool) -> (Uri, Option<String>) {
     }
 }
 
-/// The fields, `host` first, and the parts of a `Cookie` as one (RFC 9113
-/// section 8.2.3).
+/// The fields, `host` first, the parts of a `Cookie` as one (RFC 9113 section
+/// 8.2.3), and equal lengths as one (RFC 9110 section 8.6).
 fn fields(map: &HeaderMap, host: Option<&[u8]>, most: usize) -> Result<Fields, Refused> {
     let mut text = Vec::with_capacity(1024);
     let mut places = Vec::with_capacity(map.len() + 1);
@@ -88,17 +88,23 @@ fn fields(map: &HeaderMap, host: Option<&[u8]>, most: usize) -> Result<Fields, R
     if let Some(host) = host {
         add(b"host", &mut std::iter::once(host));
     }
-    let mut cookies = Some(());
+    if !has_plain_length(map) {
+        return Err((StatusCode::BAD_REQUEST, "Content-Length is not a number"));
+    }
+    let (mut cookies, mut lengths) = (Some(()), Some(()));
     for (name, value) in map {
         let value = value.as_bytes().trim_ascii();
-        match *name == COOKIE {
-            false => add(name.as_str().as_bytes(), &mut std::iter::once(value)),
-            true if cookies.take().is_some() => {
+        match *name {
+            COOKIE if cookies.take().is_some() => {
                 let parts = map.get_all(COOKIE).iter();
                 let mut parts = parts.map(|part| part.as_bytes().trim_ascii());
                 add(name.as_str().as_bytes(), &mut parts);
             }
-            true => {}
+            CONTENT_LENGTH if lengths.take().is_some() => {
+                add(name.as_str().as_bytes(), &mut std::iter::once(value));
+            }
+            COOKIE | CONTENT_LENGTH => {}
+            _ => add(name.as_str().as_bytes(), &mut std::iter::once(value)),
         }
     }
     // As it would be written by HTTP/1: two bytes between a name and its value,
@@ -113,6 +119,16 @@ fn fields(map: &HeaderMap, host: Option<&[u8]>, most: usize) -> Result<Fields, R
         }
     }
     Ok(fields)
+}
+
+/// Whether each `Content-Length` is a number. The library has refused those
+/// that differ, and takes nothing at all for 0; what is sent on is one.
+fn has_plain_length(map: &HeaderMap) -> bool {
+    let mut lengths = map.get_all(CONTENT_LENGTH).iter();
+    lengths.all(|length| {
+        let digits = length.as_bytes();
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    })
 }
 
 fn too_large() -> Refused {
@@ -160,6 +176,17 @@ mod tests {
             told(&fields),
             "host: a.test\ncookie: a=b; c=d\naccept: x\naccept: y\n"
         );
+    }
+
+    #[test]
+    fn there_is_one_length_and_it_is_a_number() {
+        let same = map(&[("content-length", "2"), ("content-length", "2")]);
+        let same = fields(&same, None, 1000).unwrap();
+        assert_eq!(told(&same), "content-length: 2\n");
+        for value in ["", "+0", "2, 2", " 2", "0x2"] {
+            let (status, _) = fields(&map(&[("content-length", value)]), None, 1000).unwrap_err();
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{value:?}");
+        }
     }
 
     #[test]

@@ -79,6 +79,8 @@ fn requests_that_are_none() {
         with("x-a\r\nx-evil", b"b"),
         with("", b"b"),
         with("content-length", b"5"),
+        with("content-length", b""),
+        with("content-length", b"+0"),
     ];
     for fields in cases {
         let shown = format!(

@@ -59,6 +59,18 @@ fn each_method_gets_its_answer() {
 }
 
 #[test]
+fn equal_lengths_are_sent_on_as_one() {
+    let origin = Origin::ok();
+    let edge = start(&origin, "");
+    let twice = "content-length: 3\r\ncontent-length: 3\r\n";
+    let reply = http2(&edge).upload(Http2::request("POST", "/a", twice), b"abc");
+    assert_eq!(reply.unwrap().status, 200);
+    let lengths = origin.only().names();
+    let lengths = lengths.iter().filter(|name| *name == "content-length");
+    assert_eq!(lengths.count(), 1);
+}
+
+#[test]
 fn a_response_loses_what_is_of_its_connection() {
     let origin = Origin::answering(
         "HTTP/1.1 200 OK\r\nConnection: close, x-gone\r\nX-Gone: 1\r\nKeep-Alive: timeout=5\r\n\

@@ -72,13 +72,14 @@ fn streams_count_among_the_connections() {
     let edge = start(&origin, "max_connections = 4\n");
     let mut client = http2(&edge);
     for _ in 0..3 {
-        // A connection, and three streams beside its first.
-        let held = hold(&mut client, &origin, 4);
+        // A connection, and two streams beside its first: as many as one more
+        // would leave are fewer than it has.
+        let held = hold(&mut client, &origin, 3);
         let refused = client
             .try_ask(Http2::request("GET", "/now", ""))
             .unwrap_err();
         assert_eq!(refused.reason(), Some(Reason::REFUSED_STREAM));
-        (0..4).for_each(|_| let_go.send(()).unwrap());
+        (0..3).for_each(|_| let_go.send(()).unwrap());
         for response in held {
             assert_eq!(client.wait(read_reply(response)).unwrap().text(), "ok");
         }
@@ -99,7 +100,7 @@ fn streams_count_among_the_connections() {
 fn what_a_connection_held_is_free_when_it_is_gone() {
     for ends in ["reset", "cancelled"] {
         let (origin, let_go) = held();
-        let edge = start(&origin, "max_connections = 4\n");
+        let edge = start(&origin, "max_connections = 6\n");
         let mut first = wire(&edge);
         for stream in [1, 3, 5, 7] {
             first.get(stream, &format!("/{stream}"));
@@ -130,6 +131,48 @@ fn what_a_connection_held_is_free_when_it_is_gone() {
     }
 }
 
+/// By one connection each they would need as many as there may be.
+#[test]
+fn a_few_connections_do_not_keep_others_from_connecting() {
+    let (origin, let_go) = held();
+    let edge = start(&origin, "max_connections = 40\n");
+    let mut greedy: Vec<_> = (0..4).map(|_| wire(&edge)).collect();
+    for client in &mut greedy {
+        (0..100).for_each(|n| {
+            client.get(2 * n + 1, "/held");
+        });
+        assert_eq!(client.answer(199), Err(7), "REFUSED_STREAM");
+    }
+    let mut client = http2(&edge);
+    assert_eq!(client.get("/now", "").text(), "ok");
+    assert_eq!(edge.client().get("/now", "").text(), "ok");
+    assert_eq!(edge.counted(|c| c.refused.get()), 0);
+    drop((greedy, let_go));
+}
+
+#[test]
+fn a_busy_connection_gives_back_what_it_does_not_use() {
+    let (origin, let_go) = held();
+    let edge = start(&origin, "max_connections = 40\n");
+    let mut first = wire(&edge);
+    (0..20).for_each(|n| {
+        first.get(2 * n + 1, &format!("/a{n}"));
+    });
+    eventually("asked", || origin.count() == 20);
+    let mut second = wire(&edge);
+    (0..19).for_each(|_| let_go.send(()).unwrap());
+    (0..19).for_each(|_| while !first.until(kind::DATA).ends() {});
+    // One is open still; as many as it had and more are free for another.
+    first.get(41, "/now");
+    assert_eq!(first.answer(41), Ok(200));
+    (0..18).for_each(|n| {
+        second.get(2 * n + 1, &format!("/b{n}"));
+    });
+    eventually("asked", || origin.count() == 20 + 1 + 18);
+    assert_eq!(edge.counted(|c| c.refused_streams.get()), 0);
+    drop(let_go);
+}
+
 #[test]
 fn an_idle_connection_makes_room_for_a_stream() {
     let (origin, let_go) = held();
@@ -139,16 +182,16 @@ fn an_idle_connection_makes_room_for_a_stream() {
     let mut resting = http2(&edge);
     assert_eq!(resting.get("/now", "").text(), "ok");
     let mut client = http2(&edge);
-    let held = hold(&mut client, &origin, 3);
-    // It goes where both were closed for it, oldest first.
+    let held = hold(&mut client, &origin, 2);
+    // It goes where another was closed for it, the oldest first.
     assert_eq!(idle.rest(), b"");
-    assert!(resting.ended().is_ok());
-    eventually("closed", || edge.counted(|c| c.evicted.get()) == 2);
+    eventually("closed", || edge.counted(|c| c.evicted.get()) == 1);
     let refused = client
         .try_ask(Http2::request("GET", "/now", ""))
         .unwrap_err();
     assert_eq!(refused.reason(), Some(Reason::REFUSED_STREAM));
-    (0..3).for_each(|_| let_go.send(()).unwrap());
+    assert_eq!(resting.get("/now", "").text(), "ok");
+    (0..2).for_each(|_| let_go.send(()).unwrap());
     for response in held {
         assert!(client.wait(read_reply(response)).is_ok());
     }

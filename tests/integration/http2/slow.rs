@@ -290,3 +290,48 @@ fn who_reads_nothing_takes_little_memory() {
     assert!(grown < 64 << 20, "{grown} bytes for 500 streams");
     drop(held);
 }
+
+/// What is large and stored is always ready to be sent: it is not to keep
+/// what has to be fetched, nor what is logged when a response is out.
+#[test]
+fn a_large_response_keeps_no_other_one_waiting() {
+    const LARGE: usize = 8 << 20;
+    const OTHER: usize = 512 << 10;
+    let origin = Origin::answered_by(|asked| {
+        let (length, cached) = match asked.target() {
+            "/large" => (LARGE, "max-age=60"),
+            _ => (OTHER, "no-store"),
+        };
+        let body = "x".repeat(length);
+        format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: {cached}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    });
+    let edge = start(&origin, "");
+    http2(&edge).get("/large", "");
+    let sent = || {
+        let counters = edge.portcullis.server.counters();
+        counters.sum(|worker| worker.requests.sent.get())
+    };
+    eventually("it is stored", || sent() == LARGE as u64);
+    let mut wire = silent(&edge);
+    wire.greet(&[(4, 1 << 30)]);
+    wire.frame(kind::WINDOW_UPDATE, 0, 0, &(1u32 << 30).to_be_bytes());
+    wire.get(1, "/large").get(3, "/other");
+    let mut read = [0, 0];
+    while read[1] < OTHER {
+        let data = wire.until(kind::DATA);
+        read[data.stream as usize / 2] += data.payload.len();
+        // Slower than it is sent, or it would all be out at times.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(read[0] < LARGE, "it was only sent behind the other");
+    while sent() == LARGE as u64 {
+        assert!(
+            !wire.until(kind::DATA).ends(),
+            "it is logged only at the end"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(sent(), (LARGE + OTHER) as u64);
+}
