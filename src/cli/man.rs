@@ -9,16 +9,22 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use super::{CliError, Exit, print};
 
 /// What each exit code means.
-const EXITS: [(&str, &str); 5] = [
-    ("0", "Done; for explain, also when the answer is deny."),
+const EXITS: [(Exit, &str); 5] = [
     (
-        "1",
+        Exit::Done,
+        "Done; for explain, also when the answer is deny.",
+    ),
+    (
+        Exit::Failure,
         "Anything else: a port is in use, a line of explain --stdin is not a request, health finds it ill.",
     ),
-    ("3", "With replay --fail-on-change, something changed."),
-    ("64", "The command line is wrong."),
     (
-        "78",
+        Exit::Changed,
+        "With replay --fail-on-change, something changed.",
+    ),
+    (Exit::Usage, "The command line is wrong."),
+    (
+        Exit::Config,
         "The configuration is missing, cannot be read or is wrong, or one of its tests fails.",
     ),
 ];
@@ -71,11 +77,11 @@ fn page() -> io::Result<Vec<u8>> {
     for each in command.get_subcommands().filter(|each| !each.is_hide_set()) {
         subcommand(&mut rest, each);
     }
-    for (title, entries) in [
-        ("EXIT STATUS", &EXITS[..]),
-        ("SIGNALS", &SIGNALS),
-        ("FILES", &FILES),
-    ] {
+    rest.control("SH", ["EXIT STATUS"]);
+    for (exit, text) in EXITS {
+        tagged(&mut rest, vec![bold(exit.code().to_string())], text);
+    }
+    for (title, entries) in [("SIGNALS", &SIGNALS[..]), ("FILES", &FILES)] {
         rest.control("SH", [title]);
         for (name, text) in entries {
             tagged(&mut rest, vec![bold(*name)], text);

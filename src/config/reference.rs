@@ -97,3 +97,29 @@ fn parsed(value: &str) -> Option<Value> {
     let table: toml::Table = toml::from_str(&format!("value = {value}")).ok()?;
     serde_json::to_value(table.get("value")?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::{SECTIONS, section};
+
+    /// Also in what is commented out.
+    #[test]
+    fn only_keys_are_told_of_with_values_that_are_toml() {
+        let Reference(all) = Reference::read();
+        assert!(all.len() > 90, "only {} keys", all.len());
+        for (name, told) in all {
+            let (table, key) = name.rsplit_once('.').unwrap_or(("", &name));
+            assert!(section(table).keys.contains(&key), "{name}");
+            let is_table = SECTIONS.iter().any(|section| section.name == name);
+            assert_eq!(told.value.is_none(), is_table, "{name}");
+            assert!(!told.description.starts_with("as in "), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_comment_begins_outside_quotes() {
+        assert_eq!(split("a = \"b#c\"   # d # e"), ("a = \"b#c\"", "d # e"));
+        assert_eq!(split("[a]"), ("[a]", ""));
+    }
+}

@@ -34,21 +34,21 @@ pub(super) fn is_required(section: &str, key: &str) -> bool {
 pub(super) fn table(section: &str) -> Value {
     let mut narrowed = match section {
         "access.geo" => json!({ "allOf": [
-            when(listed("countries"), json!({ "required": ["mode"] })),
-            when(mode(&["block", "allow"]), listed("countries")),
-            when(mode(&["allow"]), json!({ "required": ["unknown"] })),
+            when(&listed("countries"), &json!({ "required": ["mode"] })),
+            when(&mode(&["block", "allow"]), &listed("countries")),
+            when(&mode(&["allow"]), &json!({ "required": ["unknown"] })),
         ] }),
         "access.referrer" => json!({ "allOf": [
-            when(listed("urls"), json!({ "required": ["mode"] })),
-            when(mode(&["block", "allow"]), listed("urls")),
-            when(mode(&["allow"]), json!({ "required": ["missing"] })),
+            when(&listed("urls"), &json!({ "required": ["mode"] })),
+            when(&mode(&["block", "allow"]), &listed("urls")),
+            when(&mode(&["allow"]), &json!({ "required": ["missing"] })),
         ] }),
         "access.origins.upload" | "access.origins.delivery" => {
-            when(listed("patterns"), json!({ "required": ["missing"] }))
+            when(&listed("patterns"), &json!({ "required": ["missing"] }))
         }
         "cache_key" => when(
-            json!({ "required": ["query"], "properties": { "query": { "const": "drop" } } }),
-            json!({ "properties": { "drop": { "maxItems": 0 }, "only": { "maxItems": 0 } } }),
+            &json!({ "required": ["query"], "properties": { "query": { "const": "drop" } } }),
+            &json!({ "properties": { "drop": { "maxItems": 0 }, "only": { "maxItems": 0 } } }),
         ),
         _ => json!({}),
     };
@@ -120,7 +120,7 @@ fn at_least_one(mut list: Value) -> Value {
     list
 }
 
-fn when(this: Value, that: Value) -> Value {
+fn when(this: &Value, that: &Value) -> Value {
     json!({ "if": this, "then": that })
 }
 
