@@ -1,19 +1,23 @@
 //! The command line: a file a command (section 12).
 
 mod check;
+mod completions;
 mod demo;
 mod explain;
 mod hand_over;
 mod health;
 mod load;
+mod man;
 mod manager;
 mod replay;
 mod run;
+mod schema;
 mod signals;
 mod stdin;
 mod terminal;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -111,6 +115,12 @@ enum Command {
     Health(health::Arguments),
     /// Tell what a configuration would have done with logged requests
     Replay(replay::Arguments),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print a script by which a shell completes this command line
+    Completions(completions::Arguments),
+    /// Print the manual page, for man(1)
+    Man,
 }
 
 /// Runs the command in `arguments`, program name first.
@@ -137,5 +147,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliErr
         Command::Explain(arguments) => explain::run(arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Schema => schema::run(),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man => man::run(),
     }
+}
+
+/// All that a command has to say, on stdout.
+fn print(text: &[u8]) -> Result<Exit, CliError> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text).and_then(|()| stdout.flush());
+    written.map_err(|error| CliError::Io("write to standard output", error))?;
+    Ok(Exit::Done)
 }

@@ -8,11 +8,14 @@
 mod compile;
 mod error;
 mod file;
+mod json_schema;
+mod kinds;
 mod load;
 mod parse;
 mod policy_test;
 mod read;
 mod reader;
+mod reference;
 mod schema;
 mod snapshot;
 mod source;
@@ -26,6 +29,7 @@ mod warn;
 mod tests;
 
 pub use error::{ConfigErrors, Finding, Level, Warnings};
+pub use json_schema::json_schema;
 pub use load::{load, load_embedded};
 pub use policy_test::{Expect, PolicyTest, TestRequest};
 pub use snapshot::{

@@ -32,6 +32,7 @@ pub(super) fn parse(source: &Arc<Source>, findings: &Findings) -> Option<ConfigF
     let document = Document {
         source,
         findings: &found,
+        kinds: None,
     };
     let file = read::file(&Table::top(document, &root));
     let broken = broken_lines(source);

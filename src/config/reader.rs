@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Finding, Level, Spot, quoted};
 use super::file::{List, Written};
+use super::kinds::{Kind, Kinds};
 use super::schema::{self, Section};
 use super::source::Source;
 use super::{spelling, units};
@@ -65,6 +66,9 @@ impl Findings {
 pub(super) struct Document<'a> {
     pub(super) source: &'a Arc<Source>,
     pub(super) findings: &'a Findings,
+    /// Where every key that is read is written down. The document is empty
+    /// then, and each of its tables is taken to be there.
+    pub(super) kinds: Option<&'a Kinds>,
 }
 
 #[derive(Debug)]
@@ -109,6 +113,7 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn text(&self, name: &'static str) -> Option<Written<String>> {
+        self.note(name, || Kind::Text);
         let (spot, value) = self.get(name)?;
         match value.as_str() {
             Some(text) => Some(Written::new(text.to_owned(), spot)),
@@ -117,6 +122,7 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn flag(&self, name: &'static str) -> Option<Written<bool>> {
+        self.note(name, || Kind::Flag);
         let (spot, value) = self.get(name)?;
         match value.as_bool() {
             Some(flag) => Some(Written::new(flag, spot)),
@@ -133,6 +139,7 @@ impl<'a> Table<'a> {
         name: &'static str,
         range: RangeInclusive<usize>,
     ) -> Option<Written<usize>> {
+        self.note(name, || Kind::Integer(range.clone()));
         let (spot, value) = self.get(name)?;
         let allowed = format!("a whole number from {} to {}", range.start(), range.end());
         let Some(number) = value.as_integer() else {
@@ -150,6 +157,7 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn duration(&self, name: &'static str) -> Option<Written<Duration>> {
+        self.note(name, || Kind::Duration);
         let (spot, value) = self.get(name)?;
         let Some(text) = value.as_str() else {
             let fix = match value {
@@ -172,6 +180,7 @@ impl<'a> Table<'a> {
 
     /// A size with its unit, in bytes.
     pub(super) fn size(&self, name: &'static str) -> Option<Written<u64>> {
+        self.note(name, || Kind::Size);
         let (spot, value) = self.get(name)?;
         let Some(text) = value.as_str() else {
             let fix = match value {
@@ -198,6 +207,9 @@ impl<'a> Table<'a> {
         name: &'static str,
         words: &[(&str, T)],
     ) -> Option<Written<T>> {
+        self.note(name, || {
+            Kind::Choice(words.iter().map(|(word, _)| (*word).to_owned()).collect())
+        });
         let (spot, value) = self.get(name)?;
         let allowed = one_of(words.iter().map(|(word, _)| *word));
         let Some(text) = value.as_str() else {
@@ -219,6 +231,7 @@ impl<'a> Table<'a> {
     /// A list of strings, trimmed; empty entries are errors, repeated ones
     /// warnings.
     pub(super) fn list(&self, name: &'static str) -> Option<List> {
+        self.note(name, || Kind::List);
         let (spot, value) = self.get(name)?;
         self.strings(spot, value, "a list of strings")
     }
@@ -256,7 +269,10 @@ impl<'a> Table<'a> {
     }
 
     /// A table with the keys of `section`.
-    pub(super) fn table(&self, name: &'static str, section: &str) -> Option<Self> {
+    pub(super) fn table(&self, name: &'static str, section: &'static str) -> Option<Self> {
+        if self.note(name, || Kind::Table(section)) {
+            return Some(self.nothing(section));
+        }
         let (spot, value) = self.get(name)?;
         match value.as_table() {
             Some(entries) => {
@@ -273,6 +289,7 @@ impl<'a> Table<'a> {
     /// A table in which any name may stand, with a string or a list of
     /// strings.
     pub(super) fn free_table(&self, name: &'static str) -> Vec<(Written<String>, List)> {
+        self.note(name, || Kind::FreeTable);
         let read = |(name, value): (Written<String>, Written<&'a DeValue<'a>>)| {
             let list = match value.value.as_str() {
                 Some(text) => List::of_one(value.spot, text),
@@ -288,6 +305,7 @@ impl<'a> Table<'a> {
 
     /// A table in which any name may stand, with a string.
     pub(super) fn free_texts(&self, name: &'static str) -> Vec<(Written<String>, Written<String>)> {
+        self.note(name, || Kind::FreeTexts);
         let read = |(name, value): (Written<String>, Written<&'a DeValue<'a>>)| {
             let Written { value, spot } = value;
             match value.as_str() {
@@ -326,7 +344,10 @@ impl<'a> Table<'a> {
     }
 
     /// The tables of `[[name]]`, each with the keys of `section`.
-    pub(super) fn tables(&self, name: &'static str, section: &str) -> Vec<Self> {
+    pub(super) fn tables(&self, name: &'static str, section: &'static str) -> Vec<Self> {
+        if self.note(name, || Kind::Tables(section)) {
+            return vec![self.nothing(section)];
+        }
         let Some((spot, value)) = self.get(name) else {
             return Vec::new();
         };
@@ -346,6 +367,26 @@ impl<'a> Table<'a> {
             Some(Self::open(document, section, spot.key, spot.span, entries))
         };
         array.iter().enumerate().filter_map(open).collect()
+    }
+
+    /// Writes down what is read, if that is wanted.
+    fn note(&self, name: &'static str, kind: impl FnOnce() -> Kind) -> bool {
+        let Some(kinds) = self.document.kinds else {
+            return false;
+        };
+        kinds.add(self.section, name, kind());
+        true
+    }
+
+    /// A table of `section` without a key in it.
+    fn nothing(&self, section: &str) -> Self {
+        Self {
+            document: self.document,
+            section: schema::section(section),
+            key: String::new(),
+            span: 0..0,
+            entries: self.entries,
+        }
     }
 
     fn get(&self, name: &'static str) -> Option<(Spot, &'a DeValue<'a>)> {

@@ -79,6 +79,15 @@ impl Off {
         }
     }
 
+    /// JSON Schema of the accepted value.
+    pub(super) fn schema(self) -> serde_json::Value {
+        let why = "does not work yet";
+        match self {
+            Self::Never => serde_json::json!({ "not": {}, "description": why }),
+            Self::Text(off) => serde_json::json!({ "const": off, "description": why }),
+        }
+    }
+
     /// The accepted value as it is written, if there is one.
     pub(super) fn as_written(self) -> Option<String> {
         match self {

@@ -12,17 +12,22 @@ pub(super) const SIZES: &str = r#"a whole number and a unit: "512 B", "32 KiB", 
 /// A timer further away than this is a mistake, and could not be set.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Each with its milliseconds.
+const DURATION_UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60 * 1000),
+    ("h", 60 * 60 * 1000),
+    ("d", 24 * 60 * 60 * 1000),
+];
+
+/// Each with how many bits a number of bytes is moved by.
+const SIZE_UNITS: [(&str, u32); 5] = [("B", 0), ("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
+
 /// Reads `"10s"`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60 * 1000,
-        "h" => 60 * 60 * 1000,
-        "d" => 24 * 60 * 60 * 1000,
-        _ => return None,
-    };
+    let milliseconds = of_unit(&DURATION_UNITS, unit)?;
     let duration = Duration::from_millis(number.checked_mul(milliseconds)?);
     (duration <= LONGEST).then_some(duration)
 }
@@ -32,14 +37,40 @@ pub(super) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let shift = match unit {
         "" if number == 0 => 0,
-        "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return None,
+        unit => of_unit(&SIZE_UNITS, unit)?,
     };
     number.checked_mul(1 << shift)
+}
+
+/// A regular expression (ECMA-262) for durations. How long the longest is, it
+/// does not tell.
+pub(super) fn duration_pattern() -> String {
+    format!("^[0-9]+ *(?:{})$", names(&DURATION_UNITS))
+}
+
+/// The same without those that are nothing.
+pub(super) fn positive_duration_pattern() -> String {
+    format!("^0*[1-9][0-9]* *(?:{})$", names(&DURATION_UNITS))
+}
+
+/// The same for sizes.
+pub(super) fn size_pattern() -> String {
+    format!("^(?:0+ *|[0-9]+ *(?:{}))$", names(&SIZE_UNITS))
+}
+
+/// The same for sizes that are not nothing.
+pub(super) fn positive_size_pattern() -> String {
+    format!("^0*[1-9][0-9]* *(?:{})$", names(&SIZE_UNITS))
+}
+
+fn names<T>(units: &[(&str, T)]) -> String {
+    let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+    names.join("|")
+}
+
+fn of_unit<T: Copy>(units: &[(&str, T)], unit: &str) -> Option<T> {
+    let found = units.iter().find(|(name, _)| *name == unit);
+    found.map(|(_, value)| *value)
 }
 
 /// A size as it may be written, in the largest unit that leaves no rest.

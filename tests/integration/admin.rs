@@ -1,6 +1,8 @@
 //! The admin listener: who may ask what, and whether the numbers are true.
 
+mod dashboards;
 mod metrics;
+mod promql;
 mod purge;
 
 use std::net::{SocketAddr, TcpListener};

@@ -26,6 +26,7 @@ mod log;
 mod oracle;
 mod origin;
 mod origin_bytes;
+mod packaged;
 mod proxy_protocol;
 mod reaching;
 mod real_peers;

@@ -62,9 +62,19 @@ impl Metrics {
         Self { types, series }
     }
 
-    fn family<'m>(&'m self, name: &'m str) -> impl Iterator<Item = (&'m Labels, f64)> {
+    pub(super) fn family<'m>(&'m self, name: &'m str) -> impl Iterator<Item = (&'m Labels, f64)> {
         let series = self.series.iter();
         series.filter_map(move |((n, labels), value)| (n == name).then_some((labels, *value)))
+    }
+
+    /// The type of what a series is of.
+    pub(super) fn kind_of(&self, series: &str) -> Option<&str> {
+        let suffixes = ["", "_total", "_bucket", "_sum", "_count"];
+        let families = suffixes
+            .iter()
+            .filter_map(|suffix| series.strip_suffix(suffix));
+        let mut kinds = families.filter_map(|family| self.types.get(family));
+        kinds.next().map(String::as_str)
     }
 
     pub(super) fn value(&self, name: &str) -> f64 {
