@@ -1,5 +1,6 @@
 //! The command line: a file a command (section 12).
 
+mod ask;
 mod check;
 mod demo;
 mod explain;
@@ -7,6 +8,7 @@ mod hand_over;
 mod health;
 mod load;
 mod manager;
+mod recall;
 mod replay;
 mod run;
 mod signals;

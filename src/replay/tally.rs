@@ -11,6 +11,8 @@ use hyper::Method;
 use self::about::{country, sample};
 use self::groups::GroupTally;
 use self::rules::RuleTally;
+pub(super) use self::about::first;
+pub(super) use self::rules::{what, who_of_line};
 use super::decide::{Decided, Verdict};
 use super::distinct::{Distinct, ERROR_PERCENT};
 use super::frequent::shortened;

@@ -1,5 +1,6 @@
 //! The admin listener: who may ask what, and whether the numbers are true.
 
+mod denials;
 mod metrics;
 mod purge;
 
