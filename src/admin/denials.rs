@@ -45,10 +45,7 @@ pub(super) struct Found {
 }
 
 /// Tells them.
-pub(super) async fn answer(
-    Given(state): Given<Arc<State>>,
-    RawQuery(query): RawQuery,
-) -> Response {
+pub(super) async fn answer(Given(state): Given<Arc<State>>, RawQuery(query): RawQuery) -> Response {
     let asked = match Asked::read(query.as_deref().unwrap_or_default()) {
         Ok(asked) => asked,
         Err(why) => return reply::text(StatusCode::BAD_REQUEST, &why),
@@ -110,10 +107,17 @@ impl Asked {
                 }
             }
             "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=MOST_KEPT).contains(limit));
+                let limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=MOST_KEPT).contains(limit));
                 self.limit = limit.ok_or_else(|| format!("limit: 1 to {MOST_KEPT}"))?;
             }
-            _ => return Err(format!("There is no such parameter: it takes {PARAMETERS}.")),
+            _ => {
+                return Err(format!(
+                    "There is no such parameter: it takes {PARAMETERS}."
+                ));
+            }
         }
         Ok(())
     }

@@ -31,7 +31,10 @@ const NOT_KEPT: &str = "Nothing is kept of a request with this ref. It may have 
 /// A request as JSON, as a line of `explain --stdin` has it.
 pub(super) async fn post(Given(state): Given<Arc<State>>, body: Body) -> Response {
     let Ok(body) = to_bytes(body, MOST).await else {
-        let line = format!("The body is over {} KiB, or did not come to its end.", MOST >> 10);
+        let line = format!(
+            "The body is over {} KiB, or did not come to its end.",
+            MOST >> 10
+        );
         return reply::text(StatusCode::PAYLOAD_TOO_LARGE, &line);
     };
     let snapshot = state.subject.policy.load();
@@ -39,16 +42,11 @@ pub(super) async fn post(Given(state): Given<Arc<State>>, body: Body) -> Respons
 }
 
 /// A request by its URL and little else, or one that was denied by its `ref`.
-pub(super) async fn get(
-    Given(state): Given<Arc<State>>,
-    RawQuery(query): RawQuery,
-) -> Response {
+pub(super) async fn get(Given(state): Given<Arc<State>>, RawQuery(query): RawQuery) -> Response {
     let asked = read(query.as_deref().unwrap_or_default());
     match asked {
         Ok(Query::Reference(reference)) => recall(state, &reference).await,
-        Ok(Query::Request(request)) => {
-            told(explained(&request, &state.subject.policy.load()))
-        }
+        Ok(Query::Request(request)) => told(explained(&request, &state.subject.policy.load())),
         Err(why) => reply::text(StatusCode::BAD_REQUEST, &why),
     }
 }
@@ -153,7 +151,14 @@ mod tests {
         };
         assert_eq!(request.url, "http://a/b");
         assert_eq!(request.client, "192.0.2.1".parse().ok());
-        for query in ["", "client=192.0.2.1", "ref=a&url=/b", "ref=a&method=GET", "url=/&x=1", "url=/&peer=x"] {
+        for query in [
+            "",
+            "client=192.0.2.1",
+            "ref=a&url=/b",
+            "ref=a&method=GET",
+            "url=/&x=1",
+            "url=/&peer=x",
+        ] {
             assert!(read(query).is_err(), "{query}");
         }
     }

@@ -39,11 +39,7 @@ fn tell(subject: &Subject) -> Value {
     told
 }
 
-fn told(
-    snapshot: &Snapshot,
-    in_force: &InForce,
-    shadows: &BTreeMap<Shadow, Value>,
-) -> Value {
+fn told(snapshot: &Snapshot, in_force: &InForce, shadows: &BTreeMap<Shadow, Value>) -> Value {
     let file = in_force.file.as_ref();
     let tls = snapshot.server.tls.iter();
     let certificates = tls.flat_map(|tls| &tls.certificates);

@@ -86,7 +86,8 @@ impl Shadows {
             requests: sum(&|route| {
                 let all = Verdict::all().filter(|verdict| *verdict != Verdict::Reject);
                 let each = all.flat_map(|verdict| StatusClass::ALL.map(|class| (verdict, class)));
-                each.map(|(verdict, class)| route.ended(verdict, class)).sum()
+                each.map(|(verdict, class)| route.ended(verdict, class))
+                    .sum()
             }),
         }
     }
@@ -168,5 +169,8 @@ fn says(rule: RuleId, count: Count, percent: f64, mostly: Option<&Share>, kept: 
         true => format!(" of the last {kept}"),
         false => String::new(),
     };
-    format!("{start} ({percent:.1} %), {how} {who} ({}{of})", share.requests)
+    format!(
+        "{start} ({percent:.1} %), {how} {who} ({}{of})",
+        share.requests
+    )
 }

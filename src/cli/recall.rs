@@ -14,6 +14,9 @@ use super::{CliError, Exit, ask};
 /// The letters of a reference.
 const LENGTH: usize = 20;
 
+/// Stands for what is not there.
+const NOTHING: &str = "-";
+
 /// Reads a reference as people hand it on: of whatever case, and with the
 /// answer's own word before it.
 pub(super) fn parse_reference(text: &str) -> Result<String, String> {
@@ -105,12 +108,12 @@ fn push_then(text: &mut String, told: &Value) {
     let (time, reference) = (shown(&request["time"]), shown(&told["ref"]));
     let _ = writeln!(text, "{reference}: {decision}");
     let what = format!("{} {}", shown(&request["method"]), shown(&request["url"]));
-    let peer = format!("{} ({})", shown(&request["peer"]), shown(&request["client_from"]));
     for (name, value) in [
         ("time", time),
         ("request", what),
         ("client", shown(&request["client"])),
-        ("peer", peer),
+        ("from", shown(&request["client_from"])),
+        ("peer", shown(&request["peer"])),
         ("country", shown(&request["country"])),
         ("route", shown(&request["route"])),
         ("referer", shown(&request["referer"])),
@@ -118,7 +121,9 @@ fn push_then(text: &mut String, told: &Value) {
         ("sec-fetch", shown(&request["sec_fetch"])),
         ("agent", shown(&request["user_agent"])),
     ] {
-        let _ = writeln!(text, "  {name:<10}{value}");
+        if value != NOTHING {
+            let _ = writeln!(text, "  {name:<10}{value}");
+        }
     }
 }
 
@@ -133,7 +138,11 @@ fn push_now(text: &mut String, told: &Value) {
             Some("deny") => format!("be denied by {}", shown(&now["rule"])),
             Some("forward") => "be let through".to_owned(),
             Some("reject") => {
-                format!("be answered {}, {}", shown(&now["status"]), shown(&now["error"]))
+                format!(
+                    "be answered {}, {}",
+                    shown(&now["status"]),
+                    shown(&now["error"])
+                )
             }
             _ => "be decided in a way that cannot be told".to_owned(),
         };
@@ -167,7 +176,7 @@ fn push_rules(text: &mut String, now: &Value) {
 /// A value on one line, as a terminal shows it.
 fn shown(value: &Value) -> String {
     match value {
-        Value::Null => "-".to_owned(),
+        Value::Null => NOTHING.to_owned(),
         Value::String(text) => plain(text),
         Value::Array(list) => list.iter().map(shown).collect::<Vec<_>>().join(", "),
         other => plain(&other.to_string()),
@@ -183,10 +192,19 @@ mod tests {
     #[test]
     fn references_as_people_hand_them_on() {
         let reference = "8aa2m89x6egjy0wncqtn";
-        for text in [reference, " 8AA2M89X6EGJY0WNCQTN\n", "Reference: 8aa2m89x6egjy0wncqtn"] {
+        for text in [
+            reference,
+            " 8AA2M89X6EGJY0WNCQTN\n",
+            "Reference: 8aa2m89x6egjy0wncqtn",
+        ] {
             assert_eq!(parse_reference(text).as_deref(), Ok(reference), "{text}");
         }
-        for text in ["", "8aa2m89x6egjy0wncqt", "8aa2m89x6egjy0wncqt&", "8aa2m89x6egjy0wncqtnn"] {
+        for text in [
+            "",
+            "8aa2m89x6egjy0wncqt",
+            "8aa2m89x6egjy0wncqt&",
+            "8aa2m89x6egjy0wncqtnn",
+        ] {
             assert!(parse_reference(text).is_err(), "{text}");
         }
     }
@@ -203,7 +221,10 @@ mod tests {
         });
         let text = of(&told);
         assert!(!text.contains(['\x1b', '\u{9b}', '\u{202e}']));
-        assert!(text.lines().all(|line| !line.starts_with("forged")), "{text}");
+        assert!(
+            text.lines().all(|line| !line.starts_with("forged")),
+            "{text}"
+        );
     }
 
     #[test]

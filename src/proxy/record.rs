@@ -358,7 +358,10 @@ impl Seen<'_> {
             (Kind::Target, target),
             (Kind::Method, self.received.method.as_str().as_bytes()),
             (Kind::Protocol, protocol(self.version).as_bytes()),
-            (Kind::ClientFrom, client_from(snapshot, plan.client.from).as_bytes()),
+            (
+                Kind::ClientFrom,
+                client_from(snapshot, plan.client.from).as_bytes(),
+            ),
             (Kind::Route, plan.route.name.as_bytes()),
         ] {
             texts[kind as usize] = Some(text);
@@ -392,9 +395,10 @@ impl Seen<'_> {
         let shown = |line| shown_in_field(line, mode);
         match &self.snapshot.client.field {
             // What it takes to find a name is known of this one.
-            AddressField::XForwardedFor => {
-                headers.lines(Name::X_FORWARDED_FOR).filter_map(shown).collect()
-            }
+            AddressField::XForwardedFor => headers
+                .lines(Name::X_FORWARDED_FOR)
+                .filter_map(shown)
+                .collect(),
             field => headers.lines_of(field.name()).filter_map(shown).collect(),
         }
     }

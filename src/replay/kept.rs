@@ -109,7 +109,9 @@ pub fn derived(text: &[u8], accept: &[&[u8]], snapshot: &Snapshot) -> Option<Der
     let route = snapshot.route(place.ok()?);
     let accept = (!accept.is_empty()).then(|| field_text(&accept.join(&b", "[..])));
     let fields = request.variant_fields(accept.as_deref());
-    let choice = route.images.choose(&received.method, target.path.extension(), &fields);
+    let choice = route
+        .images
+        .choose(&received.method, target.path.extension(), &fields);
     let client = line.client.text().and_then(|text| text.parse().ok());
     let country = route.rules.geo().zip(client.map(ClientAddr::new));
     Some(Derived {
@@ -213,7 +215,14 @@ pub fn retell(text: &[u8], snapshot: &Snapshot) -> Result<Retold, String> {
     };
     let mut told = telling.first();
     let accept = AcceptOf::Unknown;
-    let decided = decide(snapshot, &request, &doubts, &writer, accept, &Memo::default());
+    let decided = decide(
+        snapshot,
+        &request,
+        &doubts,
+        &writer,
+        accept,
+        &Memo::default(),
+    );
     if let Err(why) = decided {
         told.undecided = Some(why.open());
         if !wrote {
@@ -304,7 +313,9 @@ impl Telling<'_, '_> {
     /// Rules that go by what the line does not have are open.
     fn open_rules(&self, told: &mut Retold) {
         let route = self.snapshot.routes.iter();
-        let route = route.rev().find(|route| told.route.as_ref() == Some(&route.name));
+        let route = route
+            .rev()
+            .find(|route| told.route.as_ref() == Some(&route.name));
         let alike = |network: &str| {
             let network: IpNet = network.parse().expect("it is written here");
             route.is_none_or(|route| route.rules.judges_alike(network))
@@ -343,7 +354,11 @@ impl Telling<'_, '_> {
         };
         told.rule = denied.map(RuleId::as_str);
         let watched = line.would_deny.lines();
-        for rule in told.rules.iter_mut().filter(|rule| rule.outcome == "undecided") {
+        for rule in told
+            .rules
+            .iter_mut()
+            .filter(|rule| rule.outcome == "undecided")
+        {
             let id = RuleId::parse(rule.rule);
             let outcome = if id == denied {
                 "deny"

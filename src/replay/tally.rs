@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use hyper::Method;
 
+pub(super) use self::about::first;
 use self::about::{country, sample};
 use self::groups::GroupTally;
 use self::rules::RuleTally;
-pub(super) use self::about::first;
 pub(super) use self::rules::{what, who_of_line};
 use super::decide::{Decided, Verdict};
 use super::distinct::{Distinct, ERROR_PERCENT};

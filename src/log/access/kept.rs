@@ -329,7 +329,10 @@ mod tests {
     }
 
     fn line(number: usize) -> String {
-        format!("{{\"time\":\"2026-11-22T01:02:03.004Z\",\"ref\":\"{number:020}\",{:500}}}", "")
+        format!(
+            "{{\"time\":\"2026-11-22T01:02:03.004Z\",\"ref\":\"{number:020}\",{:500}}}",
+            ""
+        )
     }
 
     #[test]

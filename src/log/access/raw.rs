@@ -45,7 +45,10 @@ pub struct Sink<'o>(&'o mut Vec<u8>);
 /// What a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "they are parts of a line, or fields of a request")]
+#[expect(
+    missing_docs,
+    reason = "they are parts of a line, or fields of a request"
+)]
 pub enum Kind {
     Scheme,
     Authority,
@@ -361,13 +364,14 @@ mod tests {
             generation: 3,
             mode,
             peer: "192.0.2.7".parse().unwrap(),
-            client: "2001:db8:1:2::7".parse().unwrap(),
+            client: "2001:db8:1:abcd::7".parse().unwrap(),
             rule: Some(1),
             would_deny: 0b01,
             texts,
         };
         let mut out = Vec::new();
-        let more = |sink: &mut Sink<'_>| more.iter().for_each(|(kind, text)| sink.line(*kind, text));
+        let more =
+            |sink: &mut Sink<'_>| more.iter().for_each(|(kind, text)| sink.line(*kind, text));
         facts.write(Some(more), &mut out);
         out
     }
@@ -386,15 +390,25 @@ mod tests {
             (Kind::SecFetchMode, b"cors"),
             (Kind::Origin, b""),
         ];
-        let bytes = written(ClientAddressMode::Full, first, &[(Kind::UserAgent, b"\xff")]);
+        let bytes = written(
+            ClientAddressMode::Full,
+            first,
+            &[(Kind::UserAgent, b"\xff")],
+        );
         let line = read(&bytes);
         assert_eq!(line["url"], "http://a/b\u{1b}\"");
         assert_eq!(line["user_agent"], serde_json::json!(["x", "\\xFF"]));
-        assert_eq!((&line["sec_fetch"], &line["origin_field"]), (&"/cors/".into(), &"".into()));
+        assert_eq!(
+            (&line["sec_fetch"], &line["origin_field"]),
+            (&"/cors/".into(), &"".into())
+        );
         assert_eq!(line["verdict"], "deny");
         assert_eq!(line["rule"], "geo.allow");
         assert_eq!(line["would_deny"], serde_json::json!(["ip.block"]));
-        assert_eq!((&line["peer"], &line["client"]), (&"192.0.2.7".into(), &"2001:db8:1:2::7".into()));
+        assert_eq!(
+            (&line["peer"], &line["client"]),
+            (&"192.0.2.7".into(), &"2001:db8:1:abcd::7".into())
+        );
         assert!(line["referer"].is_null() && line["total_ms"].is_null());
         assert!(line.get("country").is_none() && line.get("cache_key").is_none());
         assert!(line["time"].as_str().unwrap().starts_with("20"));
@@ -405,7 +419,7 @@ mod tests {
         let prefix = written(ClientAddressMode::Prefix, &[], &[]);
         assert_eq!(read(&prefix)["peer"], "192.0.2.0/24");
         assert_eq!(read(&prefix)["client"], "2001:db8:1::/48");
-        let address: std::net::Ipv6Addr = "2001:db8:1:2::7".parse().unwrap();
+        let address: std::net::Ipv6Addr = "2001:db8:1:abcd::7".parse().unwrap();
         let none = written(ClientAddressMode::None, &[], &[]);
         assert!(read(&none)["peer"].is_null() && read(&none)["client"].is_null());
         for bytes in [prefix, none] {
@@ -423,14 +437,21 @@ mod tests {
         let line = read(&bytes);
         for key in ["url", "referer"] {
             let text = line[key].as_str().unwrap();
-            assert!(text.len() == 4096 + 8 && text.ends_with("...[cut]"), "{key}");
+            assert!(
+                text.len() == 4096 + 8 && text.ends_with("...[cut]"),
+                "{key}"
+            );
         }
         assert_eq!(line["origin_field"].as_str().unwrap().len(), 4096);
     }
 
     #[test]
     fn what_is_damaged_is_read_without_a_panic() {
-        let whole = written(ClientAddressMode::Full, &[(Kind::Method, b"GET")], &[(Kind::Referer, b"a")]);
+        let whole = written(
+            ClientAddressMode::Full,
+            &[(Kind::Method, b"GET")],
+            &[(Kind::Referer, b"a")],
+        );
         for length in 0..whole.len() {
             let raw = Raw::of(&whole[..length]);
             assert!(raw.line(&RULES, Some(&Derived::default())).len() > 100);

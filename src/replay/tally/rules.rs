@@ -78,7 +78,9 @@ pub(in crate::replay) fn who_of_line<'l>(rule: RuleId, line: &'l Line<'_>) -> Co
     match what(rule) {
         "client" => {
             let client = first(&line.client);
-            client.parse().map_or(client.into(), |address| neighbourhood(address).into())
+            client
+                .parse()
+                .map_or(client.into(), |address| neighbourhood(address).into())
         }
         "user_agent" => first(&line.user_agent).into(),
         "country" => first(&line.country).into(),

@@ -33,7 +33,10 @@ fn reference(reply: &Reply) -> String {
 fn denials(program: &Program, query: &str) -> Value {
     let reply = get(program, &format!("/-/denials?{query}"));
     assert_eq!(reply.status, 200, "{query}: {reply:?}");
-    assert_eq!(reply.field("content-type").as_deref(), Some("application/json"));
+    assert_eq!(
+        reply.field("content-type").as_deref(),
+        Some("application/json")
+    );
     serde_json::from_slice(&reply.body).unwrap()
 }
 
@@ -58,7 +61,11 @@ fn command(program: &Program, arguments: &[&str]) -> (Option<i32>, String, Strin
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 const MANY_FIELDS: &[u8] = b"Host: IMG.example.com:80\r\nX-Forwarded-For: 198.51.100.7, 203.0.113.129\r\n\
@@ -108,7 +115,10 @@ fn a_denial_is_the_same_with_the_log_and_without() {
                 _ => [json!(null), json!(null)],
             };
             assert_eq!([entry["peer"].clone(), entry["client"].clone()], shown);
-            assert!(mode == "full" || !entry.to_string().contains("113.129"), "{entry}");
+            assert!(
+                mode == "full" || !entry.to_string().contains("113.129"),
+                "{entry}"
+            );
             all.push((mode, entry));
         }
     }
@@ -119,7 +129,9 @@ fn a_denial_is_the_same_with_the_log_and_without() {
         };
         let (with, mut without) = (of(with), of(without));
         for (key, value) in &with {
-            let other = without.remove(key).unwrap_or_else(|| panic!("{key} is missing"));
+            let other = without
+                .remove(key)
+                .unwrap_or_else(|| panic!("{key} is missing"));
             match key.as_str() {
                 "time" | "ref" => {}
                 // Known when it is over.
@@ -196,10 +208,15 @@ fn the_last_ten_thousand_of_all_workers_are_kept(#[case] log: &str) {
         references.extend((0..50).map(|_| reference(&client.reply())));
     }
     let told = denials(&program, "limit=10000");
-    assert_eq!((&told["kept"], &told["found"]), (&json!(10_000), &json!(10_000)));
+    assert_eq!(
+        (&told["kept"], &told["found"]),
+        (&json!(10_000), &json!(10_000))
+    );
     let list = told["denials"].as_array().unwrap();
-    let kept: std::collections::HashSet<&str> =
-        list.iter().map(|entry| entry["ref"].as_str().unwrap()).collect();
+    let kept: std::collections::HashSet<&str> = list
+        .iter()
+        .map(|entry| entry["ref"].as_str().unwrap())
+        .collect();
     assert_eq!(kept.len(), list.len());
     // The answer ends within 4 MiB; those it has are the newest, but for what
     // came within the same millisecond.
@@ -254,7 +271,10 @@ fn a_denial_by_http_2_is_found() {
     );
     let program = Program::start(&Origin::ok(), &policy);
     let mut client = Http2::connect(address, edge.config_for(&[&TLS13], b"h2"));
-    let reply = client.get("/a.jpg?x=1", "user-agent: badbot\r\nx-forwarded-for: 192.0.2.9\r\n");
+    let reply = client.get(
+        "/a.jpg?x=1",
+        "user-agent: badbot\r\nx-forwarded-for: 192.0.2.9\r\n",
+    );
     assert_eq!(reply.status, 403);
     let told = denials(&program, &format!("ref={}", reference(&reply)));
     let entry = only(&told);
@@ -262,7 +282,10 @@ fn a_denial_by_http_2_is_found() {
     assert_eq!(entry["protocol"], "HTTP/2.0");
     assert_eq!(entry["rule"], "user_agent.block");
     let told = recall(&program, &reference(&reply));
-    assert_eq!((&told["differs"], &told["now"]["client"]), (&json!(false), &json!("192.0.2.9")));
+    assert_eq!(
+        (&told["differs"], &told["now"]["client"]),
+        (&json!(false), &json!("192.0.2.9"))
+    );
 }
 
 #[test]
@@ -274,7 +297,10 @@ fn who_may_ask_why() {
     let token = bearer(TOKEN);
     for line in ["GET /-/denials", "GET /-/explain?url=/a", "POST /-/explain"] {
         assert_eq!(ask(program.admin(), line, "").status, 401, "{line}");
-        for (fields, status) in [("Host: evil.example\r\n", 421), ("Origin: http://evil.example\r\n", 403)] {
+        for (fields, status) in [
+            ("Host: evil.example\r\n", 421),
+            ("Origin: http://evil.example\r\n", 403),
+        ] {
             let fields = format!("{token}{fields}");
             assert_eq!(ask(program.admin(), line, &fields).status, status, "{line}");
         }
@@ -282,15 +308,27 @@ fn who_may_ask_why() {
     assert_eq!(ask(program.admin(), "GET /-/denials", &token).status, 200);
     assert_eq!(ask(program.admin(), "POST /-/denials", &token).status, 405);
     let (code, _, errors) = command(&program, &["--ref", &id]);
-    assert!(code == Some(1) && errors.contains("admin.token_file"), "{errors}");
+    assert!(
+        code == Some(1) && errors.contains("admin.token_file"),
+        "{errors}"
+    );
     let file = program.file("token");
     std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
-    let (code, text, errors) = command(&program, &["--ref", &id, "--token-file", file.to_str().unwrap()]);
+    let (code, text, errors) = command(
+        &program,
+        &["--ref", &id, "--token-file", file.to_str().unwrap()],
+    );
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     assert!(text.contains("geo.block"));
     std::fs::write(&file, "two words").unwrap();
-    let (code, _, errors) = command(&program, &["--ref", &id, "--token-file", file.to_str().unwrap()]);
-    assert!(code == Some(1) && errors.contains("does not hold a token"), "{errors}");
+    let (code, _, errors) = command(
+        &program,
+        &["--ref", &id, "--token-file", file.to_str().unwrap()],
+    );
+    assert!(
+        code == Some(1) && errors.contains("does not hold a token"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -309,26 +347,53 @@ fn explain_says_what_the_command_says() {
     let reply = post(&request.to_string());
     let told: Value = serde_json::from_slice(&reply.body).unwrap();
     let file = program.file("portcullis.toml");
-    let output = portcullis(&["explain", "--json", "--client", "203.0.113.129", "-H", "Referer: https://x.example/"])
-        .arg("--config")
-        .arg(file)
-        .arg(url)
-        .output()
-        .unwrap();
+    let output = portcullis(&[
+        "explain",
+        "--json",
+        "--client",
+        "203.0.113.129",
+        "-H",
+        "Referer: https://x.example/",
+    ])
+    .arg("--config")
+    .arg(file)
+    .arg(url)
+    .output()
+    .unwrap();
     let command: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(told, command);
-    assert_eq!((&told["rule"], &told["country"]), (&json!("geo.block"), &json!("RE")));
-    let reply = get(&program, "/-/explain?url=https://img.example.com/a.jpg&client=192.0.2.1&method=HEAD");
+    assert_eq!(
+        (&told["rule"], &told["country"]),
+        (&json!("geo.block"), &json!("RE"))
+    );
+    let reply = get(
+        &program,
+        "/-/explain?url=https://img.example.com/a.jpg&client=192.0.2.1&method=HEAD",
+    );
     let told: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!((reply.status, &told["verdict"]), (200, &json!("forward")));
-    for body in ["", "[]", "{}", "{\"url\":7}", "{\"url\":\"/\",\"x\":1}", "{\"url\":\"ftp://a/\"}"] {
+    for body in [
+        "",
+        "[]",
+        "{}",
+        "{\"url\":7}",
+        "{\"url\":\"/\",\"x\":1}",
+        "{\"url\":\"ftp://a/\"}",
+    ] {
         let reply = post(body);
         let told: Value = serde_json::from_slice(&reply.body).unwrap();
-        assert!(reply.status == 400 && told["error"].is_string(), "{body} {told}");
+        assert!(
+            reply.status == 400 && told["error"].is_string(),
+            "{body} {told}"
+        );
     }
     assert_eq!(post(&" ".repeat((1 << 20) + 1)).status, 413);
     for query in ["", "?url=/a&ref=b", "?urk=/a", "?url=/a&client=x"] {
-        assert_eq!(get(&program, &format!("/-/explain{query}")).status, 400, "{query}");
+        assert_eq!(
+            get(&program, &format!("/-/explain{query}")).status,
+            400,
+            "{query}"
+        );
     }
 }
 
@@ -339,17 +404,32 @@ fn what_was_decided_then_and_what_would_be_now() {
     let told = recall(&program, &id);
     assert_eq!(told["same_policy"], true);
     assert_eq!(told["differs"], false);
-    assert_eq!(told["then"], json!({ "generation": 1, "verdict": "deny", "rule": "geo.block", "would_deny": ["referrer.allow"] }));
+    assert_eq!(
+        told["then"],
+        json!({ "generation": 1, "verdict": "deny", "rule": "geo.block", "would_deny": ["referrer.allow"] })
+    );
     assert_eq!(told["now"]["country"], "RE");
     assert_eq!(told["now"]["client_from"], "x-forwarded-for");
     assert_eq!(told["now"]["rules"].as_array().unwrap().len(), 8);
     let (code, text, _) = command(&program, &["--ref", &id.to_uppercase()]);
     assert_eq!(code, Some(0));
-    assert!(text.starts_with(&format!("{id}: denied by geo.block\n")), "{text}");
-    assert!(text.contains("the policy is the same as then (generation 1)"), "{text}");
-    assert!(text.contains("geo.block         deny       the client is in RE"), "{text}");
+    assert!(
+        text.starts_with(&format!("{id}: denied by geo.block\n")),
+        "{text}"
+    );
+    assert!(
+        text.contains("the policy is the same as then (generation 1)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("geo.block         deny       the client is in RE"),
+        "{text}"
+    );
     // What was sent is shown, and not obeyed.
-    assert!(text.contains("\\u{9b}31m") && !text.contains(['\u{9b}', '\u{202e}']), "{text}");
+    assert!(
+        text.contains("\\u{9b}31m") && !text.contains(['\u{9b}', '\u{202e}']),
+        "{text}"
+    );
     let (_, json, _) = command(&program, &["--ref", &id, "--json"]);
     assert!(!json.contains(['\u{9b}', '\u{202e}']));
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), told);
@@ -360,10 +440,19 @@ fn what_was_decided_then_and_what_would_be_now() {
         recall(&program, &id)["same_policy"] == false
     });
     let told = recall(&program, &id);
-    assert_eq!((&told["differs"], &told["now"]["verdict"]), (&json!(true), &json!("forward")));
-    assert_eq!((&told["then"]["rule"], &told["now"]["generation"]), (&json!("geo.block"), &json!(2)));
+    assert_eq!(
+        (&told["differs"], &told["now"]["verdict"]),
+        (&json!(true), &json!("forward"))
+    );
+    assert_eq!(
+        (&told["then"]["rule"], &told["now"]["generation"]),
+        (&json!("geo.block"), &json!(2))
+    );
     let (_, text, _) = command(&program, &["--ref", &id]);
-    assert!(text.contains("(generation 1, now 2): it would be let through"), "{text}");
+    assert!(
+        text.contains("(generation 1, now 2): it would be let through"),
+        "{text}"
+    );
     // Which configuration chose them is not in force any more.
     let entry = denials(&program, &format!("ref={id}"));
     assert!(only(&entry).get("cache_key").is_none());
@@ -371,44 +460,79 @@ fn what_was_decided_then_and_what_would_be_now() {
 
 #[test]
 fn what_is_not_kept_is_said() {
-    let program = Program::start(&Origin::ok(), &rules("access = \"off\"\nclient_address = \"none\""));
+    let program = Program::start(
+        &Origin::ok(),
+        &rules("access = \"off\"\nclient_address = \"none\""),
+    );
     let id = reference(&send_many_fields(&program));
     let told = recall(&program, &id);
     // The configuration that decided is in force, so it is known what it said.
-    assert_eq!((&told["now"]["verdict"], &told["now"]["rule"]), (&json!("deny"), &json!("geo.block")));
+    assert_eq!(
+        (&told["now"]["verdict"], &told["now"]["rule"]),
+        (&json!("deny"), &json!("geo.block"))
+    );
     assert_eq!(told["now"]["undecided"]["what"], "client_address");
-    assert!(told["now"]["client"].is_null() && !told.to_string().contains("0.0.0.0"), "{told}");
+    assert!(
+        told["now"]["client"].is_null() && !told.to_string().contains("0.0.0.0"),
+        "{told}"
+    );
     program.edit("countries = [\"RE\"]", "countries = [\"FR\"]");
     program.signal("HUP");
     crate::support::eventually("it is in force", || {
         recall(&program, &id)["same_policy"] == false
     });
     let told = recall(&program, &id);
-    assert_eq!((&told["now"]["verdict"], &told["differs"]), (&json!("undecided"), &json!(null)));
+    assert_eq!(
+        (&told["now"]["verdict"], &told["differs"]),
+        (&json!("undecided"), &json!(null))
+    );
     let rules = told["now"]["rules"].as_array();
     for rule in rules.into_iter().flatten() {
         let open = ["ip.block", "geo.block"].contains(&rule["rule"].as_str().unwrap());
         assert_eq!(rule["outcome"] == "undecided", open, "{rule}");
     }
     let (_, text, _) = command(&program, &["--ref", &id]);
-    assert!(text.contains("cannot be told") && text.contains("log.client_address"), "{text}");
+    assert!(
+        text.contains("cannot be told") && text.contains("log.client_address"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_reference_that_nobody_knows() {
     let program = Program::start(&Origin::ok(), OPEN);
     let reply = program.client().get("/a", "");
-    let forwarded = reply.field("portcullis-ref").unwrap_or_else(|| "0".repeat(20));
+    let forwarded = reply
+        .field("portcullis-ref")
+        .unwrap_or_else(|| "0".repeat(20));
     let (code, text, errors) = command(&program, &["--ref", &forwarded]);
     assert_eq!((code, text.as_str()), (Some(1), ""));
     for word in ["404", "another instance", "10,000", "let through"] {
         assert!(errors.contains(word), "{errors}");
     }
     assert_eq!(command(&program, &["--ref", "short"]).0, Some(64));
-    assert_eq!(command(&program, &["--ref", &forwarded, "http://a/"]).0, Some(64));
-    let output = portcullis(&["explain", "--admin", "http://127.0.0.1:1", "--ref", &forwarded]).output().unwrap();
+    assert_eq!(
+        command(&program, &["--ref", &forwarded, "http://a/"]).0,
+        Some(64)
+    );
+    let output = portcullis(&[
+        "explain",
+        "--admin",
+        "http://127.0.0.1:1",
+        "--ref",
+        &forwarded,
+    ])
+    .output()
+    .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(portcullis(&["explain", "http://a/"]).output().unwrap().status.code(), Some(64));
+    assert_eq!(
+        portcullis(&["explain", "http://a/"])
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(64)
+    );
 }
 
 #[test]
@@ -420,7 +544,12 @@ fn a_rule_in_shadow_says_whom_it_would_have_denied() {
             let fields = format!("Referer: https://{referer}/\r\nUser-Agent: {agent}\r\n");
             client.get("/a.jpg", &fields).status
         };
-        for referer in ["leech.example", "leech.example", "www.example.com", "b.example"] {
+        for referer in [
+            "leech.example",
+            "leech.example",
+            "www.example.com",
+            "b.example",
+        ] {
             assert_eq!(send(referer, "x"), 200);
         }
         // Denied by another rule, and by this one too if it were not watching.
@@ -428,27 +557,44 @@ fn a_rule_in_shadow_says_whom_it_would_have_denied() {
         let shadow = || {
             let policy: Value = serde_json::from_slice(&get(&program, "/-/policy").body).unwrap();
             let rules = policy["routes"][0]["rules"].as_array().unwrap().clone();
-            let rule = rules.into_iter().find(|rule| rule["rule"] == "referrer.allow");
+            let rule = rules
+                .into_iter()
+                .find(|rule| rule["rule"] == "referrer.allow");
             rule.unwrap()
         };
         crate::support::eventually("all are over", || shadow()["requests"] == 5);
         let told = shadow();
-        assert_eq!((&told["would_deny"], &told["percent"]), (&json!(4), &json!(80.0)));
-        assert_eq!(told["mostly"], json!({ "what": "referrer", "value": "leech.example", "requests": 3, "of": 4 }));
-        assert_eq!(told["says"], "referrer.allow would have denied 4 of 5 (80.0 %), mostly referrer leech.example (3)");
+        assert_eq!(
+            (&told["would_deny"], &told["percent"]),
+            (&json!(4), &json!(80.0))
+        );
+        assert_eq!(
+            told["mostly"],
+            json!({ "what": "referrer", "value": "leech.example", "requests": 3, "of": 4 })
+        );
+        assert_eq!(
+            told["says"],
+            "referrer.allow would have denied 4 of 5 (80.0 %), mostly referrer leech.example (3)"
+        );
         let samples = told["samples"].as_array().unwrap();
         assert_eq!(samples.len(), 3);
-        let id = samples[1]["ref"].as_str().unwrap();
-        assert_eq!(samples[1]["value"], "b.example");
+        let other = samples.iter().find(|sample| sample["value"] == "b.example");
+        let id = other.unwrap()["ref"].as_str().unwrap();
         assert_eq!(denials(&program, "")["found"], 1);
         assert_eq!(denials(&program, "shadow=true")["found"], 4);
         assert_eq!(denials(&program, "shadow=true&rule=geo.block")["found"], 0);
         let told = denials(&program, &format!("shadow=true&ref={id}"));
         let entry = only(&told);
-        assert_eq!((&entry["verdict"], &entry["rule"]), (&json!("forward"), &json!(null)));
+        assert_eq!(
+            (&entry["verdict"], &entry["rule"]),
+            (&json!("forward"), &json!(null))
+        );
         assert_eq!(entry["variant"], "original");
         let (code, text, _) = command(&program, &["--ref", id]);
-        assert!(code == Some(0) && text.contains("let through; in shadow referrer.allow would have"), "{text}");
+        assert!(
+            code == Some(0) && text.contains("let through; in shadow referrer.allow would have"),
+            "{text}"
+        );
 
         // It goes on counting over a reload that leaves it there.
         program.edit("[images]\nformats = [\"webp\"]", "");
