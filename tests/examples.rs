@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
@@ -134,6 +135,127 @@ fn every_command_in_the_readme_says_what_stands_there() {
             .output()
             .unwrap();
         assert_eq!(String::from_utf8(ran.stdout).unwrap(), output, "{command}");
+    }
+}
+
+/// A proxy with the README's first policy, at ports of its own. Dropping it
+/// ends it.
+struct Following {
+    folder: tempfile::TempDir,
+    proxy: std::process::Child,
+    /// What the README has for things that differ, and what they are here.
+    names: Vec<(String, String)>,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.proxy.kill();
+        let _ = self.proxy.wait();
+    }
+}
+
+impl Following {
+    fn start() -> Self {
+        let policy = readme_blocks("toml")[0].replace("127.0.0.1:8080", "127.0.0.1:0");
+        let folder = folder_with(&format!("{policy}\n[admin]\nlisten = \"127.0.0.1:0\"\n"));
+        let mut proxy = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["run", "--config", "portcullis.toml"])
+            .current_dir(folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(proxy.stderr.take().unwrap()).lines();
+        let started = said.by_ref().map(Result::unwrap);
+        let started = started.skip_while(|line| !line.contains("listening"));
+        let started = started.take(1).collect::<String>();
+        // Nobody reads on, and it is not to wait for that.
+        std::thread::spawn(move || said.map_while(Result::ok).for_each(drop));
+        let address = |key: &str| {
+            let (_, rest) = started.split_once(&format!("{key}=\"")).unwrap();
+            rest.split('"').next().unwrap().to_owned()
+        };
+        let names = vec![
+            ("127.0.0.1:8080".to_owned(), address("listening")),
+            ("127.0.0.1:9900".to_owned(), address("admin")),
+        ];
+        Self {
+            folder,
+            proxy,
+            names,
+        }
+    }
+
+    /// What a command of the README says here, in the README's names.
+    fn run(&self, command: &str) -> String {
+        let command = self
+            .names
+            .iter()
+            .fold(command.to_owned(), |text, (theirs, ours)| {
+                text.replace(theirs, ours)
+            });
+        let program = Path::new(env!("CARGO_BIN_EXE_portcullis"))
+            .parent()
+            .unwrap();
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let ran = std::process::Command::new("sh")
+            .args(["-c", &format!("exec 2>&1; {command}")])
+            .current_dir(self.folder.path())
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ran.stdout).unwrap();
+        self.names
+            .iter()
+            .fold(said, |text, (theirs, ours)| text.replace(ours, theirs))
+    }
+}
+
+/// Without the times, which differ.
+fn timeless(said: &str) -> String {
+    let lines = said.lines().filter(|line| !line.starts_with("  time "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_chapter_about_a_403_can_be_followed() {
+    if std::process::Command::new("curl")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return eprintln!("SKIPPED: curl (Debian: curl) is not installed");
+    }
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, chapter) = readme.split_once("\n## A customer got a 403\n").unwrap();
+    let (chapter, _) = chapter.split_once("\n## ").unwrap();
+    let blocks = chapter.split("\n```text\n").skip(1);
+    let steps: Vec<&str> = blocks
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert!(steps.len() >= 5, "only {} steps", steps.len());
+    let mut following = Following::start();
+    for (number, step) in steps.into_iter().enumerate() {
+        let (command, output) = step.split_once('\n').unwrap();
+        let command = command.strip_prefix("$ ").unwrap();
+        let mut said = following.run(command);
+        if number == 0 {
+            // Every request has another one.
+            let reference =
+                |text: &str| text.lines().nth(1).unwrap()["Reference: ".len()..].to_owned();
+            following.names.push((reference(output), reference(&said)));
+            said = said.replace(&reference(&said), &reference(output));
+        }
+        // A reload takes its time.
+        for _ in 0..200 {
+            if !command.starts_with("portcullis explain") || timeless(&said) == timeless(output) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            said = following.run(command);
+        }
+        assert_eq!(timeless(&said), timeless(output), "{command}");
     }
 }
 

@@ -4,6 +4,8 @@
 //! worker is busy, and is never on the way of a request.
 
 mod connections;
+mod denials;
+mod explain;
 mod guard;
 mod metrics;
 mod policy;
@@ -11,6 +13,9 @@ mod process;
 mod purge;
 mod reply;
 mod routes;
+mod shadow;
+
+pub use shadow::{Shadow, Shadows};
 
 use std::fmt;
 use std::io;
@@ -57,6 +62,8 @@ pub struct Subject {
     pub reload: Arc<reload::Handle>,
     /// What the workers count.
     pub counters: Counters,
+    /// Since when rules are in shadow.
+    pub shadows: Arc<Shadows>,
     /// Where access log lines go.
     pub spool: Spool,
     /// What is stored; `None`: there is no cache.
@@ -88,6 +95,8 @@ struct State {
     started: Instant,
     /// Whether only this machine can reach the listener.
     is_loopback: bool,
+    /// Who looks through all that is kept.
+    searching: tokio::sync::Mutex<()>,
 }
 
 impl Admin {
@@ -132,6 +141,7 @@ impl Admin {
             subject,
             started: Instant::now(),
             is_loopback: self.address.ip().to_canonical().is_loopback(),
+            searching: tokio::sync::Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
         let (retire, retired) = watch::channel(false);

@@ -1,5 +1,6 @@
 //! `/-/policy`: what is in force, and since when.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,27 +9,41 @@ use axum::response::Response;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{State, reply};
+use super::shadow::{self, Shadow};
+use super::{State, Subject, reply};
 use crate::config::{Route, ShownCertificate, Snapshot};
 use crate::log::rfc3339;
 use crate::reload::{Failure, InForce};
 
-/// Tells it.
+/// Tells it, on a thread that may take its time: what rules in shadow would
+/// have denied is counted.
 pub(super) async fn answer(Given(state): Given<Arc<State>>) -> Response {
-    let snapshot = state.subject.policy.load();
-    let status = &state.subject.status;
-    let in_force = status.in_force();
-    let reloads = status.reloads();
-    let mut told = told(&snapshot, &in_force);
-    told["last_failed_reload"] = status.last_failure().as_ref().map_or(Value::Null, failure);
-    told["reloads"] = json!({ "succeeded": reloads.succeeded, "failed": reloads.failed });
-    reply::json(StatusCode::OK, &told)
+    let _turn = state.searching.lock().await;
+    let subject = Arc::clone(&state);
+    let tell = move || tell(&subject.subject);
+    match tokio::task::spawn_blocking(tell).await {
+        Ok(told) => reply::json(StatusCode::OK, &told),
+        Err(_) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, "The policy panicked."),
+    }
 }
 
-fn told(snapshot: &Snapshot, in_force: &InForce) -> Value {
+fn tell(subject: &Subject) -> Value {
+    let snapshot = subject.policy.load_full();
+    let status = &subject.status;
+    let in_force = status.in_force();
+    let reloads = status.reloads();
+    let shadows = shadow::told(subject, &snapshot);
+    let mut told = told(&snapshot, &in_force, &shadows);
+    told["last_failed_reload"] = status.last_failure().as_ref().map_or(Value::Null, failure);
+    told["reloads"] = json!({ "succeeded": reloads.succeeded, "failed": reloads.failed });
+    told
+}
+
+fn told(snapshot: &Snapshot, in_force: &InForce, shadows: &BTreeMap<Shadow, Value>) -> Value {
     let file = in_force.file.as_ref();
     let tls = snapshot.server.tls.iter();
     let certificates = tls.flat_map(|tls| &tls.certificates);
+    let routes = snapshot.routes.iter().map(|one| route(one, shadows));
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "file": file.map(|file| file.display().to_string()),
@@ -37,17 +52,24 @@ fn told(snapshot: &Snapshot, in_force: &InForce) -> Value {
         "tests_passed": snapshot.tests.len(),
         "read_only": snapshot.admin.token.is_none(),
         "certificates": certificates.map(certificate).collect::<Vec<_>>(),
-        "routes": snapshot.routes.iter().map(route).collect::<Vec<_>>(),
+        "routes": routes.collect::<Vec<_>>(),
     })
 }
 
 /// A route in short. The path of its origin's URL is left out: some have
 /// secrets there.
-fn route(route: &Route) -> Value {
+fn route(route: &Route, shadows: &BTreeMap<Shadow, Value>) -> Value {
     let rules: Vec<Value> = route
         .rules
         .rules()
-        .map(|(rule, shadow)| json!({ "rule": rule.as_str(), "shadow": shadow }))
+        .map(|(rule, shadow)| {
+            let mut told = json!({ "rule": rule.as_str(), "shadow": shadow });
+            let seen = shadows.get(&(route.name.clone(), rule)).filter(|_| shadow);
+            if let (Some(told), Some(seen)) = (told.as_object_mut(), seen) {
+                told.extend(seen.as_object().into_iter().flatten().map(cloned));
+            }
+            told
+        })
         .collect();
     let url = &route.origin.url;
     let origin = match &url.socket {
@@ -63,6 +85,10 @@ fn route(route: &Route) -> Value {
             rfc3339(SystemTime::UNIX_EPOCH + built)
         }),
     })
+}
+
+fn cloned((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
 }
 
 fn certificate(certificate: &ShownCertificate) -> Value {

@@ -5,6 +5,8 @@ use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
 
+use crate::message::terminal::plain_json;
+
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -28,7 +30,14 @@ pub(super) fn text(status: StatusCode, line: &str) -> Response {
     of_type(status, TEXT, format!("{line}\n"))
 }
 
-/// A JSON value.
+/// A JSON value, as a terminal shows it and does not obey it.
 pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response {
-    of_type(status, JSON, format!("{value:#}\n"))
+    let lines = format!("{value:#}");
+    let lines: Vec<String> = lines.lines().map(plain_json).collect();
+    of_type(status, JSON, lines.join("\n") + "\n")
+}
+
+/// JSON that is written already.
+pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response {
+    of_type(status, JSON, text)
 }

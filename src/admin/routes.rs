@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use hyper::StatusCode;
 use serde_json::json;
 
-use super::{State, guard, metrics, policy, purge, reply};
+use super::{State, denials, explain, guard, metrics, policy, purge, reply};
 
 /// Whoever asked for a reload waits no longer for it.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(45);
@@ -28,6 +28,8 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics::answer))
         .route("/-/policy", get(policy::answer))
+        .route("/-/denials", get(denials::answer))
+        .route("/-/explain", get(explain::get).post(explain::post))
         .merge(changes)
         .fallback(|| async { reply::text(StatusCode::NOT_FOUND, "There is nothing here.") })
         .method_not_allowed_fallback(|| async {

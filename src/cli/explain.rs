@@ -6,16 +6,19 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use url::Url;
 
-use super::{CliError, Exit, stdin};
+use super::recall::{parse_admin, parse_reference};
+use super::terminal::{plain, plain_json};
+use super::{CliError, Exit, recall, stdin};
 use crate::config::{TestRequest, load};
 use crate::plan::{Decided, Explanation, Question};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "reference")]
+    config: Option<PathBuf>,
     /// The client's address, instead of what peer and fields say
     #[arg(long, value_name = "IP")]
     client: Option<IpAddr>,
@@ -34,8 +37,27 @@ pub(super) struct Arguments {
     /// Read a JSON request a line, write a JSON explanation a line
     #[arg(long, conflicts_with_all = ["client", "peer", "method", "headers", "json", "url"])]
     stdin: bool,
+    /// The reference of a request that a running proxy denied
+    #[arg(
+        long = "ref",
+        value_name = "ID",
+        value_parser = parse_reference,
+        conflicts_with_all = ["config", "client", "peer", "method", "headers", "stdin", "url"]
+    )]
+    reference: Option<String>,
+    /// With --ref: where its admin listener is
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9900",
+        value_parser = parse_admin
+    )]
+    admin: Url,
+    /// With --ref: a file with the token that the listener takes
+    #[arg(long, value_name = "FILE", requires = "reference")]
+    token_file: Option<PathBuf>,
     /// The URL of the request
-    #[arg(required_unless_present = "stdin")]
+    #[arg(required_unless_present_any = ["stdin", "reference"])]
     url: Option<String>,
 }
 
@@ -47,9 +69,13 @@ fn parse_field(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<Exit, CliError> {
+    if let Some(reference) = &arguments.reference {
+        let token_file = arguments.token_file.as_deref();
+        return recall::run(reference, &arguments.admin, token_file, arguments.json);
+    }
     // Neither warnings nor failing tests stand in the way: this is the
     // command to find out why a test fails.
-    let snapshot = match load(&arguments.config) {
+    let snapshot = match load(&arguments.config.unwrap_or_default()) {
         Ok((snapshot, _)) => snapshot,
         Err(errors) => {
             eprintln!("{errors}");
@@ -75,7 +101,7 @@ pub(super) fn run(arguments: Arguments) -> Result<Exit, CliError> {
     };
     let answer = question.answer(&snapshot);
     let text = match arguments.json {
-        true => to_json(&answer),
+        true => plain_json(&to_json(&answer)),
         false => to_text(&answer),
     };
     writeln!(io::stdout(), "{text}")
@@ -128,16 +154,4 @@ fn decided_text(told: &Decided) -> String {
     }
     text.truncate(text.trim_end().len());
     text
-}
-
-/// Text that a request brought along, without what a terminal would obey.
-fn plain(text: &str) -> String {
-    let escape = |c: char| {
-        if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    };
-    text.chars().map(escape).collect()
 }

@@ -1,5 +1,6 @@
 //! The command line: a file a command (section 12).
 
+mod ask;
 mod check;
 mod completions;
 mod demo;
@@ -9,6 +10,7 @@ mod health;
 mod load;
 mod man;
 mod manager;
+mod recall;
 mod replay;
 mod run;
 mod schema;

@@ -12,7 +12,7 @@ use super::load::{Refused, load_tested};
 use super::manager::Manager;
 use super::signals::{Obeyed, Signals};
 use super::{CliError, Exit};
-use crate::admin::{self, Admin, AdminError, Subject};
+use crate::admin::{self, Admin, AdminError, Shadows, Subject};
 use crate::config::{Snapshot, Warnings, written_size};
 use crate::log::access::{AccessLog, Opened, Spool};
 use crate::log::program::ProgramLog;
@@ -88,7 +88,10 @@ fn start(file: &Path, mut passed: Passed) -> Result<Running, NotStarted> {
         name
     });
     let manager = Manager::find(server.listens_on());
-    let reloader = reloader(file, &policy, program_log, access_log.spool());
+    let shadows = Shadows::new(server.counters().clone(), &policy.load());
+    let shadows = Arc::new(shadows);
+    let spool = access_log.spool();
+    let reloader = reloader(file, &policy, program_log, spool, Arc::clone(&shadows));
     let reloader = reloader.telling(telling(manager.clone()));
     let status = reloader.status().clone();
     let watcher = reload::start(reloader)
@@ -100,6 +103,7 @@ fn start(file: &Path, mut passed: Passed) -> Result<Running, NotStarted> {
         status,
         reload: Arc::clone(&watcher),
         counters: server.counters().clone(),
+        shadows,
         spool: access_log.spool(),
         cache: server.cache().cloned(),
         draining: Box::new(move || stop.is_draining()),
@@ -264,6 +268,7 @@ fn reloader(
     policy: &Arc<ArcSwap<Snapshot>>,
     program_log: ProgramLog,
     spool: Spool,
+    shadows: Arc<Shadows>,
 ) -> Reloader<Refused> {
     let file = file.to_owned();
     // Of what was loaded last; told once it comes into force.
@@ -279,9 +284,11 @@ fn reloader(
         let opened = Opened::new(&snapshot.log.access)?;
         let (program_log, spool) = (program_log.clone(), spool.clone());
         let settings = snapshot.log.clone();
+        let (shadows, watching) = (Arc::clone(&shadows), Shadows::of(snapshot));
         Ok(Box::new(move || {
             program_log.set(&settings);
             spool.go_over_to(opened);
+            shadows.follow(watching);
             tell(&warnings);
         }))
     };

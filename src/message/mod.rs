@@ -10,6 +10,7 @@ pub mod fields;
 pub mod lines;
 pub mod request_body;
 pub mod substrings;
+pub mod terminal;
 pub mod vary;
 
 use std::fmt;

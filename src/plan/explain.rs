@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Plan, Reject};
+use super::{Arrival, Plan, Received, Reject};
 use crate::access::{Decision, Outcome, RuleReport};
 use crate::client::{ClientFrom, PeerAddr};
 use crate::config::Snapshot;
@@ -75,7 +75,15 @@ impl Explanation {
         }
     }
 
-    pub(super) fn rejected(reject: Reject) -> Self {
+    /// What `snapshot` makes of a request that came like that.
+    pub fn of(snapshot: &Snapshot, received: &Received, arrival: &Arrival) -> Self {
+        match Plan::new(snapshot, received, arrival) {
+            Ok(plan) => Self::new(snapshot, &plan, arrival.peer),
+            Err(reject) => Self::rejected(reject),
+        }
+    }
+
+    fn rejected(reject: Reject) -> Self {
         Self::Rejected {
             verdict: "reject",
             status: reject.status().as_u16(),
@@ -83,7 +91,7 @@ impl Explanation {
         }
     }
 
-    pub(super) fn new(snapshot: &Snapshot, plan: &Plan<'_>, peer: PeerAddr) -> Self {
+    fn new(snapshot: &Snapshot, plan: &Plan<'_>, peer: PeerAddr) -> Self {
         let rules = &plan.route.rules;
         let choice = plan.choice();
         let reports = rules.explain(&plan.head(), plan.client.address);

@@ -6,11 +6,13 @@ mod explain;
 mod policy_test;
 mod question;
 mod reject;
+mod written;
 
-pub use explain::{Decided, Explanation, client_from, field_text};
+pub use explain::{Decided, Explanation, ToldRule, client_from, field_text};
 pub use policy_test::{TestFailure, run_tests};
 pub use question::{Question, QuestionError};
 pub use reject::Reject;
+pub use written::read_request;
 
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};

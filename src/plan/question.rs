@@ -8,7 +8,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::uri::{Authority, Parts, PathAndQuery};
 use hyper::{HeaderMap, Method, Uri};
 
-use super::{Arrival, Explanation, Plan, Received};
+use super::{Arrival, Explanation, Received};
 use crate::client::{ClientAddr, PeerAddr};
 use crate::config::{Snapshot, TestRequest};
 use crate::message::Scheme;
@@ -87,11 +87,7 @@ impl Question {
         let Some(received) = &self.received else {
             return Explanation::unreadable();
         };
-        let arrival = self.arrival(snapshot);
-        match Plan::new(snapshot, received, &arrival) {
-            Ok(plan) => Explanation::new(snapshot, &plan, arrival.peer),
-            Err(reject) => Explanation::rejected(reject),
-        }
+        Explanation::of(snapshot, received, &self.arrival(snapshot))
     }
 
     /// A peer that must send a PROXY header is the peer of a request only

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use crate::access::RuleId;
 use crate::config::Snapshot;
+use crate::log::access::Kept;
 use crate::log::counters::{
     CacheCounters, Ended, RULES, RequestCounters, RouteSlot, WorkerCounters,
 };
@@ -46,6 +47,11 @@ impl Counting {
     /// What this worker does for the cache.
     pub(super) fn cache(&self) -> &CacheCounters {
         &self.counters.cache
+    }
+
+    /// The newest denials of this worker.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.counters.kept
     }
 
     /// Where a request body adds what comes of it.

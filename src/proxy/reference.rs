@@ -66,7 +66,7 @@ impl Reference {
         Self(std::array::from_fn(letter))
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8; LENGTH] {
         &self.0
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Line<'a> {
     #[serde(borrow, default)]
     pub(super) country: Logged<'a>,
     #[serde(borrow, default)]
+    pub(super) route: Logged<'a>,
+    #[serde(borrow, default)]
     pub(super) verdict: Logged<'a>,
     #[serde(borrow, default)]
     pub(super) rule: Logged<'a>,

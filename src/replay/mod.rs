@@ -16,6 +16,7 @@ mod decide;
 mod distinct;
 mod doubt;
 mod frequent;
+mod kept;
 mod line;
 mod lines;
 mod memo;
@@ -23,11 +24,14 @@ mod report;
 mod request;
 mod sender;
 mod tally;
+mod watched;
 
+pub use kept::{Open, Retold, Wanted, derived, host, retell};
 pub use lines::{LineReader, MAX_LINE, ReadLine};
 pub use report::{
     Decisions, Distincts, Group, Groups, Keys, Report, RuleReport, Sample, Share, Variants,
 };
+pub use watched::{Watched, WatchedSample, watch};
 
 use std::borrow::Cow;
 

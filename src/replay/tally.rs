@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 
 use hyper::Method;
 
+pub(super) use self::about::first;
 use self::about::{country, sample};
 use self::groups::GroupTally;
 use self::rules::RuleTally;
+pub(super) use self::rules::{what, who_of_line};
 use super::decide::{Decided, Verdict};
 use super::distinct::{Distinct, ERROR_PERCENT};
 use super::frequent::shortened;

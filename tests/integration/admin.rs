@@ -1,6 +1,7 @@
 //! The admin listener: who may ask what, and whether the numbers are true.
 
 mod dashboards;
+mod denials;
 mod metrics;
 mod promql;
 mod purge;

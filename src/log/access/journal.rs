@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::spawn_local;
 
 use super::draft::{Draft, Outcome};
+use super::kept::Keeper;
 use super::stamp::Stamp;
 use super::text::Text;
 use super::writer::Spool;
@@ -78,10 +79,15 @@ impl Journal {
         draft
     }
 
-    /// Writes the line of a request that is over.
-    pub fn write(self: &Rc<Self>, draft: Draft, outcome: &Outcome<'_>) {
+    /// Writes the line of a request that is over, for the `keeper` too.
+    pub fn write(self: &Rc<Self>, draft: Draft, outcome: &Outcome<'_>, keeper: Option<&Keeper>) {
         let mut lines = self.lines.borrow_mut();
+        let start = lines.text.len();
         draft.finish(outcome, &mut lines.text);
+        if let Some(keeper) = keeper {
+            // Without the end of the line.
+            keeper.line(&lines.text[start..lines.text.len() - 1]);
+        }
         lines.count += 1;
         let full = lines.text.len() >= FULL;
         drop(lines);

@@ -18,6 +18,8 @@ pub use origin::OriginCounters;
 pub use requests::{Ended, RULES, RequestCounters, RouteCounters, StatusClass, Verdict};
 pub use routes::{RouteNames, RouteSlot};
 
+use crate::log::access::{self, AllKept, Block, Keeper, Kept};
+
 /// A number that only ever grows, written by one thread and read by others.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -37,6 +39,8 @@ pub struct WorkerCounters {
     pub origin: OriginCounters,
     /// Of its requests.
     pub requests: RequestCounters,
+    /// Its newest denials.
+    pub kept: Kept,
 }
 
 /// The counters of all workers.
@@ -76,8 +80,10 @@ impl Counters {
     /// Counters for so many workers.
     pub fn new(workers: usize) -> Self {
         let names = Arc::<RouteNames>::default();
+        let kept = AllKept::default();
         let worker = |_| {
             Arc::new(WorkerCounters {
+                kept: kept.worker(),
                 requests: RequestCounters::new(Arc::clone(&names)),
                 ..WorkerCounters::default()
             })
@@ -101,6 +107,11 @@ impl Counters {
     /// Those of each worker.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &WorkerCounters> {
         self.workers.iter().map(|worker| &**worker)
+    }
+
+    /// What all workers keep of a kind, in blocks.
+    pub fn kept(&self, of: impl Fn(&Kept) -> &Keeper) -> Vec<Arc<Block>> {
+        access::read(self.iter().map(|worker| of(&worker.kept)))
     }
 
     /// The names of the routes that were counted.

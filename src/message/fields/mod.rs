@@ -152,6 +152,12 @@ impl Fields {
         self.present.intersects(names)
     }
 
+    /// Whether one of these names has several lines.
+    #[inline]
+    pub fn repeats_any(&self, names: Names) -> bool {
+        self.repeated.intersects(names)
+    }
+
     /// The first line of that name.
     #[inline]
     pub fn first(&self, name: Name) -> Option<&[u8]> {

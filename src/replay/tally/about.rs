@@ -38,7 +38,7 @@ pub(super) fn host(url: &str) -> Cow<'_, str> {
     }
 }
 
-pub(super) fn first<'l>(logged: &'l Logged<'_>) -> &'l str {
+pub(in crate::replay) fn first<'l>(logged: &'l Logged<'_>) -> &'l str {
     logged.lines().first().map_or("", |line| shortened(line))
 }
 

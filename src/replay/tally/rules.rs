@@ -6,6 +6,7 @@ use super::about::{country, first, host, referrer};
 use crate::access::RuleId;
 use crate::replay::decide::Decided;
 use crate::replay::frequent::{Frequent, neighbourhood};
+use crate::replay::line::Line;
 use crate::replay::report::{RuleReport, Share};
 use crate::replay::request::Request;
 
@@ -47,7 +48,7 @@ impl RuleTally {
 }
 
 /// What a rule goes by.
-fn what(rule: RuleId) -> &'static str {
+pub(in crate::replay) fn what(rule: RuleId) -> &'static str {
     match rule {
         RuleId::IpBlock => "client",
         RuleId::UserAgentBlock => "user_agent",
@@ -68,5 +69,25 @@ fn who<'r>(rule: RuleId, request: &'r Request<'_>, after: &Decided<'_>) -> Cow<'
             origin => host(origin),
         },
         _ => referrer(request),
+    }
+}
+
+/// The same of a line, as it was logged.
+pub(in crate::replay) fn who_of_line<'l>(rule: RuleId, line: &'l Line<'_>) -> Cow<'l, str> {
+    let referrer = || host(first(&line.referer));
+    match what(rule) {
+        "client" => {
+            let client = first(&line.client);
+            client
+                .parse()
+                .map_or(client.into(), |address| neighbourhood(address).into())
+        }
+        "user_agent" => first(&line.user_agent).into(),
+        "country" => first(&line.country).into(),
+        "page" => match first(&line.origin_field) {
+            "" | "null" => referrer(),
+            origin => host(origin),
+        },
+        _ => referrer(),
     }
 }

@@ -1,0 +1,460 @@
+//! What a line is made from, for the few that are asked for while the access
+//! log is off.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use super::address::shown;
+use super::draft::{Draft, Key, key};
+use super::stamp::Stamp;
+use super::text::Text;
+use crate::log::ClientAddressMode;
+
+/// A value is kept as far as a line shows it, and one byte more, so that it is
+/// seen that it was cut.
+const MOST: usize = 4096 + 1;
+
+/// The bytes of an id of a request.
+const REFERENCE: usize = 20;
+
+/// What is known of a request whose decision is to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Its id.
+    pub reference: &'a [u8; REFERENCE],
+    /// The configuration's.
+    pub generation: u64,
+    /// How much of these addresses is kept.
+    pub mode: ClientAddressMode,
+    /// The peer.
+    pub peer: IpAddr,
+    /// The client.
+    pub client: IpAddr,
+    /// The number of the rule that denied it.
+    pub rule: Option<u8>,
+    /// A bit for each rule that would have.
+    pub would_deny: u8,
+    /// By [`Kind`]: its only line, or the first.
+    pub texts: [Option<&'a [u8]>; Kind::COUNT],
+}
+
+/// Where more lines go.
+#[derive(Debug)]
+pub struct Sink<'o>(&'o mut Vec<u8>);
+
+/// What a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[expect(
+    missing_docs,
+    reason = "they are parts of a line, or fields of a request"
+)]
+pub enum Kind {
+    Scheme,
+    Authority,
+    Target,
+    Method,
+    Protocol,
+    ClientFrom,
+    Forwarded,
+    Route,
+    Accept,
+    UserAgent,
+    Referer,
+    Origin,
+    SecFetchSite,
+    SecFetchMode,
+    SecFetchDest,
+    RequestMethod,
+}
+
+impl Kind {
+    /// How many there are.
+    pub const COUNT: usize = Self::RequestMethod as usize + 1;
+}
+
+/// What was kept of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'a>(&'a [u8]);
+
+/// What of a line depends on the configuration that was in force.
+#[derive(Clone, Debug, Default)]
+pub struct Derived {
+    /// `country`
+    pub country: Option<String>,
+    /// `variant`
+    pub variant: Option<String>,
+    /// `accept`
+    pub accept: Option<String>,
+    /// `cache_key`
+    pub cache_key: Option<String>,
+}
+
+/// The names of the rules, by their numbers.
+pub type RuleNames<'r> = &'r [&'static str];
+
+/// Where things are in the part of fixed length.
+const GENERATION: usize = 8;
+const REFERENCE_AT: usize = 16;
+const PEER: usize = REFERENCE_AT + REFERENCE;
+const CLIENT: usize = PEER + 17;
+const MODE: usize = CLIENT + 17;
+const RULE: usize = MODE + 1;
+const WOULD_DENY: usize = RULE + 1;
+const LENGTHS: usize = WOULD_DENY + 1;
+const FIXED: usize = LENGTHS + 2 * Kind::COUNT;
+
+/// Stands for no rule.
+const NONE: u8 = u8::MAX;
+
+/// The length of what is not there.
+const ABSENT: u16 = u16::MAX;
+
+impl Facts<'_> {
+    /// Appends them, and the lines beyond the first of a kind, if `more` tells
+    /// of such. The lengths stand together, so that nothing is written between
+    /// the texts.
+    #[inline]
+    pub(super) fn write(&self, more: Option<impl FnOnce(&mut Sink<'_>)>, out: &mut Vec<u8>) {
+        let mut fixed = [0; FIXED];
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default();
+        let millis = now.as_secs() * 1000 + u64::from(now.subsec_millis());
+        fixed[..8].copy_from_slice(&millis.to_le_bytes());
+        fixed[GENERATION..][..8].copy_from_slice(&self.generation.to_le_bytes());
+        fixed[REFERENCE_AT..][..REFERENCE].copy_from_slice(self.reference);
+        fixed[PEER..][..17].copy_from_slice(&address(self.peer, self.mode));
+        fixed[CLIENT..][..17].copy_from_slice(&address(self.client, self.mode));
+        fixed[MODE] = self.mode as u8;
+        fixed[RULE] = self.rule.unwrap_or(NONE);
+        fixed[WOULD_DENY] = self.would_deny;
+        let mut sum = FIXED;
+        for (text, to) in self.texts.iter().zip(fixed[LENGTHS..].as_chunks_mut().0) {
+            let length = text.map_or(ABSENT, |text| text.len().min(MOST) as u16);
+            *to = length.to_le_bytes();
+            sum += text.map_or(0, <[u8]>::len).min(MOST);
+        }
+        out.reserve(sum);
+        out.extend_from_slice(&fixed);
+        for text in self.texts.iter().flatten() {
+            out.extend_from_slice(&text[..text.len().min(MOST)]);
+        }
+        if let Some(more) = more {
+            more(&mut Sink(out));
+        }
+    }
+}
+
+/// What is kept of an address: 4 or 6 and its octets, or 0.
+fn address(address: IpAddr, mode: ClientAddressMode) -> [u8; 17] {
+    let mut kept = [0; 17];
+    let (prefix_v4, prefix_v6) = match mode {
+        ClientAddressMode::Full => (u32::MAX, u128::MAX),
+        ClientAddressMode::Prefix => (u32::MAX << 8, u128::MAX << 80),
+        ClientAddressMode::None => return kept,
+    };
+    match address {
+        IpAddr::V4(v4) => {
+            kept[0] = 4;
+            kept[1..5].copy_from_slice(&(v4.to_bits() & prefix_v4).to_be_bytes());
+        }
+        IpAddr::V6(v6) => {
+            kept[0] = 6;
+            kept[1..].copy_from_slice(&(v6.to_bits() & prefix_v6).to_be_bytes());
+        }
+    }
+    kept
+}
+
+impl Sink<'_> {
+    /// Takes another line.
+    pub fn line(&mut self, kind: Kind, text: &[u8]) {
+        let text = &text[..text.len().min(MOST)];
+        let [low, high] = (text.len() as u16).to_le_bytes();
+        self.0.extend_from_slice(&[kind as u8, low, high]);
+        self.0.extend_from_slice(text);
+    }
+}
+
+impl<'a> Raw<'a> {
+    /// What [`Facts`] have written.
+    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The request's id.
+    pub fn reference(self) -> &'a [u8] {
+        self.0.get(REFERENCE_AT..PEER).unwrap_or_default()
+    }
+
+    /// When it was decided, since the epoch.
+    pub(super) fn time(self) -> Duration {
+        Duration::from_millis(self.number(0))
+    }
+
+    /// The configuration's.
+    pub fn generation(self) -> u64 {
+        self.number(GENERATION)
+    }
+
+    pub(super) fn would_deny(self) -> bool {
+        self.byte(WOULD_DENY) != 0
+    }
+
+    /// The `Accept` lines that the client sent.
+    pub fn accept(self) -> impl Iterator<Item = &'a [u8]> {
+        self.texts(Kind::Accept)
+    }
+
+    /// Its line of the access log, as it had been with that on; what is only
+    /// known when a response is over is null. Without `derived` there are no
+    /// keys for that, as nobody knows.
+    pub fn line(self, rules: RuleNames<'_>, derived: Option<&Derived>) -> Vec<u8> {
+        let mut draft = Draft::new(Text::with_capacity(2048));
+        Stamp::default().push(&mut draft.text, self.time());
+        draft.string(key!("ref"), Some(self.reference()));
+        draft.number(key!("generation"), self.generation());
+        self.push(&mut draft, key!("method"), Kind::Method);
+        let part = |kind| self.texts(kind).next().unwrap_or_default();
+        let [scheme, host, target] = [Kind::Scheme, Kind::Authority, Kind::Target].map(part);
+        draft.joined(key!("url"), &[scheme, b"://", host, target]);
+        self.push(&mut draft, key!("protocol"), Kind::Protocol);
+        match self.byte(RULE) {
+            NONE => draft.word(key!("status"), None),
+            _ => draft.number(key!("status"), 403),
+        }
+        draft.word(key!("bytes"), None);
+        self.push_address(&mut draft, key!("peer"), PEER);
+        self.push_address(&mut draft, key!("client"), CLIENT);
+        self.push(&mut draft, key!("client_from"), Kind::ClientFrom);
+        self.push(&mut draft, key!("forwarded"), Kind::Forwarded);
+        if let Some(derived) = derived {
+            let country = derived.country.as_deref();
+            draft.string(key!("country"), country.map(str::as_bytes));
+        }
+        self.push(&mut draft, key!("route"), Kind::Route);
+        self.push_decision(&mut draft, rules);
+        if let Some(derived) = derived {
+            for (key, value) in [
+                (key!("variant"), &derived.variant),
+                (key!("accept"), &derived.accept),
+                (key!("cache_key"), &derived.cache_key),
+            ] {
+                draft.string(key, value.as_deref().map(str::as_bytes));
+            }
+        }
+        for key in [key!("cache"), key!("origin_ms"), key!("total_ms")] {
+            draft.word(key, None);
+        }
+        self.push(&mut draft, key!("user_agent"), Kind::UserAgent);
+        self.push(&mut draft, key!("referer"), Kind::Referer);
+        self.push(&mut draft, key!("origin_field"), Kind::Origin);
+        self.push_sec_fetch(&mut draft);
+        self.push(&mut draft, key!("request_method"), Kind::RequestMethod);
+        draft.word(key!("error"), None);
+        draft.text.push(b"}");
+        draft.text.to_vec()
+    }
+
+    fn push_decision(self, draft: &mut Draft, rules: RuleNames<'_>) {
+        let rule = rules.get(usize::from(self.byte(RULE)));
+        let verdict = if rule.is_some() { "deny" } else { "forward" };
+        draft.word(key!("verdict"), Some(verdict));
+        draft.word(key!("rule"), rule.copied());
+        let bits = self.byte(WOULD_DENY);
+        let would_deny = rules.iter().enumerate();
+        let would_deny = would_deny.filter(|(number, _)| bits >> number & 1 == 1);
+        draft.list(
+            key!("would_deny"),
+            would_deny.map(|(_, name)| name.as_bytes()),
+        );
+    }
+
+    fn push(self, draft: &mut Draft, key: &Key, kind: Kind) {
+        draft.lines(key, self.texts(kind));
+    }
+
+    fn push_address(self, draft: &mut Draft, key: &Key, at: usize) {
+        let mode = match self.byte(MODE) {
+            0 => ClientAddressMode::Full,
+            1 => ClientAddressMode::Prefix,
+            _ => ClientAddressMode::None,
+        };
+        let octets = self.0.get(at + 1..at + 17).unwrap_or_default();
+        let address = match self.byte(at) {
+            4 => octets.first_chunk::<4>().map(|v4| IpAddr::from(*v4)),
+            6 => octets.first_chunk::<16>().map(|v6| IpAddr::from(*v6)),
+            _ => None,
+        };
+        let address = address.and_then(|address| shown(address, mode));
+        draft.string(key, address.as_deref());
+    }
+
+    fn push_sec_fetch(self, draft: &mut Draft) {
+        let kinds = [Kind::SecFetchSite, Kind::SecFetchMode, Kind::SecFetchDest];
+        if kinds.iter().all(|kind| self.texts(*kind).next().is_none()) {
+            return draft.word(key!("sec_fetch"), None);
+        }
+        let [site, mode, dest] =
+            kinds.map(|kind| self.texts(kind).collect::<Vec<_>>().join(&b", "[..]));
+        draft.joined(key!("sec_fetch"), &[&site, b"/", &mode, b"/", &dest]);
+    }
+
+    fn texts(self, wanted: Kind) -> impl Iterator<Item = &'a [u8]> {
+        let (first, mut rest) = self.first(wanted);
+        let more = std::iter::from_fn(move || {
+            let (head, after) = rest.split_first_chunk::<3>()?;
+            let [kind, low, high] = *head;
+            let length = usize::from(u16::from_le_bytes([low, high]));
+            let (text, after) = after.split_at_checked(length)?;
+            rest = after;
+            Some((kind, text))
+        });
+        let more = more.filter(move |(kind, _)| *kind == wanted as u8);
+        first.into_iter().chain(more.map(|(_, text)| text))
+    }
+
+    /// The first line of a kind, and what stands behind all first lines.
+    fn first(self, wanted: Kind) -> (Option<&'a [u8]>, &'a [u8]) {
+        let Some((fixed, mut rest)) = self.0.split_at_checked(FIXED) else {
+            return (None, &[]);
+        };
+        let mut first = None;
+        for (kind, length) in fixed[LENGTHS..].as_chunks().0.iter().enumerate() {
+            let length = u16::from_le_bytes(*length);
+            if length == ABSENT {
+                continue;
+            }
+            let Some((text, after)) = rest.split_at_checked(usize::from(length)) else {
+                return (first, &[]);
+            };
+            rest = after;
+            if kind == wanted as usize {
+                first = Some(text);
+            }
+        }
+        (first, rest)
+    }
+
+    fn byte(self, at: usize) -> u8 {
+        self.0.get(at).copied().unwrap_or(NONE)
+    }
+
+    fn number(self, at: usize) -> u64 {
+        let bytes = self.0.get(at..).and_then(<[u8]>::first_chunk::<8>);
+        bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: [&str; 2] = ["ip.block", "geo.allow"];
+
+    type Texts<'a> = &'a [(Kind, &'a [u8])];
+
+    fn written(mode: ClientAddressMode, first: Texts<'_>, more: Texts<'_>) -> Vec<u8> {
+        let mut texts = [None; Kind::COUNT];
+        for (kind, text) in first {
+            texts[*kind as usize] = Some(*text);
+        }
+        let facts = Facts {
+            reference: b"00000000000000000007",
+            generation: 3,
+            mode,
+            peer: "192.0.2.7".parse().unwrap(),
+            client: "2001:db8:1:abcd::7".parse().unwrap(),
+            rule: Some(1),
+            would_deny: 0b01,
+            texts,
+        };
+        let mut out = Vec::new();
+        let more =
+            |sink: &mut Sink<'_>| more.iter().for_each(|(kind, text)| sink.line(*kind, text));
+        facts.write(Some(more), &mut out);
+        out
+    }
+
+    fn read(bytes: &[u8]) -> serde_json::Value {
+        serde_json::from_slice(&Raw::of(bytes).line(&RULES, None)).unwrap()
+    }
+
+    #[test]
+    fn a_line_of_what_was_kept() {
+        let first: Texts<'_> = &[
+            (Kind::Scheme, b"http"),
+            (Kind::Authority, b"a"),
+            (Kind::Target, b"/b\x1b\""),
+            (Kind::UserAgent, b"x"),
+            (Kind::SecFetchMode, b"cors"),
+            (Kind::Origin, b""),
+        ];
+        let bytes = written(
+            ClientAddressMode::Full,
+            first,
+            &[(Kind::UserAgent, b"\xff")],
+        );
+        let line = read(&bytes);
+        assert_eq!(line["url"], "http://a/b\u{1b}\"");
+        assert_eq!(line["user_agent"], serde_json::json!(["x", "\\xFF"]));
+        assert_eq!(
+            (&line["sec_fetch"], &line["origin_field"]),
+            (&"/cors/".into(), &"".into())
+        );
+        assert_eq!(line["verdict"], "deny");
+        assert_eq!(line["rule"], "geo.allow");
+        assert_eq!(line["would_deny"], serde_json::json!(["ip.block"]));
+        assert_eq!(
+            (&line["peer"], &line["client"]),
+            (&"192.0.2.7".into(), &"2001:db8:1:abcd::7".into())
+        );
+        assert!(line["referer"].is_null() && line["total_ms"].is_null());
+        assert!(line.get("country").is_none() && line.get("cache_key").is_none());
+        assert!(line["time"].as_str().unwrap().starts_with("20"));
+    }
+
+    #[test]
+    fn no_more_of_an_address_is_kept_than_is_shown() {
+        let prefix = written(ClientAddressMode::Prefix, &[], &[]);
+        assert_eq!(read(&prefix)["peer"], "192.0.2.0/24");
+        assert_eq!(read(&prefix)["client"], "2001:db8:1::/48");
+        let address: std::net::Ipv6Addr = "2001:db8:1:abcd::7".parse().unwrap();
+        let none = written(ClientAddressMode::None, &[], &[]);
+        assert!(read(&none)["peer"].is_null() && read(&none)["client"].is_null());
+        for bytes in [prefix, none] {
+            let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+            assert!(!holds(&address.octets()[6..8]) && !holds(&[192, 0, 2, 7]));
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_cut_and_marked() {
+        let long = vec![b'a'; 70_000];
+        let first: Texts<'_> = &[(Kind::Target, &long), (Kind::Origin, &long[..4096])];
+        let bytes = written(ClientAddressMode::Full, first, &[(Kind::Referer, &long)]);
+        assert!(bytes.len() < 13_000);
+        let line = read(&bytes);
+        for key in ["url", "referer"] {
+            let text = line[key].as_str().unwrap();
+            assert!(
+                text.len() == 4096 + 8 && text.ends_with("...[cut]"),
+                "{key}"
+            );
+        }
+        assert_eq!(line["origin_field"].as_str().unwrap().len(), 4096);
+    }
+
+    #[test]
+    fn what_is_damaged_is_read_without_a_panic() {
+        let whole = written(
+            ClientAddressMode::Full,
+            &[(Kind::Method, b"GET")],
+            &[(Kind::Referer, b"a")],
+        );
+        for length in 0..whole.len() {
+            let raw = Raw::of(&whole[..length]);
+            assert!(raw.line(&RULES, Some(&Derived::default())).len() > 100);
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Lines of single requests: which ones somebody looks for, and what a
+//! configuration makes of one (`/-/denials`, `/-/explain`).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::decide::{AcceptOf, decide};
+use super::doubt::Doubts;
+use super::line::{Line, Logged};
+use super::memo::Memo;
+use super::request::{Guess, Request};
+use super::sender::{Known, Senders, Writer};
+use super::{Skip, Undecided, is_field};
+use crate::access::RuleId;
+use crate::client::ClientAddr;
+use crate::config::Snapshot;
+use crate::log::access::Derived;
+use crate::message::Scheme;
+use crate::message::authority::Authority;
+use crate::plan::{Decided, Explanation, ToldRule, field_text};
+use crate::route::Target;
+
+/// So many of the requests that a line may tell of are explained.
+const MOST_TRIALS: usize = 64;
+
+/// Which lines are looked for; `None`: all the same.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// By their `ref`.
+    pub reference: Option<String>,
+    /// Denied by this rule, or with `shadow` would have been.
+    pub rule: Option<RuleId>,
+    /// Whose client is in this network. One of whose address only the network
+    /// is kept may be.
+    pub client: Option<IpNet>,
+    /// That asked for this host, written as in a normalised URL.
+    pub host: Option<String>,
+    /// That a rule in shadow would have denied, instead of those denied.
+    pub shadow: bool,
+}
+
+impl Wanted {
+    /// Whether that line is one.
+    pub fn has(&self, text: &[u8]) -> bool {
+        Line::read(text).is_ok_and(|line| self.has_line(&line))
+    }
+
+    fn has_line(&self, line: &Line<'_>) -> bool {
+        let reference = self.reference.as_deref();
+        let is_rule = match self.shadow {
+            true => {
+                let mut rules = line.would_deny.lines().iter();
+                rules.any(|rule| self.rule.is_none_or(|wanted| rule == wanted.as_str()))
+            }
+            false => {
+                let rule = line.rule.text();
+                rule.is_some() && self.rule.is_none_or(|wanted| rule == Some(wanted.as_str()))
+            }
+        };
+        is_rule
+            && reference.is_none_or(|wanted| line.reference.text() == Some(wanted))
+            && self.client.is_none_or(|wanted| {
+                network(&line.client).is_some_and(|client| overlap(client, wanted))
+            })
+            && self.host.as_ref().is_none_or(|wanted| {
+                let url = line.url.text().unwrap_or_default();
+                host(url).is_some_and(|host| host == *wanted)
+            })
+    }
+}
+
+/// The host of a URL, or of what somebody writes for one, normalised.
+pub fn host(text: &str) -> Option<String> {
+    let (scheme, rest) = match text.split_once("://") {
+        Some(("https", rest)) => (Scheme::Https, rest),
+        Some((_, rest)) => (Scheme::Http, rest),
+        None => (Scheme::Http, text),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let authority = Authority::parse(&rest.as_bytes()[..end], scheme)?;
+    Some(authority.host.to_string())
+}
+
+fn network(client: &Logged<'_>) -> Option<IpNet> {
+    let text = client.text()?;
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address.or_else(|_| text.parse()).ok()
+}
+
+fn overlap(a: IpNet, b: IpNet) -> bool {
+    a.contains(&b) || b.contains(&a)
+}
+
+/// What of a line depends on the configuration that wrote it, worked out by
+/// that one; `accept` is what the client sent. `None`: the line does not tell.
+pub fn derived(text: &[u8], accept: &[&[u8]], snapshot: &Snapshot) -> Option<Derived> {
+    let line = Line::read(text).ok()?;
+    let request = Request::of(&line).ok()?.ok()?;
+    if !request.has_query {
+        return None;
+    }
+    let received = request.received(&Guess::AS_LOGGED, None);
+    let merge_slashes = snapshot.server.merge_slashes;
+    let (uri, fields) = (&received.uri, &received.headers);
+    let target = Target::read(uri, fields, request.scheme, None, merge_slashes).ok()?;
+    let place = snapshot.matcher.find(&target.authority.host, &target.path);
+    let route = snapshot.route(place.ok()?);
+    let accept = (!accept.is_empty()).then(|| field_text(&accept.join(&b", "[..])));
+    let fields = request.variant_fields(accept.as_deref());
+    let choice = route
+        .images
+        .choose(&received.method, target.path.extension(), &fields);
+    let client = line.client.text().and_then(|text| text.parse().ok());
+    let country = route.rules.geo().zip(client.map(ClientAddr::new));
+    Some(Derived {
+        country: country.and_then(|(geo, client)| Some(geo.country(client)?.to_string())),
+        variant: Some(choice.variant.to_string()),
+        cache_key: Some(route.key.key(&target, choice.variant)),
+        accept: match choice.accept {
+            Some(own) => Some(field_text(own.as_bytes())),
+            None => accept,
+        },
+    })
+}
+
+/// What a configuration makes of the request of a line.
+#[derive(Clone, Debug, Serialize)]
+pub struct Retold {
+    /// `forward`, `deny`, `reject`, or `undecided`.
+    pub verdict: &'static str,
+    /// The first enforced rule that denies.
+    pub rule: Option<&'static str>,
+    /// Of a rejection.
+    pub status: Option<u16>,
+    /// Of a rejection.
+    pub error: Option<String>,
+    /// What the line does not tell, if something depends on it.
+    pub undecided: Option<Open>,
+    /// All eight rules; empty without a route. The outcome of some may be
+    /// `undecided`.
+    pub rules: Vec<ToldRule>,
+    /// The client, as far as it is kept.
+    pub client: Option<String>,
+    /// How it is found.
+    pub client_from: Option<String>,
+    /// The client's country.
+    pub country: Option<String>,
+    /// The route.
+    pub route: Option<String>,
+}
+
+/// What a line does not tell.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Open {
+    /// As `replay` names it.
+    pub what: &'static str,
+    /// The same for people.
+    pub why: &'static str,
+}
+
+impl Undecided {
+    fn open(self) -> Open {
+        let why = match self {
+            Self::NoRequest => "it never became a request",
+            Self::Reject => "why it was rejected is not known any more",
+            Self::Url => "not all of its URL is kept: it is over 4 KiB",
+            Self::Client => "not all of the client's address is kept (log.client_address)",
+            Self::ClientField => "what the field of client.header held is not known any more",
+            Self::Scheme => "whether it came by https is not known: it depends on who is trusted",
+            Self::UserAgent => "not all of its User-Agent is kept, or it may not be UTF-8",
+            Self::Page => "not all of its Referer or Origin is kept, or it may not be UTF-8",
+            Self::SecFetch => "not all of its Sec-Fetch fields are kept",
+            Self::RequestMethod => "what the preflight asked for is not kept",
+        };
+        Open {
+            what: self.as_str(),
+            why,
+        }
+    }
+}
+
+/// What `snapshot` makes of the request of a line, as far as that tells. Where
+/// `snapshot` is what the line was written by, the line knows best.
+///
+/// # Errors
+///
+/// What is wrong with the line.
+pub fn retell(text: &[u8], snapshot: &Snapshot) -> Result<Retold, String> {
+    let line = Line::read(text).map_err(Skip::name)?;
+    let request = match Request::of(&line).map_err(Skip::name)? {
+        Ok(request) => request,
+        Err(why) => return Ok(Retold::undecided(why)),
+    };
+    let wrote = line.generation == Some(snapshot.generation);
+    let named = line.client_from.text().filter(|from| is_field(from));
+    let own = snapshot.client.field.name().as_str();
+    let writer = Writer {
+        field: named.or(wrote.then_some(own)),
+        snapshot: wrote.then_some(snapshot),
+        same_client: wrote,
+    };
+    let doubts = Doubts::of(&request);
+    let senders = match Senders::of(&request, snapshot, &writer) {
+        Ok(senders) => senders,
+        Err(why) => return Ok(Retold::undecided(why)),
+    };
+    let telling = Telling {
+        snapshot,
+        request: &request,
+        doubts: &doubts,
+        senders: &senders,
+        wrote,
+    };
+    let mut told = telling.first();
+    let accept = AcceptOf::Unknown;
+    let decided = decide(
+        snapshot,
+        &request,
+        &doubts,
+        &writer,
+        accept,
+        &Memo::default(),
+    );
+    if let Err(why) = decided {
+        told.undecided = Some(why.open());
+        if !wrote {
+            (told.verdict, told.rule) = ("undecided", None);
+        }
+    }
+    Ok(told)
+}
+
+/// A line that is told by a configuration.
+struct Telling<'a, 'l> {
+    snapshot: &'a Snapshot,
+    request: &'a Request<'l>,
+    doubts: &'a Doubts,
+    senders: &'a Senders<'l>,
+    wrote: bool,
+}
+
+impl Telling<'_, '_> {
+    /// The request as the line has it, with the rules of all that it may have
+    /// been.
+    fn first(&self) -> Retold {
+        let mut explained = self.explanations().into_iter();
+        let mut told = match explained.next() {
+            Some(Explanation::Decided(first)) => self.told(*first),
+            Some(Explanation::Rejected { status, error, .. }) => Retold {
+                verdict: "reject",
+                status: Some(status),
+                error: Some(error),
+                ..Retold::default()
+            },
+            None => return Retold::undecided(Undecided::Url),
+        };
+        for other in explained {
+            if let Explanation::Decided(other) = other {
+                let pairs = told.rules.iter_mut().zip(&other.rules);
+                pairs
+                    .filter(|(rule, other)| rule.outcome != other.outcome)
+                    .for_each(|(rule, _)| leave_open(rule));
+            }
+        }
+        if self.wrote {
+            self.settle(&mut told);
+        }
+        told
+    }
+
+    fn explanations(&self) -> Vec<Explanation> {
+        let field = self.snapshot.client.field.name().as_str();
+        let forwarded = self.senders.forwarded.as_deref();
+        let forwarded = forwarded.map(|lines| (field, lines));
+        let guesses = self.doubts.guesses.iter();
+        let trials = guesses.flat_map(|guess| {
+            let received = self.request.received(guess, forwarded);
+            let explain = move |arrival| Explanation::of(self.snapshot, &received, arrival);
+            self.senders.arrivals.iter().map(explain)
+        });
+        trials.take(MOST_TRIALS).collect()
+    }
+
+    fn told(&self, first: Decided) -> Retold {
+        let line = self.request.line;
+        let whole = self.senders.client == Known::Whole;
+        let text = |logged: &Logged<'_>| logged.text().map(str::to_owned);
+        let mut told = Retold {
+            verdict: first.verdict,
+            rule: first.rule,
+            rules: first.rules,
+            client: match whole {
+                true => Some(first.client),
+                false => text(&line.client),
+            },
+            client_from: match whole && first.client_from != "given" {
+                true => Some(first.client_from),
+                false => text(&line.client_from),
+            },
+            country: match whole {
+                true => first.country,
+                false => text(&line.country).filter(|_| self.wrote),
+            },
+            route: Some(first.route),
+            ..Retold::default()
+        };
+        self.open_rules(&mut told);
+        told
+    }
+
+    /// Rules that go by what the line does not have are open.
+    fn open_rules(&self, told: &mut Retold) {
+        let route = self.snapshot.routes.iter();
+        let route = route
+            .rev()
+            .find(|route| told.route.as_ref() == Some(&route.name));
+        let alike = |network: &str| {
+            let network: IpNet = network.parse().expect("it is written here");
+            route.is_none_or(|route| route.rules.judges_alike(network))
+        };
+        let client = match self.senders.client {
+            Known::Whole => true,
+            Known::Network => {
+                let kept = network(&self.request.line.client);
+                kept.zip(route)
+                    .is_some_and(|(kept, route)| route.rules.judges_alike(kept))
+            }
+            Known::Nothing => alike("0.0.0.0/0") && alike("::/0"),
+        };
+        for rule in told.rules.iter_mut().filter(|rule| rule.outcome != "off") {
+            let is_open = match RuleId::parse(rule.rule) {
+                _ if rule.outcome == "exempt" => !client,
+                Some(RuleId::IpBlock | RuleId::GeoBlock | RuleId::GeoAllow) => !client,
+                Some(RuleId::UserAgentBlock) => self.doubts.agent && rule.outcome == "pass",
+                Some(_) => self.doubts.page,
+                None => false,
+            };
+            if is_open {
+                leave_open(rule);
+            }
+        }
+    }
+
+    /// What the line says for sure of a decision of this very configuration.
+    fn settle(&self, told: &mut Retold) {
+        let line = self.request.line;
+        let denied = line.rule.text().and_then(RuleId::parse);
+        told.verdict = match (line.verdict.text(), denied) {
+            (Some("deny"), Some(_)) => "deny",
+            (Some("forward"), _) => "forward",
+            _ => told.verdict,
+        };
+        told.rule = denied.map(RuleId::as_str);
+        let watched = line.would_deny.lines();
+        for rule in told
+            .rules
+            .iter_mut()
+            .filter(|rule| rule.outcome == "undecided")
+        {
+            let id = RuleId::parse(rule.rule);
+            let outcome = if id == denied {
+                "deny"
+            } else if watched.iter().any(|watched| watched == rule.rule) {
+                "would_deny"
+            } else if denied.is_none() || id < denied {
+                "pass"
+            } else {
+                continue;
+            };
+            rule.outcome = outcome;
+            rule.why = "so it was decided; what the rule went by is not all kept".to_owned();
+        }
+    }
+}
+
+fn leave_open(rule: &mut ToldRule) {
+    rule.outcome = "undecided";
+    rule.why = "what the rule goes by is not all kept".to_owned();
+}
+
+impl Default for Retold {
+    fn default() -> Self {
+        Self {
+            verdict: "undecided",
+            rule: None,
+            status: None,
+            error: None,
+            undecided: None,
+            rules: Vec::new(),
+            client: None,
+            client_from: None,
+            country: None,
+            route: None,
+        }
+    }
+}
+
+impl Retold {
+    fn undecided(why: Undecided) -> Self {
+        Self {
+            undecided: Some(why.open()),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn line(client: &str) -> Vec<u8> {
+        let line = json!({
+            "ref": "a", "url": "https://IMG.example.com:443/a", "client": client,
+            "verdict": "deny", "rule": "geo.allow", "would_deny": ["ip.block"],
+        });
+        line.to_string().into_bytes()
+    }
+
+    #[test]
+    fn what_is_looked_for() {
+        let found = |wanted: Wanted| wanted.has(&line("203.0.113.9"));
+        assert!(found(Wanted::default()));
+        let rule = |id, shadow| Wanted {
+            rule: RuleId::parse(id),
+            shadow,
+            ..Wanted::default()
+        };
+        assert!(found(rule("geo.allow", false)) && found(rule("ip.block", true)));
+        assert!(!found(rule("ip.block", false)) && !found(rule("geo.allow", true)));
+        for (text, expected) in [
+            ("img.example.com", true),
+            ("Img.Example.com:8080", true),
+            ("https://img.example.com/b", true),
+            ("example.com", false),
+        ] {
+            let wanted = Wanted {
+                host: host(text),
+                ..Wanted::default()
+            };
+            assert_eq!(found(wanted), expected, "{text}");
+        }
+        for (kept, asked, expected) in [
+            ("203.0.113.9", "203.0.113.0/24", true),
+            ("203.0.113.9", "203.0.113.9/32", true),
+            ("203.0.113.9", "203.0.113.8/32", false),
+            // It may be that one.
+            ("203.0.113.0/24", "203.0.113.8/32", true),
+            ("203.0.113.0/24", "203.0.114.8/32", false),
+            ("203.0.113.9", "::/0", false),
+        ] {
+            let wanted = Wanted {
+                client: Some(asked.parse().unwrap()),
+                ..Wanted::default()
+            };
+            assert_eq!(wanted.has(&line(kept)), expected, "{kept} {asked}");
+        }
+        assert!(!Wanted::default().has(b"nonsense"));
+    }
+}

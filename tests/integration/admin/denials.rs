@@ -1,0 +1,619 @@
+//! `/-/denials` and `/-/explain`: what is kept of requests that were denied,
+//! whoever denied them and however they came.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio_rustls::rustls::version::TLS13;
+
+use super::{TOKEN, admin, ask, bearer, get};
+use crate::policy::country_database;
+use crate::support::{Client, Http2, Origin, Program, Reply, portcullis};
+use crate::tls_clients::Edge;
+
+const OPEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+
+/// Rules, and who is believed.
+fn rules(log: &str) -> String {
+    format!(
+        "{OPEN}[log]\n{log}\n[client]\ntrusted_proxies = [\"127.0.0.1\"]\n[images]\nformats = [\"webp\"]\n\
+         [access.ip]\nblock = [\"198.51.100.0/24\"]\n[access.user_agent]\nblock = [\"badbot\"]\n\
+         [access.geo]\nmode = \"block\"\ncountries = [\"RE\"]\ndatabase = \"{}\"\nunknown = \"allow\"\n\
+         [access.referrer]\nmode = \"allow\"\nurls = [\"https://www.example.com\"]\nmissing = \"infer\"\nshadow = true\n",
+        country_database().display()
+    )
+}
+
+fn reference(reply: &Reply) -> String {
+    reply.field("portcullis-ref").expect("every 403 has one")
+}
+
+fn denials(program: &Program, query: &str) -> Value {
+    let reply = get(program, &format!("/-/denials?{query}"));
+    assert_eq!(reply.status, 200, "{query}: {reply:?}");
+    assert_eq!(
+        reply.field("content-type").as_deref(),
+        Some("application/json")
+    );
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+fn only(told: &Value) -> &Value {
+    assert_eq!(told["found"], 1, "{told}");
+    let list = told["denials"].as_array().unwrap();
+    assert_eq!(list.len(), 1);
+    &list[0]
+}
+
+fn recall(program: &Program, reference: &str) -> Value {
+    let reply = get(program, &format!("/-/explain?ref={reference}"));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+/// What `portcullis explain --ref` prints: exit code, output and errors.
+fn command(program: &Program, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let url = format!("http://{}", program.admin());
+    let output = portcullis(&["explain", "--admin", &url])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+const MANY_FIELDS: &[u8] = b"Host: IMG.example.com:80\r\nX-Forwarded-For: 198.51.100.7, 203.0.113.129\r\n\
+    X-Forwarded-For: 203.0.113.129\r\nUser-Agent: \xc2\x9b31m \"x\\\r\nReferer: https://leech.example/\xe2\x80\xae\r\n\
+    Referer: https://b.example/\r\nAccept: image/webp,*/*\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: image\r\n";
+
+/// A request with all that a line tells, and what a terminal would obey, to be
+/// denied by `geo.block`.
+fn send_many_fields(program: &Program) -> Reply {
+    let mut client = program.client();
+    let mut bytes = b"GET /a/../b.jpg?x=%22\\ HTTP/1.1\r\n".to_vec();
+    bytes.extend(MANY_FIELDS);
+    bytes.extend(b"Origin: \xff\r\n\r\n");
+    client.send(bytes);
+    client.reply()
+}
+
+#[test]
+fn a_denial_is_the_same_with_the_log_and_without() {
+    let mut all = Vec::new();
+    for log in ["access = \"log\"", "access = \"off\""] {
+        for mode in ["full", "prefix", "none"] {
+            let folder = tempfile::tempdir().unwrap();
+            let log = log.replace("log\"", &format!("{}/log\"", folder.path().display()));
+            let program = Program::start(
+                &Origin::ok(),
+                &rules(&format!("{log}\nclient_address = \"{mode}\"")),
+            );
+            let reply = send_many_fields(&program);
+            assert_eq!(reply.status, 403);
+            let reference = reference(&reply);
+            let told = denials(&program, &format!("ref={reference}"));
+            let entry = only(&told).clone();
+            assert_eq!(entry["ref"], reference.as_str());
+            if log.contains("/log") {
+                let path = folder.path().join("log");
+                crate::support::eventually("the line is written", || {
+                    std::fs::read_to_string(&path).unwrap().contains(&reference)
+                });
+                let line = std::fs::read_to_string(&path).unwrap();
+                let line: Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+                assert_eq!(entry, line);
+            }
+            let shown: [Value; 2] = match mode {
+                "full" => [json!("127.0.0.1"), json!("203.0.113.129")],
+                "prefix" => [json!("127.0.0.0/24"), json!("203.0.113.0/24")],
+                _ => [json!(null), json!(null)],
+            };
+            assert_eq!([entry["peer"].clone(), entry["client"].clone()], shown);
+            assert!(
+                mode == "full" || !entry.to_string().contains("113.129"),
+                "{entry}"
+            );
+            all.push((mode, entry));
+        }
+    }
+    let (with, without) = all.split_at(3);
+    for ((mode, with), (_, without)) in with.iter().zip(without) {
+        let of = |value: &Value| -> BTreeMap<String, Value> {
+            serde_json::from_value(value.clone()).unwrap()
+        };
+        let (with, mut without) = (of(with), of(without));
+        for (key, value) in &with {
+            let other = without
+                .remove(key)
+                .unwrap_or_else(|| panic!("{key} is missing"));
+            match key.as_str() {
+                "time" | "ref" => {}
+                // Known when it is over.
+                "bytes" | "total_ms" => assert!(other.is_null(), "{key}"),
+                // Of an address that is not kept nobody knows a country any more.
+                "country" if *mode != "full" => assert!(other.is_null()),
+                _ => assert_eq!(*value, other, "{mode} {key}"),
+            }
+        }
+        assert!(without.is_empty(), "{without:?}");
+    }
+}
+
+#[test]
+fn denials_are_filtered_and_newest_first() {
+    let program = Program::start(&Origin::ok(), &rules("access = \"off\""));
+    let mut client = program.client();
+    let mut references = Vec::new();
+    for (client_is, host, agent) in [
+        ("198.51.100.7", "img.example.com", "x"),
+        ("203.0.113.129", "img.example.com", "x"),
+        ("198.51.100.99", "other.example.com:8080", "x"),
+        ("192.0.2.1", "img.example.com", "BadBot"),
+        ("2001:db8::1", "img.example.com", "badbot"),
+    ] {
+        client.send(format!(
+            "GET /a.css HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {client_is}\r\nUser-Agent: {agent}\r\n\r\n"
+        ));
+        let reply = client.reply();
+        assert_eq!(reply.status, 403, "{client_is}");
+        references.push(reference(&reply));
+    }
+    for (query, expected) in [
+        ("", &[4, 3, 2, 1, 0][..]),
+        ("limit=2", &[4, 3]),
+        ("rule=ip.block", &[2, 0]),
+        ("rule=ip.block&limit=1", &[2]),
+        ("rule=user_agent.block&client=::/0", &[4]),
+        ("client=198.51.100.0/24", &[2, 0]),
+        ("client=198.51.100.7", &[0]),
+        ("host=OTHER.example.com", &[2]),
+        ("host=img.example.com&rule=geo.block", &[1]),
+        ("rule=referrer.allow", &[]),
+        ("ref=00000000000000000000", &[]),
+    ] {
+        let told = denials(&program, query);
+        let list = told["denials"].as_array().unwrap().iter();
+        let found: Vec<&str> = list.map(|entry| entry["ref"].as_str().unwrap()).collect();
+        let expected: Vec<&str> = expected.iter().map(|n| references[*n].as_str()).collect();
+        assert_eq!(found, expected, "{query}");
+        assert_eq!(told["kept"], 5, "{query}");
+    }
+    assert_eq!(denials(&program, "limit=2")["found"], 5);
+    for query in ["rule=x", "client=x", "limit=0", "what=1"] {
+        let reply = get(&program, &format!("/-/denials?{query}"));
+        assert_eq!(reply.status, 400, "{query}");
+    }
+}
+
+#[rstest]
+#[case("access = \"off\"")]
+#[case("access = \"/dev/null\"")]
+fn the_last_ten_thousand_of_all_workers_are_kept(#[case] log: &str) {
+    let policy = format!(
+        "{OPEN}[log]\n{log}\n[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 3\n[access.ip]\nblock = [\"127.0.0.0/8\"]\n"
+    );
+    let program = Program::start(&Origin::ok(), &policy);
+    let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(50);
+    let mut references = Vec::new();
+    let mut clients: Vec<Client> = (0..6).map(|_| program.client()).collect();
+    for round in 0..210 {
+        let client = &mut clients[round % 6];
+        client.send(&request);
+        references.extend((0..50).map(|_| reference(&client.reply())));
+    }
+    let told = denials(&program, "limit=10000");
+    assert_eq!(
+        (&told["kept"], &told["found"]),
+        (&json!(10_000), &json!(10_000))
+    );
+    let list = told["denials"].as_array().unwrap();
+    let kept: std::collections::HashSet<&str> = list
+        .iter()
+        .map(|entry| entry["ref"].as_str().unwrap())
+        .collect();
+    assert_eq!(kept.len(), list.len());
+    // The answer ends within 4 MiB; those it has are the newest, but for what
+    // came within the same millisecond.
+    assert!(list.len() > 4000, "{}", list.len());
+    for reference in &references[references.len() - list.len() + 300..] {
+        assert!(kept.contains(reference.as_str()));
+    }
+    for (number, expected) in [(0, 0), (100, 0), (900, 1), (10_499, 1)] {
+        let told = denials(&program, &format!("ref={}", references[number]));
+        assert_eq!(told["found"], expected, "{number}");
+    }
+}
+
+#[test]
+fn nothing_is_lost_while_many_are_denied_and_many_ask() {
+    let policy = format!("{OPEN}[log]\naccess = \"off\"\n[access.ip]\nblock = [\"127.0.0.0/8\"]\n");
+    let program = Program::start(&Origin::ok(), &policy);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (mut client, over) = (program.client(), &over);
+        let load = scope.spawn(move || {
+            let mut send = |_| reference(&client.get("/a", ""));
+            let references: Vec<String> = (0..3000).map(&mut send).collect();
+            over.store(true, Ordering::Release);
+            references
+        });
+        while !over.load(Ordering::Acquire) {
+            let told = denials(&program, "limit=10");
+            assert!(told["denials"].as_array().unwrap().len() <= 10);
+        }
+        let references = load.join().unwrap();
+        let told = denials(&program, "limit=10000").to_string();
+        assert!(references.iter().all(|reference| told.contains(reference)));
+    });
+}
+
+#[test]
+fn a_denial_by_http_2_is_found() {
+    let edge = Edge::start_with(&Origin::ok(), "", "");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.pem", "a.key"] {
+        std::fs::copy(edge.folder.path().join(name), folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().display();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let policy = format!(
+        "{}[server]\nlisten = [\"127.0.0.1:0\"]\n[server.tls]\nlisten = [\"{address}\"]\n\
+         [[server.tls.certificates]]\ncert_file = \"{path}/a.pem\"\nkey_file = \"{path}/a.key\"\n",
+        rules("access = \"off\"")
+    );
+    let program = Program::start(&Origin::ok(), &policy);
+    let mut client = Http2::connect(address, edge.config_for(&[&TLS13], b"h2"));
+    let reply = client.get(
+        "/a.jpg?x=1",
+        "user-agent: badbot\r\nx-forwarded-for: 192.0.2.9\r\n",
+    );
+    assert_eq!(reply.status, 403);
+    let told = denials(&program, &format!("ref={}", reference(&reply)));
+    let entry = only(&told);
+    assert_eq!(entry["url"], "https://img.example.com/a.jpg?x=1");
+    assert_eq!(entry["protocol"], "HTTP/2.0");
+    assert_eq!(entry["rule"], "user_agent.block");
+    let told = recall(&program, &reference(&reply));
+    assert_eq!(
+        (&told["differs"], &told["now"]["client"]),
+        (&json!(false), &json!("192.0.2.9"))
+    );
+}
+
+#[test]
+fn who_may_ask_why() {
+    let (_folder, _, table) = admin("0.0.0.0:0");
+    let policy = rules("access = \"off\"").replace(OPEN, &table);
+    let program = Program::start(&Origin::ok(), &policy);
+    let id = reference(&send_many_fields(&program));
+    let token = bearer(TOKEN);
+    for line in ["GET /-/denials", "GET /-/explain?url=/a", "POST /-/explain"] {
+        assert_eq!(ask(program.admin(), line, "").status, 401, "{line}");
+        for (fields, status) in [
+            ("Host: evil.example\r\n", 421),
+            ("Origin: http://evil.example\r\n", 403),
+        ] {
+            let fields = format!("{token}{fields}");
+            assert_eq!(ask(program.admin(), line, &fields).status, status, "{line}");
+        }
+    }
+    assert_eq!(ask(program.admin(), "GET /-/denials", &token).status, 200);
+    assert_eq!(ask(program.admin(), "POST /-/denials", &token).status, 405);
+    let (code, _, errors) = command(&program, &["--ref", &id]);
+    assert!(
+        code == Some(1) && errors.contains("admin.token_file"),
+        "{errors}"
+    );
+    let file = program.file("token");
+    std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let (code, text, errors) = command(
+        &program,
+        &["--ref", &id, "--token-file", file.to_str().unwrap()],
+    );
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(text.contains("geo.block"));
+    std::fs::write(&file, "two words").unwrap();
+    let (code, _, errors) = command(
+        &program,
+        &["--ref", &id, "--token-file", file.to_str().unwrap()],
+    );
+    assert!(
+        code == Some(1) && errors.contains("does not hold a token"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn explain_says_what_the_command_says() {
+    let program = Program::start(&Origin::ok(), &rules("access = \"off\""));
+    let post = |body: &str| {
+        let mut client = Client::connect(program.admin());
+        client.send(format!(
+            "POST /-/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        client.reply()
+    };
+    let url = "https://img.example.com/a.jpg";
+    let request = json!({ "url": url, "client": "203.0.113.129", "headers": { "referer": ["https://x.example/"] } });
+    let reply = post(&request.to_string());
+    let told: Value = serde_json::from_slice(&reply.body).unwrap();
+    let file = program.file("portcullis.toml");
+    let output = portcullis(&[
+        "explain",
+        "--json",
+        "--client",
+        "203.0.113.129",
+        "-H",
+        "Referer: https://x.example/",
+    ])
+    .arg("--config")
+    .arg(file)
+    .arg(url)
+    .output()
+    .unwrap();
+    let command: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told, command);
+    assert_eq!(
+        (&told["rule"], &told["country"]),
+        (&json!("geo.block"), &json!("RE"))
+    );
+    let reply = get(
+        &program,
+        "/-/explain?url=https://img.example.com/a.jpg&client=192.0.2.1&method=HEAD",
+    );
+    let told: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((reply.status, &told["verdict"]), (200, &json!("forward")));
+    for body in [
+        "",
+        "[]",
+        "{}",
+        "{\"url\":7}",
+        "{\"url\":\"/\",\"x\":1}",
+        "{\"url\":\"ftp://a/\"}",
+    ] {
+        let reply = post(body);
+        let told: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert!(
+            reply.status == 400 && told["error"].is_string(),
+            "{body} {told}"
+        );
+    }
+    assert_eq!(post(&" ".repeat((1 << 20) + 1)).status, 413);
+    for query in ["", "?url=/a&ref=b", "?urk=/a", "?url=/a&client=x"] {
+        assert_eq!(
+            get(&program, &format!("/-/explain{query}")).status,
+            400,
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn what_was_decided_then_and_what_would_be_now() {
+    let program = Program::start(&Origin::ok(), &rules("access = \"off\""));
+    let id = reference(&send_many_fields(&program));
+    let told = recall(&program, &id);
+    assert_eq!(told["same_policy"], true);
+    assert_eq!(told["differs"], false);
+    assert_eq!(
+        told["then"],
+        json!({ "generation": 1, "verdict": "deny", "rule": "geo.block", "would_deny": ["referrer.allow"] })
+    );
+    assert_eq!(told["now"]["country"], "RE");
+    assert_eq!(told["now"]["client_from"], "x-forwarded-for");
+    assert_eq!(told["now"]["rules"].as_array().unwrap().len(), 8);
+    let (code, text, _) = command(&program, &["--ref", &id.to_uppercase()]);
+    assert_eq!(code, Some(0));
+    assert!(
+        text.starts_with(&format!("{id}: denied by geo.block\n")),
+        "{text}"
+    );
+    assert!(
+        text.contains("the policy is the same as then (generation 1)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("geo.block         deny       the client is in RE"),
+        "{text}"
+    );
+    // What was sent is shown, and not obeyed.
+    assert!(
+        text.contains("\\u{9b}31m") && !text.contains(['\u{9b}', '\u{202e}']),
+        "{text}"
+    );
+    let (_, json, _) = command(&program, &["--ref", &id, "--json"]);
+    assert!(!json.contains(['\u{9b}', '\u{202e}']));
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), told);
+
+    program.edit("countries = [\"RE\"]", "countries = [\"FR\"]");
+    program.signal("HUP");
+    crate::support::eventually("it is in force", || {
+        recall(&program, &id)["same_policy"] == false
+    });
+    let told = recall(&program, &id);
+    assert_eq!(
+        (&told["differs"], &told["now"]["verdict"]),
+        (&json!(true), &json!("forward"))
+    );
+    assert_eq!(
+        (&told["then"]["rule"], &told["now"]["generation"]),
+        (&json!("geo.block"), &json!(2))
+    );
+    let (_, text, _) = command(&program, &["--ref", &id]);
+    assert!(
+        text.contains("(generation 1, now 2): it would be let through"),
+        "{text}"
+    );
+    // Which configuration chose them is not in force any more.
+    let entry = denials(&program, &format!("ref={id}"));
+    assert!(only(&entry).get("cache_key").is_none());
+}
+
+#[test]
+fn what_is_not_kept_is_said() {
+    let program = Program::start(
+        &Origin::ok(),
+        &rules("access = \"off\"\nclient_address = \"none\""),
+    );
+    let id = reference(&send_many_fields(&program));
+    let told = recall(&program, &id);
+    // The configuration that decided is in force, so it is known what it said.
+    assert_eq!(
+        (&told["now"]["verdict"], &told["now"]["rule"]),
+        (&json!("deny"), &json!("geo.block"))
+    );
+    assert_eq!(told["now"]["undecided"]["what"], "client_address");
+    assert!(
+        told["now"]["client"].is_null() && !told.to_string().contains("0.0.0.0"),
+        "{told}"
+    );
+    program.edit("countries = [\"RE\"]", "countries = [\"FR\"]");
+    program.signal("HUP");
+    crate::support::eventually("it is in force", || {
+        recall(&program, &id)["same_policy"] == false
+    });
+    let told = recall(&program, &id);
+    assert_eq!(
+        (&told["now"]["verdict"], &told["differs"]),
+        (&json!("undecided"), &json!(null))
+    );
+    let rules = told["now"]["rules"].as_array();
+    for rule in rules.into_iter().flatten() {
+        let open = ["ip.block", "geo.block"].contains(&rule["rule"].as_str().unwrap());
+        assert_eq!(rule["outcome"] == "undecided", open, "{rule}");
+    }
+    let (_, text, _) = command(&program, &["--ref", &id]);
+    assert!(
+        text.contains("cannot be told") && text.contains("log.client_address"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_reference_that_nobody_knows() {
+    let program = Program::start(&Origin::ok(), OPEN);
+    let reply = program.client().get("/a", "");
+    let forwarded = reply
+        .field("portcullis-ref")
+        .unwrap_or_else(|| "0".repeat(20));
+    let (code, text, errors) = command(&program, &["--ref", &forwarded]);
+    assert_eq!((code, text.as_str()), (Some(1), ""));
+    for word in ["404", "another instance", "10,000", "let through"] {
+        assert!(errors.contains(word), "{errors}");
+    }
+    assert_eq!(command(&program, &["--ref", "short"]).0, Some(64));
+    assert_eq!(
+        command(&program, &["--ref", &forwarded, "http://a/"]).0,
+        Some(64)
+    );
+    let output = portcullis(&[
+        "explain",
+        "--admin",
+        "http://127.0.0.1:1",
+        "--ref",
+        &forwarded,
+    ])
+    .output()
+    .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        portcullis(&["explain", "http://a/"])
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(64)
+    );
+}
+
+#[test]
+fn a_rule_in_shadow_says_whom_it_would_have_denied() {
+    for log in ["access = \"off\"", "access = \"/dev/null\""] {
+        let program = Program::start(&Origin::ok(), &rules(log));
+        let mut client = program.client();
+        let mut send = |referer: &str, agent: &str| {
+            let fields = format!("Referer: https://{referer}/\r\nUser-Agent: {agent}\r\n");
+            client.get("/a.jpg", &fields).status
+        };
+        for referer in [
+            "leech.example",
+            "leech.example",
+            "www.example.com",
+            "b.example",
+        ] {
+            assert_eq!(send(referer, "x"), 200);
+        }
+        // Denied by another rule, and by this one too if it were not watching.
+        assert_eq!(send("leech.example", "badbot"), 403);
+        let shadow = || {
+            let policy: Value = serde_json::from_slice(&get(&program, "/-/policy").body).unwrap();
+            let rules = policy["routes"][0]["rules"].as_array().unwrap().clone();
+            let rule = rules
+                .into_iter()
+                .find(|rule| rule["rule"] == "referrer.allow");
+            rule.unwrap()
+        };
+        crate::support::eventually("all are over", || shadow()["requests"] == 5);
+        let told = shadow();
+        assert_eq!(
+            (&told["would_deny"], &told["percent"]),
+            (&json!(4), &json!(80.0))
+        );
+        assert_eq!(
+            told["mostly"],
+            json!({ "what": "referrer", "value": "leech.example", "requests": 3, "of": 4 })
+        );
+        assert_eq!(
+            told["says"],
+            "referrer.allow would have denied 4 of 5 (80.0 %), mostly referrer leech.example (3)"
+        );
+        let samples = told["samples"].as_array().unwrap();
+        assert_eq!(samples.len(), 3);
+        let other = samples.iter().find(|sample| sample["value"] == "b.example");
+        let id = other.unwrap()["ref"].as_str().unwrap();
+        assert_eq!(denials(&program, "")["found"], 1);
+        assert_eq!(denials(&program, "shadow=true")["found"], 4);
+        assert_eq!(denials(&program, "shadow=true&rule=geo.block")["found"], 0);
+        let told = denials(&program, &format!("shadow=true&ref={id}"));
+        let entry = only(&told);
+        assert_eq!(
+            (&entry["verdict"], &entry["rule"]),
+            (&json!("forward"), &json!(null))
+        );
+        assert_eq!(entry["variant"], "original");
+        let (code, text, _) = command(&program, &["--ref", id]);
+        assert!(
+            code == Some(0) && text.contains("let through; in shadow referrer.allow would have"),
+            "{text}"
+        );
+
+        // It goes on counting over a reload that leaves it there.
+        program.edit("[images]\nformats = [\"webp\"]", "");
+        let reloaded = || {
+            let policy: Value = serde_json::from_slice(&get(&program, "/-/policy").body).unwrap();
+            policy["generation"].clone()
+        };
+        program.signal("HUP");
+        crate::support::eventually("it is in force", || reloaded() == 2);
+        assert_eq!(shadow()["would_deny"], 4);
+        program.edit("shadow = true", "shadow = false");
+        program.signal("HUP");
+        crate::support::eventually("it denies", || reloaded() == 3);
+        assert!(shadow().get("would_deny").is_none());
+        assert_eq!(send("leech.example", "x"), 403);
+        program.edit("shadow = false", "shadow = true");
+        program.signal("HUP");
+        crate::support::eventually("it watches again", || reloaded() == 4);
+        assert_eq!(shadow()["says"], "referrer.allow would have denied 0 of 0");
+        assert!(shadow()["mostly"].is_null());
+    }
+}
