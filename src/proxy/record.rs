@@ -14,7 +14,7 @@ use super::reference::Reference;
 use super::respond::Shape;
 use crate::access::country::CountryCode;
 use crate::access::{Decision, RuleIds};
-use crate::client::{AddressField, Client, PeerAddr};
+use crate::client::{AddressField, Client, ClientFrom, PeerAddr};
 use crate::config::Snapshot;
 use crate::images::Choice;
 use crate::log::access::{
@@ -347,76 +347,84 @@ impl Seen<'_> {
             Decision::Forward => None,
             Decision::Deny(rule) => Some(rule as u8),
         };
-        let (snapshot, headers) = (self.snapshot, &self.received.headers);
-        let mode = snapshot.log.client_address;
-        let forwarded = self.forwarded(mode);
-        let (authority, target) = self.url();
-        let mut texts = [None; Kind::COUNT];
-        for (kind, text) in [
-            (Kind::Scheme, plan.target.scheme.as_str().as_bytes()),
-            (Kind::Authority, &authority),
-            (Kind::Target, target),
-            (Kind::Method, self.received.method.as_str().as_bytes()),
-            (Kind::Protocol, protocol(self.version).as_bytes()),
-            (
-                Kind::ClientFrom,
-                client_from(snapshot, plan.client.from).as_bytes(),
-            ),
-            (Kind::Route, plan.route.name.as_bytes()),
-        ] {
-            texts[kind as usize] = Some(text);
-        }
-        for (kind, name) in KEPT {
-            texts[kind as usize] = headers.first(name);
-        }
-        texts[Kind::Forwarded as usize] = forwarded.first().map(|line| &**line);
-        let asked = headers.first(Name::ACCESS_CONTROL_REQUEST_METHOD);
-        if asked.is_some() && self.received.method == Method::OPTIONS {
-            texts[Kind::RequestMethod as usize] = asked;
-        }
-        let several = forwarded.len() > 1 || headers.repeats_any(KEPT_NAMES);
-        let more = several.then_some(|sink: &mut Sink<'_>| self.put_more(&forwarded, sink));
+        let snapshot = self.snapshot;
         let facts = Facts {
             reference: self.reference.as_bytes(),
             generation: snapshot.generation,
-            mode,
+            mode: snapshot.log.client_address,
             peer: self.arrival.peer.ip(),
             client: plan.client.address.ip(),
             rule,
             would_deny: plan.judgement.would_deny.bits(),
-            texts,
+            https: plan.target.scheme == Scheme::Https,
+            version: match self.version {
+                Version::HTTP_10 => 10,
+                Version::HTTP_2 => 20,
+                _ => 11,
+            },
+            method: match self.received.method {
+                Method::GET => Some(0),
+                Method::HEAD => Some(1),
+                Method::POST => Some(2),
+                Method::OPTIONS => Some(3),
+                _ => None,
+            },
+            client_from: match (plan.client.from, &snapshot.client.field) {
+                (ClientFrom::Peer, _) => Some(0),
+                (ClientFrom::ProxyProtocol, _) => Some(1),
+                (ClientFrom::Field, AddressField::XForwardedFor) => Some(2),
+                _ => None,
+            },
         };
-        keeper.facts(&facts, more);
+        keeper.facts(&facts, |sink| self.put_texts(plan, &facts, sink));
     }
 
-    /// The lines of the client field, as far as they are told.
-    fn forwarded(&self, mode: ClientAddressMode) -> SmallVec<[Cow<'_, [u8]>; 1]> {
+    #[inline]
+    fn put_texts(&self, plan: &Plan<'_>, facts: &Facts<'_>, sink: &mut Sink<'_>) {
         let headers = &self.received.headers;
-        let shown = |line| shown_in_field(line, mode);
-        match &self.snapshot.client.field {
-            // What it takes to find a name is known of this one.
-            AddressField::XForwardedFor => headers
-                .lines(Name::X_FORWARDED_FOR)
-                .filter_map(shown)
-                .collect(),
-            field => headers.lines_of(field.name()).filter_map(shown).collect(),
+        let (authority, target) = self.url();
+        sink.first(Kind::Authority, Some(&authority));
+        sink.first(Kind::Target, Some(target));
+        sink.first(Kind::Route, Some(plan.route.name.as_bytes()));
+        // What it takes to find a name is known of this one.
+        let is_plain = facts.mode == ClientAddressMode::Full
+            && matches!(self.snapshot.client.field, AddressField::XForwardedFor);
+        if is_plain {
+            sink.first(Kind::Forwarded, headers.first(Name::X_FORWARDED_FOR));
+        }
+        for (kind, name) in KEPT {
+            sink.first(kind, headers.first(name));
+        }
+        let is_usual = is_plain && facts.method.is_some() && facts.client_from.is_some();
+        if !is_usual || headers.repeats_any(SINGLE) || self.received.method == Method::OPTIONS {
+            self.put_lines(plan, facts, is_plain, sink);
         }
     }
 
-    /// The lines beyond the first of each kind.
+    /// The lines beyond the first of each kind, and what few requests have.
     #[cold]
-    fn put_more(&self, forwarded: &[Cow<'_, [u8]>], sink: &mut Sink<'_>) {
+    fn put_lines(&self, plan: &Plan<'_>, facts: &Facts<'_>, plain: bool, sink: &mut Sink<'_>) {
         let Received {
             method, headers, ..
         } = self.received;
-        let others = forwarded.iter().skip(1);
-        others.for_each(|line| sink.line(Kind::Forwarded, line));
-        let preflight = (Kind::RequestMethod, Name::ACCESS_CONTROL_REQUEST_METHOD);
-        let preflight = Some(preflight).filter(|_| *method == Method::OPTIONS);
-        for (kind, name) in KEPT.into_iter().chain(preflight) {
+        let field = self.snapshot.client.field.name();
+        let forwarded = headers.lines_of(field).skip(usize::from(plain));
+        let shown = forwarded.filter_map(|line| shown_in_field(line, facts.mode));
+        shown.for_each(|line| sink.line(Kind::Forwarded, &line));
+        for (kind, name) in KEPT {
             let others = headers.lines(name).skip(1);
             others.for_each(|line| sink.line(kind, line));
         }
+        if facts.method.is_none() {
+            sink.line(Kind::Method, method.as_str().as_bytes());
+        }
+        if facts.client_from.is_none() {
+            let from = client_from(self.snapshot, plan.client.from);
+            sink.line(Kind::ClientFrom, from.as_bytes());
+        }
+        let asked = headers.lines(Name::ACCESS_CONTROL_REQUEST_METHOD);
+        let asked = asked.filter(|_| *method == Method::OPTIONS);
+        asked.for_each(|line| sink.line(Kind::RequestMethod, line));
     }
 
     fn write_client(&self, draft: &mut Draft, client: Option<&Client>) {
@@ -466,8 +474,9 @@ const KEPT: [(Kind, Name); 7] = [
     (Kind::SecFetchDest, Name::SEC_FETCH_DEST),
 ];
 
-/// Those, and what a preflight asks for.
-const KEPT_NAMES: Names = Names::of(&[
+/// Names that mostly have one line.
+const SINGLE: Names = Names::of(&[
+    Name::X_FORWARDED_FOR,
     Name::ACCEPT,
     Name::USER_AGENT,
     Name::REFERER,
@@ -475,7 +484,6 @@ const KEPT_NAMES: Names = Names::of(&[
     Name::SEC_FETCH_SITE,
     Name::SEC_FETCH_MODE,
     Name::SEC_FETCH_DEST,
-    Name::ACCESS_CONTROL_REQUEST_METHOD,
 ]);
 
 fn write_plan(draft: &mut Draft, plan: &Plan<'_>, verdict: Verdict, known: &Known<'_>) {
