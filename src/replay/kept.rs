@@ -79,7 +79,7 @@ pub fn host(text: &str) -> Option<String> {
         None => (Scheme::Http, text),
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let authority = Authority::parse(rest[..end].as_bytes(), scheme)?;
+    let authority = Authority::parse(&rest.as_bytes()[..end], scheme)?;
     Some(authority.host.to_string())
 }
 

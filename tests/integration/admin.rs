@@ -1,6 +1,7 @@
 //! The admin listener: who may ask what, and whether the numbers are true.
 
 mod denials;
+mod explain;
 mod metrics;
 mod purge;
 
