@@ -1,5 +1,7 @@
 //! What is counted and logged of one request (section 13).
 
+mod kept;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,12 +16,10 @@ use super::reference::Reference;
 use super::respond::Shape;
 use crate::access::country::CountryCode;
 use crate::access::{Decision, RuleIds};
-use crate::client::{AddressField, Client, PeerAddr};
+use crate::client::{Client, PeerAddr};
 use crate::config::Snapshot;
 use crate::images::Choice;
-use crate::log::access::{
-    Draft, Facts, Journal, Keeper, Key, Kind, Outcome, Sink, key, shown, shown_in_field,
-};
+use crate::log::access::{Draft, Journal, Keeper, Key, Outcome, key, shown, shown_in_field};
 use crate::log::counters::{CacheResult, Ended, RouteSlot, Verdict};
 use crate::log::{AccessTarget, ClientAddressMode};
 use crate::message::Scheme;
@@ -340,85 +340,6 @@ impl Seen<'_> {
         (authority, target.as_bytes())
     }
 
-    /// Keeps what its line would be made from; a line itself costs twice that.
-    #[inline(never)]
-    fn keep(&self, plan: &Plan<'_>, keeper: &Keeper) {
-        let rule = match plan.judgement.decision {
-            Decision::Forward => None,
-            Decision::Deny(rule) => Some(rule as u8),
-        };
-        let (snapshot, headers) = (self.snapshot, &self.received.headers);
-        let mode = snapshot.log.client_address;
-        let forwarded = self.forwarded(mode);
-        let (authority, target) = self.url();
-        let mut texts = [None; Kind::COUNT];
-        for (kind, text) in [
-            (Kind::Scheme, plan.target.scheme.as_str().as_bytes()),
-            (Kind::Authority, &authority),
-            (Kind::Target, target),
-            (Kind::Method, self.received.method.as_str().as_bytes()),
-            (Kind::Protocol, protocol(self.version).as_bytes()),
-            (
-                Kind::ClientFrom,
-                client_from(snapshot, plan.client.from).as_bytes(),
-            ),
-            (Kind::Route, plan.route.name.as_bytes()),
-        ] {
-            texts[kind as usize] = Some(text);
-        }
-        for (kind, name) in KEPT {
-            texts[kind as usize] = headers.first(name);
-        }
-        texts[Kind::Forwarded as usize] = forwarded.first().map(|line| &**line);
-        let asked = headers.first(Name::ACCESS_CONTROL_REQUEST_METHOD);
-        if asked.is_some() && self.received.method == Method::OPTIONS {
-            texts[Kind::RequestMethod as usize] = asked;
-        }
-        let several = forwarded.len() > 1 || headers.repeats_any(KEPT_NAMES);
-        let more = several.then_some(|sink: &mut Sink<'_>| self.put_more(&forwarded, sink));
-        let facts = Facts {
-            reference: self.reference.as_bytes(),
-            generation: snapshot.generation,
-            mode,
-            peer: self.arrival.peer.ip(),
-            client: plan.client.address.ip(),
-            rule,
-            would_deny: plan.judgement.would_deny.bits(),
-            texts,
-        };
-        keeper.facts(&facts, more);
-    }
-
-    /// The lines of the client field, as far as they are told.
-    fn forwarded(&self, mode: ClientAddressMode) -> SmallVec<[Cow<'_, [u8]>; 1]> {
-        let headers = &self.received.headers;
-        let shown = |line| shown_in_field(line, mode);
-        match &self.snapshot.client.field {
-            // What it takes to find a name is known of this one.
-            AddressField::XForwardedFor => headers
-                .lines(Name::X_FORWARDED_FOR)
-                .filter_map(shown)
-                .collect(),
-            field => headers.lines_of(field.name()).filter_map(shown).collect(),
-        }
-    }
-
-    /// The lines beyond the first of each kind.
-    #[cold]
-    fn put_more(&self, forwarded: &[Cow<'_, [u8]>], sink: &mut Sink<'_>) {
-        let Received {
-            method, headers, ..
-        } = self.received;
-        let others = forwarded.iter().skip(1);
-        others.for_each(|line| sink.line(Kind::Forwarded, line));
-        let preflight = (Kind::RequestMethod, Name::ACCESS_CONTROL_REQUEST_METHOD);
-        let preflight = Some(preflight).filter(|_| *method == Method::OPTIONS);
-        for (kind, name) in KEPT.into_iter().chain(preflight) {
-            let others = headers.lines(name).skip(1);
-            others.for_each(|line| sink.line(kind, line));
-        }
-    }
-
     fn write_client(&self, draft: &mut Draft, client: Option<&Client>) {
         let mode = self.snapshot.log.client_address;
         let peer = shown(self.arrival.peer.ip(), mode);
@@ -454,29 +375,6 @@ impl Seen<'_> {
         draft.lines(key!("request_method"), asked.filter(|_| preflight));
     }
 }
-
-/// The fields that are kept whatever the request.
-const KEPT: [(Kind, Name); 7] = [
-    (Kind::Accept, Name::ACCEPT),
-    (Kind::UserAgent, Name::USER_AGENT),
-    (Kind::Referer, Name::REFERER),
-    (Kind::Origin, Name::ORIGIN),
-    (Kind::SecFetchSite, Name::SEC_FETCH_SITE),
-    (Kind::SecFetchMode, Name::SEC_FETCH_MODE),
-    (Kind::SecFetchDest, Name::SEC_FETCH_DEST),
-];
-
-/// Those, and what a preflight asks for.
-const KEPT_NAMES: Names = Names::of(&[
-    Name::ACCEPT,
-    Name::USER_AGENT,
-    Name::REFERER,
-    Name::ORIGIN,
-    Name::SEC_FETCH_SITE,
-    Name::SEC_FETCH_MODE,
-    Name::SEC_FETCH_DEST,
-    Name::ACCESS_CONTROL_REQUEST_METHOD,
-]);
 
 fn write_plan(draft: &mut Draft, plan: &Plan<'_>, verdict: Verdict, known: &Known<'_>) {
     let geo = plan.route.rules.geo();

@@ -2,6 +2,7 @@
 
 mod dashboards;
 mod denials;
+mod explain;
 mod metrics;
 mod promql;
 mod purge;

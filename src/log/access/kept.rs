@@ -128,10 +128,9 @@ impl Keeper {
     }
 
     /// Keeps what a line could be made from.
-    /// `more`: the lines beyond the first of each kind, if there are any.
     #[inline]
-    pub fn facts(&self, facts: &Facts<'_>, more: Option<impl FnOnce(&mut Sink<'_>)>) {
-        self.keep(1, |bytes| facts.write(more, bytes));
+    pub fn facts(&self, facts: &Facts<'_>, texts: impl FnOnce(&mut Sink<'_>)) {
+        self.keep(1, |bytes| facts.write(texts, bytes));
     }
 
     #[inline]

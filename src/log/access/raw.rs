@@ -34,13 +34,28 @@ pub struct Facts<'a> {
     pub rule: Option<u8>,
     /// A bit for each rule that would have.
     pub would_deny: u8,
-    /// By [`Kind`]: its only line, or the first.
-    pub texts: [Option<&'a [u8]>; Kind::COUNT],
+    /// Whether it came by https.
+    pub https: bool,
+    /// 10, 11 or 20.
+    pub version: u8,
+    /// The place of its method in [`METHODS`]; `None`: it is among the lines.
+    pub method: Option<u8>,
+    /// The place of `client_from` in [`CLIENT_FROM`]; `None`: the same.
+    pub client_from: Option<u8>,
 }
 
-/// Where more lines go.
+/// Methods that take a byte.
+pub const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "OPTIONS"];
+
+/// Values of `client_from` that take a byte.
+pub const CLIENT_FROM: [&str; 3] = ["peer", "proxy_protocol", "x-forwarded-for"];
+
+/// Where texts go.
 #[derive(Debug)]
-pub struct Sink<'o>(&'o mut Vec<u8>);
+pub struct Sink<'o> {
+    out: &'o mut Vec<u8>,
+    lengths: [u16; Kind::FIRSTS],
+}
 
 /// What a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +65,10 @@ pub struct Sink<'o>(&'o mut Vec<u8>);
     reason = "they are parts of a line, or fields of a request"
 )]
 pub enum Kind {
-    Scheme,
     Authority,
     Target,
-    Method,
-    Protocol,
-    ClientFrom,
-    Forwarded,
     Route,
+    Forwarded,
     Accept,
     UserAgent,
     Referer,
@@ -65,12 +76,15 @@ pub enum Kind {
     SecFetchSite,
     SecFetchMode,
     SecFetchDest,
+    Method,
+    ClientFrom,
     RequestMethod,
 }
 
 impl Kind {
-    /// How many there are.
-    pub const COUNT: usize = Self::RequestMethod as usize + 1;
+    /// Most requests have a text of each of these, and only one. The others are
+    /// lines, if any.
+    const FIRSTS: usize = Self::SecFetchDest as usize + 1;
 }
 
 /// What was kept of a request.
@@ -101,21 +115,24 @@ const CLIENT: usize = PEER + 17;
 const MODE: usize = CLIENT + 17;
 const RULE: usize = MODE + 1;
 const WOULD_DENY: usize = RULE + 1;
-const LENGTHS: usize = WOULD_DENY + 1;
-const FIXED: usize = LENGTHS + 2 * Kind::COUNT;
+const HTTPS: usize = WOULD_DENY + 1;
+const VERSION: usize = HTTPS + 1;
+const METHOD: usize = VERSION + 1;
+const FROM: usize = METHOD + 1;
+const LENGTHS: usize = FROM + 1;
+const FIXED: usize = LENGTHS + 2 * Kind::FIRSTS;
 
-/// Stands for no rule.
+/// Stands for no rule, and for what takes no byte.
 const NONE: u8 = u8::MAX;
 
 /// The length of what is not there.
 const ABSENT: u16 = u16::MAX;
 
 impl Facts<'_> {
-    /// Appends them, and the lines beyond the first of a kind, if `more` tells
-    /// of such. The lengths stand together, so that nothing is written between
+    /// Appends them, and what `texts` tells. The lengths stand together before
     /// the texts.
     #[inline]
-    pub(super) fn write(&self, more: Option<impl FnOnce(&mut Sink<'_>)>, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, texts: impl FnOnce(&mut Sink<'_>), out: &mut Vec<u8>) {
         let mut fixed = [0; FIXED];
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.unwrap_or_default();
@@ -128,19 +145,21 @@ impl Facts<'_> {
         fixed[MODE] = self.mode as u8;
         fixed[RULE] = self.rule.unwrap_or(NONE);
         fixed[WOULD_DENY] = self.would_deny;
-        let mut sum = FIXED;
-        for (text, to) in self.texts.iter().zip(fixed[LENGTHS..].as_chunks_mut().0) {
-            let length = text.map_or(ABSENT, |text| text.len().min(MOST) as u16);
-            *to = length.to_le_bytes();
-            sum += text.map_or(0, <[u8]>::len).min(MOST);
-        }
-        out.reserve(sum);
+        fixed[HTTPS] = u8::from(self.https);
+        fixed[VERSION] = self.version;
+        fixed[METHOD] = self.method.unwrap_or(NONE);
+        fixed[FROM] = self.client_from.unwrap_or(NONE);
+        let start = out.len();
         out.extend_from_slice(&fixed);
-        for text in self.texts.iter().flatten() {
-            out.extend_from_slice(&text[..text.len().min(MOST)]);
-        }
-        if let Some(more) = more {
-            more(&mut Sink(out));
+        let mut sink = Sink {
+            out,
+            lengths: [ABSENT; Kind::FIRSTS],
+        };
+        texts(&mut sink);
+        let lengths = sink.lengths;
+        let to = &mut out[start + LENGTHS..][..2 * Kind::FIRSTS];
+        for (to, length) in to.as_chunks_mut().0.iter_mut().zip(lengths) {
+            *to = length.to_le_bytes();
         }
     }
 }
@@ -167,12 +186,24 @@ fn address(address: IpAddr, mode: ClientAddressMode) -> [u8; 17] {
 }
 
 impl Sink<'_> {
+    /// Takes the first text of a kind, if there is one: in the order of the
+    /// kinds, and before any other line.
+    #[inline]
+    pub fn first(&mut self, kind: Kind, text: Option<&[u8]>) {
+        if let Some(text) = text {
+            let text = &text[..text.len().min(MOST)];
+            self.lengths[kind as usize] = text.len() as u16;
+            self.out.extend_from_slice(text);
+        }
+    }
+
     /// Takes another line.
+    #[cold]
     pub fn line(&mut self, kind: Kind, text: &[u8]) {
         let text = &text[..text.len().min(MOST)];
         let [low, high] = (text.len() as u16).to_le_bytes();
-        self.0.extend_from_slice(&[kind as u8, low, high]);
-        self.0.extend_from_slice(text);
+        self.out.extend_from_slice(&[kind as u8, low, high]);
+        self.out.extend_from_slice(text);
     }
 }
 
@@ -214,11 +245,22 @@ impl<'a> Raw<'a> {
         Stamp::default().push(&mut draft.text, self.time());
         draft.string(key!("ref"), Some(self.reference()));
         draft.number(key!("generation"), self.generation());
-        self.push(&mut draft, key!("method"), Kind::Method);
+        let method = METHODS.get(self.place(METHOD));
+        self.push_word(&mut draft, key!("method"), method, Kind::Method);
         let part = |kind| self.texts(kind).next().unwrap_or_default();
-        let [scheme, host, target] = [Kind::Scheme, Kind::Authority, Kind::Target].map(part);
+        let [host, target] = [Kind::Authority, Kind::Target].map(part);
+        let scheme: &[u8] = if self.byte(HTTPS) == 1 {
+            b"https"
+        } else {
+            b"http"
+        };
         draft.joined(key!("url"), &[scheme, b"://", host, target]);
-        self.push(&mut draft, key!("protocol"), Kind::Protocol);
+        let protocol = match self.byte(VERSION) {
+            10 => "HTTP/1.0",
+            20 => "HTTP/2.0",
+            _ => "HTTP/1.1",
+        };
+        draft.word(key!("protocol"), Some(protocol));
         match self.byte(RULE) {
             NONE => draft.word(key!("status"), None),
             _ => draft.number(key!("status"), 403),
@@ -226,7 +268,8 @@ impl<'a> Raw<'a> {
         draft.word(key!("bytes"), None);
         self.push_address(&mut draft, key!("peer"), PEER);
         self.push_address(&mut draft, key!("client"), CLIENT);
-        self.push(&mut draft, key!("client_from"), Kind::ClientFrom);
+        let from = CLIENT_FROM.get(self.place(FROM));
+        self.push_word(&mut draft, key!("client_from"), from, Kind::ClientFrom);
         self.push(&mut draft, key!("forwarded"), Kind::Forwarded);
         if let Some(derived) = derived {
             let country = derived.country.as_deref();
@@ -268,6 +311,14 @@ impl<'a> Raw<'a> {
             key!("would_deny"),
             would_deny.map(|(_, name)| name.as_bytes()),
         );
+    }
+
+    /// What took a byte, or stands among the lines.
+    fn push_word(self, draft: &mut Draft, key: &Key, word: Option<&&str>, kind: Kind) {
+        match word {
+            Some(word) => draft.word(key, Some(word)),
+            None => self.push(draft, key, kind),
+        }
     }
 
     fn push(self, draft: &mut Draft, key: &Key, kind: Kind) {
@@ -336,6 +387,10 @@ impl<'a> Raw<'a> {
         (first, rest)
     }
 
+    fn place(self, at: usize) -> usize {
+        usize::from(self.byte(at))
+    }
+
     fn byte(self, at: usize) -> u8 {
         self.0.get(at).copied().unwrap_or(NONE)
     }
@@ -347,114 +402,4 @@ impl<'a> Raw<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RULES: [&str; 2] = ["ip.block", "geo.allow"];
-
-    type Texts<'a> = &'a [(Kind, &'a [u8])];
-
-    fn written(mode: ClientAddressMode, first: Texts<'_>, more: Texts<'_>) -> Vec<u8> {
-        let mut texts = [None; Kind::COUNT];
-        for (kind, text) in first {
-            texts[*kind as usize] = Some(*text);
-        }
-        let facts = Facts {
-            reference: b"00000000000000000007",
-            generation: 3,
-            mode,
-            peer: "192.0.2.7".parse().unwrap(),
-            client: "2001:db8:1:abcd::7".parse().unwrap(),
-            rule: Some(1),
-            would_deny: 0b01,
-            texts,
-        };
-        let mut out = Vec::new();
-        let more =
-            |sink: &mut Sink<'_>| more.iter().for_each(|(kind, text)| sink.line(*kind, text));
-        facts.write(Some(more), &mut out);
-        out
-    }
-
-    fn read(bytes: &[u8]) -> serde_json::Value {
-        serde_json::from_slice(&Raw::of(bytes).line(&RULES, None)).unwrap()
-    }
-
-    #[test]
-    fn a_line_of_what_was_kept() {
-        let first: Texts<'_> = &[
-            (Kind::Scheme, b"http"),
-            (Kind::Authority, b"a"),
-            (Kind::Target, b"/b\x1b\""),
-            (Kind::UserAgent, b"x"),
-            (Kind::SecFetchMode, b"cors"),
-            (Kind::Origin, b""),
-        ];
-        let bytes = written(
-            ClientAddressMode::Full,
-            first,
-            &[(Kind::UserAgent, b"\xff")],
-        );
-        let line = read(&bytes);
-        assert_eq!(line["url"], "http://a/b\u{1b}\"");
-        assert_eq!(line["user_agent"], serde_json::json!(["x", "\\xFF"]));
-        assert_eq!(
-            (&line["sec_fetch"], &line["origin_field"]),
-            (&"/cors/".into(), &"".into())
-        );
-        assert_eq!(line["verdict"], "deny");
-        assert_eq!(line["rule"], "geo.allow");
-        assert_eq!(line["would_deny"], serde_json::json!(["ip.block"]));
-        assert_eq!(
-            (&line["peer"], &line["client"]),
-            (&"192.0.2.7".into(), &"2001:db8:1:abcd::7".into())
-        );
-        assert!(line["referer"].is_null() && line["total_ms"].is_null());
-        assert!(line.get("country").is_none() && line.get("cache_key").is_none());
-        assert!(line["time"].as_str().unwrap().starts_with("20"));
-    }
-
-    #[test]
-    fn no_more_of_an_address_is_kept_than_is_shown() {
-        let prefix = written(ClientAddressMode::Prefix, &[], &[]);
-        assert_eq!(read(&prefix)["peer"], "192.0.2.0/24");
-        assert_eq!(read(&prefix)["client"], "2001:db8:1::/48");
-        let address: std::net::Ipv6Addr = "2001:db8:1:abcd::7".parse().unwrap();
-        let none = written(ClientAddressMode::None, &[], &[]);
-        assert!(read(&none)["peer"].is_null() && read(&none)["client"].is_null());
-        for bytes in [prefix, none] {
-            let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
-            assert!(!holds(&address.octets()[6..8]) && !holds(&[192, 0, 2, 7]));
-        }
-    }
-
-    #[test]
-    fn a_long_value_is_cut_and_marked() {
-        let long = vec![b'a'; 70_000];
-        let first: Texts<'_> = &[(Kind::Target, &long), (Kind::Origin, &long[..4096])];
-        let bytes = written(ClientAddressMode::Full, first, &[(Kind::Referer, &long)]);
-        assert!(bytes.len() < 13_000);
-        let line = read(&bytes);
-        for key in ["url", "referer"] {
-            let text = line[key].as_str().unwrap();
-            assert!(
-                text.len() == 4096 + 8 && text.ends_with("...[cut]"),
-                "{key}"
-            );
-        }
-        assert_eq!(line["origin_field"].as_str().unwrap().len(), 4096);
-    }
-
-    #[test]
-    fn what_is_damaged_is_read_without_a_panic() {
-        let whole = written(
-            ClientAddressMode::Full,
-            &[(Kind::Method, b"GET")],
-            &[(Kind::Referer, b"a")],
-        );
-        for length in 0..whole.len() {
-            let raw = Raw::of(&whole[..length]);
-            assert!(raw.line(&RULES, Some(&Derived::default())).len() > 100);
-        }
-    }
-}
+mod tests;
