@@ -330,11 +330,61 @@ fn test_name() {
 }
 
 #[test]
-fn test_request() {
+fn test_request_headers() {
     let bot = "{ url = \"https://a.com/\", headers = { user-agent = \"bot\" } }";
     assert!(failures("bots stay out", bot, "deny").is_empty());
     let curl = "{ url = \"https://a.com/\", headers = { user-agent = \"curl\" } }";
     assert_eq!(failures("bots stay out", curl, "deny").len(), 1);
+}
+
+/// How many tests fail under a policy that lets only one address be trusted,
+/// blocks another, and takes GET for one host only.
+fn failing(request: &str, expect: &str) -> usize {
+    let policy = policy(&format!(
+        "[server]\nhosts = [\"img.example.com\"]\n\
+         [client]\ntrusted_proxies = [\"10.0.0.1\"]\n\
+         [access.ip]\nblock = [\"192.0.2.1\"]\n\
+         [origin]\nurl = \"http://127.0.0.1:9\"\nmethods = [\"GET\"]\n\
+         [[test]]\nname = \"t\"\nrequest = {{ {request} }}\nexpect = \"{expect}\"\n"
+    ));
+    run_tests(&policy).len()
+}
+
+#[test]
+fn test_request_url() {
+    assert_eq!(failing("url = \"https://img.example.com/\"", "forward"), 0);
+    assert_eq!(failing("url = \"https://a.com/\"", "reject"), 0);
+}
+
+#[test]
+fn test_request_method() {
+    let asked = |method, expect| {
+        let request = format!("url = \"https://img.example.com/\", method = \"{method}\"");
+        failing(&request, expect)
+    };
+    assert_eq!(asked("GET", "forward"), 0);
+    assert_eq!(asked("PUT", "reject"), 0);
+}
+
+#[test]
+fn test_request_client() {
+    let asked = |client, expect| {
+        let request = format!("url = \"https://img.example.com/\", client = \"{client}\"");
+        failing(&request, expect)
+    };
+    assert_eq!(asked("192.0.2.1", "deny:ip.block"), 0);
+    assert_eq!(asked("192.0.2.2", "forward"), 0);
+}
+
+#[test]
+fn test_request_peer() {
+    let asked = |peer, expect| {
+        let field = "headers = { x-forwarded-for = \"192.0.2.1\" }";
+        let request = format!("url = \"https://img.example.com/\", peer = \"{peer}\", {field}");
+        failing(&request, expect)
+    };
+    assert_eq!(asked("10.0.0.1", "deny:ip.block"), 0);
+    assert_eq!(asked("10.0.0.2", "forward"), 0);
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn cache_set_cookie() {
 }
 
 #[test]
-fn route_cache() {
+fn route_cache_enabled() {
     let silent = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let asked = |table: &str, answer, path: &str| {
         let policy = format!(
