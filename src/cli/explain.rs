@@ -9,9 +9,9 @@ use clap::Args;
 use url::Url;
 
 use super::recall::{parse_admin, parse_reference};
-use super::terminal::{plain, plain_json};
 use super::{CliError, Exit, recall, stdin};
 use crate::config::{TestRequest, load};
+use crate::message::terminal::{plain, plain_json};
 use crate::plan::{Decided, Explanation, Question};
 
 #[derive(Debug, Args)]

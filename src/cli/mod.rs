@@ -16,7 +16,6 @@ mod run;
 mod schema;
 mod signals;
 mod stdin;
-mod terminal;
 
 use std::ffi::OsString;
 use std::io::Write as _;

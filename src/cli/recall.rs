@@ -8,8 +8,8 @@ use std::path::Path;
 use serde_json::Value;
 use url::Url;
 
-use super::terminal::{plain, plain_json};
 use super::{CliError, Exit, ask};
+use crate::message::terminal::{plain, plain_json};
 
 /// The letters of a reference.
 const LENGTH: usize = 20;

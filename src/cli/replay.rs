@@ -13,9 +13,9 @@ use clap::Args;
 use self::input::{Input, size};
 use self::progress::Progress;
 use super::load::load_tested;
-use super::terminal::plain_json;
 use super::{CliError, Exit};
 use crate::config::{Snapshot, load};
+use crate::message::terminal::plain_json;
 use crate::replay::{LineReader, ReadLine, Replay};
 
 #[derive(Debug, Args)]

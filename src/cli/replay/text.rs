@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::terminal::plain;
+use crate::message::terminal::plain;
 use crate::replay::{Group, Report, RuleReport, Sample};
 
 /// Letters of a value that are shown.
