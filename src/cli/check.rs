@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use super::complain::complain;
 use super::load::{Refused, load_tested};
 use super::{CliError, Exit};
 
@@ -15,14 +16,14 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
             if let Refused::Tests { warnings, .. } = &refused
                 && !warnings.is_empty()
             {
-                eprintln!("{warnings}\n");
+                complain(format_args!("{warnings}\n"));
             }
-            eprintln!("{refused}");
+            complain(refused);
             return Ok(Exit::Config);
         }
     };
     if !warnings.is_empty() {
-        eprintln!("{warnings}");
+        complain(warnings);
     }
     writeln!(
         io::stdout(),

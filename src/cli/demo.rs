@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use self::samples::SAMPLES;
+use super::complain::complain;
 use super::run::open_access_log;
 use super::signals::{Obeyed, Signals};
 use super::{CliError, Exit};
@@ -28,7 +29,7 @@ pub(super) fn run(listen: SocketAddr) -> Result<Exit, CliError> {
     let policy = match policy(listen, origin) {
         Ok(policy) => policy,
         Err(errors) => {
-            eprintln!("{errors}");
+            complain(errors);
             return Ok(Exit::Config);
         }
     };
@@ -36,7 +37,7 @@ pub(super) fn run(listen: SocketAddr) -> Result<Exit, CliError> {
     let log = open_access_log(&policy)?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let server = Server::start(&policy, &log.spool()).inspect_err(|_| {
-        eprintln!("portcullis: `portcullis demo --listen 127.0.0.1:0` takes a port that is free");
+        complain("portcullis: `portcullis demo --listen 127.0.0.1:0` takes a port that is free");
     })?;
     let proxy = server.addresses().first().copied().unwrap_or(listen);
     io::stdout()

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use url::Url;
 
+use super::complain::complain;
 use super::recall::{parse_admin, parse_reference};
 use super::{CliError, Exit, recall, stdin};
 use crate::config::{TestRequest, load};
@@ -78,7 +79,7 @@ pub(super) fn run(arguments: Arguments) -> Result<Exit, CliError> {
     let snapshot = match load(&arguments.config.unwrap_or_default()) {
         Ok((snapshot, _)) => snapshot,
         Err(errors) => {
-            eprintln!("{errors}");
+            complain(errors);
             return Ok(Exit::Config);
         }
     };
@@ -95,7 +96,7 @@ pub(super) fn run(arguments: Arguments) -> Result<Exit, CliError> {
     let question = match Question::new(&request) {
         Ok(question) => question,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(format_args!("error: {error}"));
             return Ok(Exit::Usage);
         }
     };

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 
 use url::Url;
 
+use super::complain::complain;
 use super::{CliError, Exit, ask};
 
 /// The command line of `health`.
@@ -27,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         Ok(answer) => format!("{} {}", answer.status, answer.line()),
         Err(unanswered) => unanswered.to_string(),
     };
-    eprintln!("portcullis: {url}: {ill}");
+    complain(format_args!("portcullis: {url}: {ill}"));
     Ok(Exit::Failure)
 }
 

@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod complain;
 mod completions;
 mod demo;
 mod explain;

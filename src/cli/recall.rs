@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 use url::Url;
 
+use super::complain::complain;
 use super::{CliError, Exit, ask};
 use crate::message::terminal::{plain, plain_json};
 
@@ -69,7 +70,7 @@ pub(super) fn run(
 }
 
 fn failed(why: &str) -> Exit {
-    eprintln!("portcullis: {why}");
+    complain(format_args!("portcullis: {why}"));
     Exit::Failure
 }
 

@@ -12,6 +12,7 @@ use clap::Args;
 
 use self::input::{Input, size};
 use self::progress::Progress;
+use super::complain::complain;
 use super::load::load_tested;
 use super::{CliError, Exit};
 use crate::config::{Snapshot, load};
@@ -50,10 +51,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, CliError> {
     for path in &arguments.log {
         if let Err(error) = read(path, &mut replay, &mut progress)? {
             progress.clear();
-            eprintln!(
+            complain(format_args!(
                 "portcullis: --log {}: {error}; what came before that counts",
                 path.display()
-            );
+            ));
             all_read = false;
         }
     }
@@ -80,7 +81,7 @@ fn configurations(arguments: &Arguments) -> Option<(Snapshot, Option<Snapshot>)>
     let new = match load_tested(&arguments.config) {
         Ok((snapshot, _)) => snapshot,
         Err(refused) => {
-            eprintln!("{refused}");
+            complain(refused);
             return None;
         }
     };
@@ -88,7 +89,7 @@ fn configurations(arguments: &Arguments) -> Option<(Snapshot, Option<Snapshot>)>
     match arguments.against.as_deref().map(load).transpose() {
         Ok(old) => Some((new, old.map(|(snapshot, _)| snapshot))),
         Err(errors) => {
-            eprintln!("{errors}");
+            complain(errors);
             None
         }
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::complain::complain;
 use super::hand_over::{Elder, Heir, Retire};
 use super::load::{Refused, load_tested};
 use super::manager::Manager;
@@ -61,7 +62,7 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
         }
         Err(NotStarted::Refused(refused)) => {
             heir.failed(&refused.to_string());
-            eprintln!("{refused}");
+            complain(refused);
             Ok(Exit::Config)
         }
         Err(NotStarted::Failed(error)) => {

@@ -108,6 +108,19 @@ fn a_configuration_that_is_not_one_is_78() {
 }
 
 #[test]
+fn the_exit_code_is_the_same_where_nobody_reads_why() {
+    let (folder, missing) = (tempfile::tempdir().unwrap(), "none.toml");
+    let policy = folder.path().join("portcullis.toml");
+    std::fs::write(&policy, "[origin]\nurl = 1\n").unwrap();
+    for file in [policy.as_path(), std::path::Path::new(missing)] {
+        let mut check = portcullis(&["check"]);
+        let mut child = check.arg(file).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stderr.take());
+        assert_eq!(child.wait().unwrap().code(), Some(78), "{}", file.display());
+    }
+}
+
+#[test]
 fn a_test_that_fails_is_78_and_says_why() {
     let policy = format!(
         "{POLICY}[[test]]\nname = \"bots may pass\"\n\
