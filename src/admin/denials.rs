@@ -59,9 +59,12 @@ pub(super) async fn answer(Given(state): Given<Arc<State>>, RawQuery(query): Raw
 /// Finds them, on a thread that may take its time; one search at once, so that
 /// no more memory than one takes is ever needed. `None`: it panicked.
 pub(super) async fn find(state: Arc<State>, asked: Asked) -> Option<Found> {
-    let _turn = state.searching.lock().await;
-    let state = Arc::clone(&state);
-    let search = move || state.subject.find(&asked);
+    let turn = Arc::clone(&state.searching).lock_owned().await;
+    let search = move || {
+        // It goes on if nobody waits for it any more.
+        let _turn = turn;
+        state.subject.find(&asked)
+    };
     tokio::task::spawn_blocking(search).await.ok()
 }
 

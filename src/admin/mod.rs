@@ -96,7 +96,7 @@ struct State {
     /// Whether only this machine can reach the listener.
     is_loopback: bool,
     /// Who looks through all that is kept.
-    searching: tokio::sync::Mutex<()>,
+    searching: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Admin {
@@ -141,7 +141,7 @@ impl Admin {
             subject,
             started: Instant::now(),
             is_loopback: self.address.ip().to_canonical().is_loopback(),
-            searching: tokio::sync::Mutex::default(),
+            searching: Arc::default(),
         });
         let (stop, stopped) = oneshot::channel();
         let (retire, retired) = watch::channel(false);

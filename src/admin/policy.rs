@@ -18,9 +18,12 @@ use crate::reload::{Failure, InForce};
 /// Tells it, on a thread that may take its time: what rules in shadow would
 /// have denied is counted.
 pub(super) async fn answer(Given(state): Given<Arc<State>>) -> Response {
-    let _turn = state.searching.lock().await;
-    let subject = Arc::clone(&state);
-    let tell = move || tell(&subject.subject);
+    let turn = Arc::clone(&state.searching).lock_owned().await;
+    let tell = move || {
+        // It goes on if nobody waits for it any more.
+        let _turn = turn;
+        tell(&state.subject)
+    };
     match tokio::task::spawn_blocking(tell).await {
         Ok(told) => reply::json(StatusCode::OK, &told),
         Err(_) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, "The policy panicked."),

@@ -9,6 +9,10 @@ use ipnet::IpNet;
 use crate::log::ClientAddressMode;
 use crate::network::AddressText;
 
+/// What is told of an address that is written in an odd way: a node whose
+/// address is not known (RFC 7239 section 6.1).
+const HIDDEN: &[u8] = b"unknown";
+
 /// The address as `mode` shows it; `None`: not at all.
 pub fn shown(address: IpAddr, mode: ClientAddressMode) -> Option<AddressText> {
     match mode {
@@ -43,17 +47,38 @@ fn with_prefixes(line: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(line.len());
     for word in line.chunk_by(|a, b| is_address(a) == is_address(b)) {
         let text = std::str::from_utf8(word).unwrap_or("");
-        let address = text.parse::<IpAddr>();
-        let with_port = || {
-            text.parse::<SocketAddrV4>()
-                .map(|socket| IpAddr::V4(*socket.ip()))
-        };
-        match address.or_else(|_| with_port()) {
-            Ok(address) => out.extend_from_slice(&prefix(address)),
-            Err(_) => out.extend_from_slice(word),
+        match address_in(text) {
+            Some((address, rest)) => {
+                out.extend_from_slice(&prefix(address));
+                out.extend_from_slice(rest.as_bytes());
+            }
+            None if is_like_one(text) => out.extend_from_slice(HIDDEN),
+            None => out.extend_from_slice(word),
         }
     }
     out
+}
+
+/// The address that a word is or begins with, and what is told of what stands
+/// behind it: a port is not.
+fn address_in(text: &str) -> Option<(IpAddr, &str)> {
+    if let Ok(address) = text.parse() {
+        return Some((address, ""));
+    }
+    if let Ok(socket) = text.parse::<SocketAddrV4>() {
+        return Some((IpAddr::V4(*socket.ip()), ""));
+    }
+    // A port that is none of ours to read, or the end of a sentence.
+    let end = text.find(':').unwrap_or(text.len());
+    let host = text[..end].trim_end_matches('.');
+    let address = host.parse().ok()?;
+    Some((IpAddr::V4(address), &text[host.len()..]))
+}
+
+/// Whether a word may be an address that is written in an odd way.
+fn is_like_one(text: &str) -> bool {
+    let count = |mark: char| text.matches(mark).count();
+    count('.') >= 3 || count(':') >= 2
 }
 
 #[cfg(test)]
@@ -74,6 +99,19 @@ mod tests {
             shown("for=\"[2001:db8:1:2::3]:80\";proto=https, for=unknown"),
             "for=\"[2001:db8:1::/48]:80\";proto=https, for=unknown"
         );
+        for (odd, told) in [
+            ("for=\"203.0.113.129:_p\"", "for=\"203.0.113.0/24:_p\""),
+            ("203.0.113.130:99999", "203.0.113.0/24:99999"),
+            (
+                "203.0.113.9:, 203.0.113.9.",
+                "203.0.113.0/24:, 203.0.113.0/24.",
+            ),
+            ("203.0.113.009, a203.0.113.9", "unknown, unknown"),
+            ("2001:db8::1::2 x", "unknown x"),
+            ("cafe, 80, 1.2", "cafe, 80, 1.2"),
+        ] {
+            assert_eq!(shown(odd), told);
+        }
         assert_eq!(
             super::shown("203.0.113.9".parse().unwrap(), ClientAddressMode::None),
             None

@@ -56,6 +56,7 @@ fn push_char(out: &mut Text, character: char) {
         // Controls (C0, DEL, C1), line separators and direction marks.
         '\0'..='\x1f'
         | '\x7f'..='\u{9f}'
+        | '\u{61c}'
         | '\u{200e}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}' => {

@@ -39,13 +39,14 @@ fn after_traffic() -> Program {
             .to_string()
     };
     let policy = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\n[server.tls]\nlisten = [\"127.0.0.1:0\"]\n\
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nmax_body = \"1 KiB\"\n[server.tls]\nlisten = [\"127.0.0.1:0\"]\n\
          [[server.tls.certificates]]\ncert_file = \"{}\"\nkey_file = \"{}\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n[cache]\nmemory = \"2 MiB\"\n\
          [access.user_agent]\nblock = [\"bad\"]\n\
          [access.geo]\nmode = \"block\"\ncountries = [\"DE\"]\ndatabase = \"{}\"\n\
          [access.referrer]\nmode = \"block\"\nurls = [\"https://evil.example\"]\nshadow = true\n\
-         [[route]]\nname = \"dead\"\npaths = [\"/dead/**\"]\n[route.origin]\nurl = \"http://{}\"\n",
+         [[route]]\nname = \"dead\"\npaths = [\"/dead/**\"]\n[route.origin]\nurl = \"http://{}\"\n\
+         methods = [\"GET\", \"POST\"]\n",
         fixture("tls/site.pem"),
         fixture("tls/site.key.pem"),
         fixture("country/country.mmdb"),
@@ -76,6 +77,9 @@ fn after_traffic() -> Program {
     ] {
         assert_eq!(client.get(path, fields).status, status, "{path}");
     }
+    let mut uploading = program.client();
+    uploading.send("POST /dead/a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5000\r\n\r\n");
+    assert_eq!(uploading.reply().status, 413);
     // It is stored a moment after it was sent.
     let results = |name: &str| {
         let metrics = Metrics::of(&program);
@@ -175,7 +179,10 @@ fn judge(expression: &str, metrics: &Metrics, recorded: &BTreeSet<String>) -> Ve
             if OF_THE_SCRAPE.contains(&label.as_str()) {
                 continue;
             }
-            assert!(operator.starts_with('='), "{expression}");
+            assert!(
+                ["=", "=~", "!="].contains(&operator.as_str()),
+                "{expression}"
+            );
             for value in value.split('|').filter(|value| !value.starts_with('$')) {
                 let has = |known: &&String| known.as_str() == value;
                 // `joined` takes two requests at the same moment.
