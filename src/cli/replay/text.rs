@@ -45,6 +45,11 @@ fn push_totals(text: &mut String, report: &Report) {
             grouped(differs)
         );
     }
+    push_decisions(text, report);
+    push_keys(text, report);
+}
+
+fn push_decisions(text: &mut String, report: &Report) {
     let decisions = &report.decisions;
     let _ = writeln!(
         text,
@@ -69,6 +74,9 @@ fn push_totals(text: &mut String, report: &Report) {
             );
         }
     }
+}
+
+fn push_keys(text: &mut String, report: &Report) {
     let keys = &report.keys;
     let _ = writeln!(
         text,
