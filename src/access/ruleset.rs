@@ -42,14 +42,13 @@ impl ExemptPaths {
     ///
     /// # Errors
     ///
-    /// [`PathError::Ambiguous`] if its plain reading says otherwise.
+    /// [`PathError::Ambiguous`] if a reading of it says otherwise.
     pub fn has(&self, path: &NormalPath<'_>) -> Result<bool, PathError> {
         let exempt = self.0.iter().any(|pattern| pattern.matches(path.matched()));
-        match path.plain() {
-            Some(plain) if self.0.iter().any(|p| p.matches_plain(plain)) != exempt => {
-                Err(PathError::Ambiguous)
-            }
-            _ => Ok(exempt),
+        let differs = |reading| self.0.iter().any(|p| p.matches_reading(reading)) != exempt;
+        match path.readings().iter().any(differs) {
+            true => Err(PathError::Ambiguous),
+            false => Ok(exempt),
         }
     }
 }

@@ -49,7 +49,7 @@ impl Purge {
     /// same. The query is compared as `rules` have it in the key.
     pub fn add_url(&mut self, target: &Target<'_>, rules: &KeyRules) {
         let mut text = Text::from_slice(target.authority.host.as_bytes());
-        text.extend_from_slice(reading(&target.path));
+        text.extend_from_slice(&target.path.plain_reading());
         push_query(&mut text, rules.query(target.query).as_deref());
         self.places.insert(place(&text));
         self.urls.insert(text.into_boxed_slice());
@@ -60,7 +60,7 @@ impl Purge {
     /// count.
     pub fn add_prefix(&mut self, host: &str, path: &NormalPath<'_>) {
         let mut text = Text::from_slice(host.as_bytes());
-        text.extend_from_slice(reading(path));
+        text.extend_from_slice(&path.plain_reading());
         if self.has_prefix_of(&text) {
             return;
         }
@@ -156,7 +156,7 @@ fn place_text(url: &str) -> Option<(Text, Option<&str>)> {
     let (host, path, query) = split(url)?;
     let path = NormalPath::new(path, true).ok()?;
     let mut text = Text::from_slice(host.as_bytes());
-    text.extend_from_slice(reading(&path));
+    text.extend_from_slice(&path.plain_reading());
     Some((text, query))
 }
 
@@ -183,11 +183,6 @@ fn split(url: &str) -> Option<(&str, &str, Option<&str>)> {
         Some((path, query)) => Some((host, path, Some(query))),
         None => Some((host, rest, None)),
     }
-}
-
-/// The plain reading of a path.
-fn reading<'a>(path: &'a NormalPath<'_>) -> &'a [u8] {
-    path.plain().unwrap_or(path.as_str().as_bytes())
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::reading::{Reading, plain_reading, readings};
+
 /// Why a path is answered 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
@@ -11,11 +13,12 @@ pub enum PathError {
     /// A control character, raw or encoded.
     #[error("the path has a control character")]
     Control,
-    /// More `..` than segments before them, in the path or in its plain reading.
+    /// More `..` than segments before them, in the path or in a reading of it.
     #[error("the path climbs above the root")]
     ClimbsAboveRoot,
-    /// An origin that decodes once more would see another route or exempt path.
-    #[error("the path reads differently when decoded once more, and would then meet other rules")]
+    /// An origin that decodes, cuts or cleans once more would see another route
+    /// or exempt path.
+    #[error("the path can be read as another one, which would meet other rules")]
     Ambiguous,
 }
 
@@ -25,8 +28,8 @@ pub struct NormalPath<'a> {
     path: Cow<'a, str>,
     /// With sub-delims, `:` and `@` decoded; `None`: as `path`.
     matched: Option<Vec<u8>>,
-    /// What an origin that decodes once more may see; `None`: as `path`.
-    plain: Option<Vec<u8>>,
+    /// What an origin may take it for, if that is something else.
+    readings: Vec<Reading>,
 }
 
 impl<'a> NormalPath<'a> {
@@ -41,18 +44,17 @@ impl<'a> NormalPath<'a> {
             return Ok(Self {
                 path: raw.into(),
                 matched: None,
-                plain: None,
+                readings: Vec::new(),
             });
         }
         let decoded = decode_unreserved(raw.as_bytes())?;
         let path = remove_dot_segments(&decoded, merge_slashes)?;
         let path = String::from_utf8(path).expect("what is not ASCII was percent-encoded");
-        let plain = plain_reading(path.as_bytes())?;
         Ok(Self {
             matched: path
                 .contains('%')
                 .then(|| decode_delimiters(path.as_bytes())),
-            plain: (plain != path.as_bytes()).then_some(plain),
+            readings: readings(path.as_bytes())?,
             path: path.into(),
         })
     }
@@ -67,9 +69,19 @@ impl<'a> NormalPath<'a> {
         self.matched.as_deref().unwrap_or(self.path.as_bytes())
     }
 
-    /// What an origin that decodes once more may see, if that is another path.
-    pub fn plain(&self) -> Option<&[u8]> {
-        self.plain.as_deref()
+    /// What an origin may take it for: other paths, each of which has to meet
+    /// the same rules.
+    pub fn readings(&self) -> &[Reading] {
+        &self.readings
+    }
+
+    /// The plain reading of section 5, which spellings of one path share.
+    pub fn plain_reading(&self) -> Cow<'_, [u8]> {
+        let path = self.path.as_bytes();
+        if self.readings.is_empty() {
+            return path.into();
+        }
+        plain_reading(path).map_or(path.into(), Cow::Owned)
     }
 
     /// What follows the last `.` of the last segment.
@@ -189,7 +201,7 @@ fn hex_pair(text: &[u8]) -> Option<u8> {
 
 /// Removes `.` and `..` segments (RFC 3986 section 5.2.4) and, if wanted,
 /// empty ones.
-fn remove_dot_segments(path: &[u8], merge_slashes: bool) -> Result<Vec<u8>, PathError> {
+pub(super) fn remove_dot_segments(path: &[u8], merge_slashes: bool) -> Result<Vec<u8>, PathError> {
     let mut out: Vec<u8> = Vec::with_capacity(path.len());
     let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
     while let Some(segment) = segments.next() {
@@ -244,24 +256,6 @@ fn decode_where(path: &[u8], wanted: fn(u8) -> bool) -> Vec<u8> {
         }
     }
     out
-}
-
-/// The plain reading of section 5: decoded twice, `\` as `/`, parameters cut
-/// from each segment, slashes merged, dot segments removed.
-fn plain_reading(path: &[u8]) -> Result<Vec<u8>, PathError> {
-    let mut decoded = decode_all(&decode_all(path));
-    for byte in &mut decoded {
-        if *byte == b'\\' {
-            *byte = b'/';
-        }
-    }
-    let mut cut = Vec::with_capacity(decoded.len());
-    for segment in decoded.split(|byte| *byte == b'/').skip(1) {
-        let end = segment.iter().position(|byte| *byte == b';');
-        cut.push(b'/');
-        cut.extend(&segment[..end.unwrap_or(segment.len())]);
-    }
-    remove_dot_segments(&cut, true)
 }
 
 #[cfg(test)]
@@ -325,17 +319,17 @@ mod tests {
     fn slashes_stay_if_so_configured() {
         let path = NormalPath::new("//a//b/", false).unwrap();
         assert_eq!(path.as_str(), "//a//b/");
-        assert_eq!(path.plain(), Some(&b"/a/b/"[..]));
+        assert_eq!(&*path.plain_reading(), b"/a/b/");
     }
 
     #[test]
-    fn readings() {
+    fn what_is_matched_and_the_plain_reading() {
         let path = NormalPath::new("/a%2Cb/c;v=1/%252fd", true).unwrap();
         assert_eq!(path.as_str(), "/a%2Cb/c;v=1/%252fd");
         assert_eq!(path.matched(), b"/a,b/c;v=1/%252fd");
-        assert_eq!(path.plain(), Some(&b"/a,b/c/d"[..]));
+        assert_eq!(&*path.plain_reading(), b"/a,b/c/d");
         let path = NormalPath::new("/a/b", true).unwrap();
-        assert_eq!(path.plain(), None);
+        assert!(path.readings().is_empty());
         assert_eq!(path.matched(), b"/a/b");
     }
 
@@ -370,6 +364,7 @@ mod tests {
             let long = decode_unreserved(raw.as_bytes()).and_then(|p| remove_dot_segments(&p, true));
             if is_plain(raw.as_bytes()) {
                 prop_assert_eq!(long, Ok(raw.clone().into_bytes()));
+                prop_assert_eq!(readings(raw.as_bytes()), Ok(Vec::new()));
                 prop_assert_eq!(plain_reading(raw.as_bytes()), Ok(raw.into_bytes()));
             }
         }

@@ -1,5 +1,6 @@
 //! Path patterns: `*` within a segment, `**` as the last one.
 
+use super::Reading;
 use super::path::{decode_all, decode_delimiters, decode_unreserved};
 
 /// A compiled path pattern.
@@ -7,8 +8,8 @@ use super::path::{decode_all, decode_delimiters, decode_unreserved};
 pub struct PathPattern {
     /// For [`super::NormalPath::matched`].
     normal: Glob,
-    /// For [`super::NormalPath::plain`].
-    plain: Glob,
+    /// For readings of a path that are decoded.
+    decoded: Glob,
     text: String,
 }
 
@@ -67,7 +68,7 @@ impl PathPattern {
         };
         Ok(Self {
             normal: glob(decode_delimiters)?,
-            plain: glob(|part| decode_all(&decode_all(part)))?,
+            decoded: glob(decode_all)?,
             text: text.to_owned(),
         })
     }
@@ -82,9 +83,9 @@ impl PathPattern {
         &self.normal
     }
 
-    /// What [`Self::matches_plain`] compares.
-    pub(super) fn plain(&self) -> &Glob {
-        &self.plain
+    /// What decoded readings are compared with.
+    pub(super) fn decoded(&self) -> &Glob {
+        &self.decoded
     }
 
     /// Whether a path's [`super::NormalPath::matched`] bytes fit.
@@ -92,14 +93,17 @@ impl PathPattern {
         self.normal.matches(path)
     }
 
-    /// Whether a path's [`super::NormalPath::plain`] bytes fit.
-    pub fn matches_plain(&self, path: &[u8]) -> bool {
-        self.plain.matches(path)
+    /// Whether one of a path's [`super::NormalPath::readings`] fits.
+    pub fn matches_reading(&self, reading: &Reading) -> bool {
+        match reading.is_decoded() {
+            true => self.decoded.matches(&reading.path),
+            false => self.normal.matches(&decode_delimiters(&reading.path)),
+        }
     }
 }
 
 /// Refuses what no normalised path matches, and what is always answered 400
-/// because its plain reading is another path.
+/// because a reading of it is another path.
 fn check_head(text: &str, head: &str) -> Result<(), PathPatternError> {
     let never = |why| Err(PathPatternError::NeverMatches(why));
     let Ok(decoded) = decode_unreserved(head.as_bytes()) else {
@@ -120,6 +124,10 @@ fn check_head(text: &str, head: &str) -> Result<(), PathPatternError> {
         .any(|escape| matches!(escape, b"%2F" | b"%5C"))
     {
         return never("origins may take the escape for a `/`, so such a path is answered 400");
+    }
+    let once = decode_all(&decoded);
+    if decode_all(&once) != once {
+        return never("origins may decode it twice, so such a path is answered 400");
     }
     Ok(())
 }
@@ -210,6 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::route::NormalPath;
 
     #[test]
     fn examples() {
@@ -249,10 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn plain_readings_meet_plain_patterns() {
+    fn decoded_readings_meet_decoded_patterns() {
         let pattern = PathPattern::parse("/my%20files/**").unwrap();
-        assert!(pattern.matches_plain(b"/my files/a"));
-        assert!(!pattern.matches_plain(b"/my%20files/a"));
+        for (raw, expected) in [("/my%20files/a", true), ("/my%2520files/a", true)] {
+            let path = NormalPath::new(raw, true).unwrap();
+            let last = path.readings().last().unwrap();
+            assert_eq!(pattern.matches_reading(last), expected, "{raw}");
+        }
     }
 
     #[test]
@@ -281,6 +293,7 @@ mod tests {
         for pattern in [
             "/a;b",
             "/a%2fb",
+            "/a%2520b",
             "/a%5Cb/**",
             "/a/%2E%2e/b",
             "//a",
@@ -327,7 +340,10 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,20}", path in "\\PC{0,20}") {
             if let Ok(pattern) = PathPattern::parse(&text) {
-                let _ = (pattern.matches(path.as_bytes()), pattern.matches_plain(path.as_bytes()));
+                let _ = pattern.matches(path.as_bytes());
+                if let Ok(path) = NormalPath::new(&path, true) {
+                    let _ = path.readings().iter().any(|r| pattern.matches_reading(r));
+                }
             }
         }
     }
