@@ -24,7 +24,7 @@ pub mod multipart;
 mod place;
 pub mod policy;
 pub mod purge;
-mod range;
+pub mod range;
 pub mod reply;
 pub mod reuse;
 mod seldom;

@@ -14,7 +14,7 @@ const MOST: usize = 16;
 
 /// What `Range` asks of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Selection {
+pub enum Selection {
     /// All of it: there is no Range, or it is ignored.
     Whole,
     /// Only what is not there (RFC 9110 section 14.1.2).
@@ -25,7 +25,7 @@ pub(super) enum Selection {
 }
 
 /// Mostly one.
-pub(super) type Ranges = SmallVec<[Range<u64>; 1]>;
+pub type Ranges = SmallVec<[Range<u64>; 1]>;
 
 /// A range-spec (RFC 9110 section 14.1.1). Numbers too large for 64 bits are
 /// the largest one: no body reaches there.
@@ -50,7 +50,7 @@ enum Field {
 /// Which bytes of a body of `length` are asked for. Of an empty body all,
 /// whatever is asked: it has no range, and those who always send a Range are
 /// not to be answered 416 for it.
-pub(super) fn select(request: &Fields, length: u64) -> Selection {
+pub fn select(request: &Fields, length: u64) -> Selection {
     let Field::Bytes(specs) = parse(request) else {
         return Selection::Whole;
     };

@@ -15,7 +15,7 @@ mod pace;
 mod passed;
 mod plain;
 mod prologue;
-mod proxy_protocol;
+pub mod proxy_protocol;
 mod ring;
 mod seldom;
 mod socket;

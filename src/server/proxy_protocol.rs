@@ -10,7 +10,7 @@ use crate::network::parse_address;
 /// The longest header that is read, in bytes. One that holds addresses alone
 /// has 232 at most; the rest is for what else a proxy may tell (TLVs), such as
 /// the names in a client's certificate.
-pub(super) const MOST: usize = FIXED + 4096;
+pub const MOST: usize = FIXED + 4096;
 
 /// The longest header of version 1, its CRLF included (section 2.1).
 const LONGEST_TEXT: usize = 107;
@@ -24,17 +24,17 @@ const FIXED: usize = 16;
 
 /// A header that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
     /// In bytes; what stands behind is the client's.
-    pub(super) length: usize,
+    pub length: usize,
     /// Whom the connection is for; `None`: that has no IP address, or the
     /// proxy speaks for itself (UNKNOWN, LOCAL, UNSPEC, a Unix socket).
-    pub(super) source: Option<IpAddr>,
+    pub source: Option<IpAddr>,
 }
 
 /// Why the start of a connection is no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadHeader {
+pub enum BadHeader {
     /// It begins with something else.
     #[error("it does not begin with a PROXY header")]
     Absent,
@@ -52,7 +52,7 @@ pub(super) enum BadHeader {
 /// # Errors
 ///
 /// [`BadHeader`], for all that can still follow.
-pub(super) fn read(bytes: &[u8]) -> Result<Option<Header>, BadHeader> {
+pub fn read(bytes: &[u8]) -> Result<Option<Header>, BadHeader> {
     if begins(bytes, TEXT) {
         text(bytes)
     } else if begins(bytes, BINARY) {

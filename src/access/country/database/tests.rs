@@ -2,6 +2,8 @@ use std::env;
 use std::error::Error as _;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -154,6 +156,21 @@ fn a_changed_byte_never_panics(#[values("country.mmdb", "undescribed.mmdb")] nam
         }
     }
     assert!(opened > 0, "texts may be changed");
+}
+
+/// 64 nodes, both sides of each the next one: 2^64 networks, one record.
+#[test]
+fn a_tree_without_end_is_refused_in_time() {
+    let (told, answer) = mpsc::channel();
+    std::thread::spawn(move || {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = path.join("fuzz/corpus/country/every-network-alike.mmdb");
+        told.send(CountryDatabase::open(&path).map(|_| ()))
+    });
+    let error = answer.recv_timeout(Duration::from_secs(60));
+    let error = error.expect("an answer").expect_err("not usable");
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    assert!(cause.contains("again and again"), "{cause}");
 }
 
 fn open_bytes(bytes: &[u8]) -> Result<CountryDatabase, DatabaseError> {
