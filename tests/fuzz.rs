@@ -4,6 +4,8 @@
 #[path = "../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "it is a crate of its own, too")]
 mod targets;
+#[path = "integration/support/tried.rs"]
+mod tried;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{TestError, TestRunner};
 
 use self::targets::{TARGETS, Target};
+use self::tried::tried;
 
 /// Bytes that mean something to one target or another.
 const TOKENS: [&str; 32] = [
@@ -97,6 +100,10 @@ fn run(name: &str, cases: u32) {
         .expect("a target");
     let seeds = seeds(name);
     assert!(seeds.len() > 1, "{name} has no seeds");
+    tried(
+        "files, fields and headers that parsers read",
+        seeds.len() + cases as usize,
+    );
     seeds.iter().for_each(|seed| check(seed));
     let changed = (select(seeds), proptest::collection::vec(change(), 1..8));
     let changed = changed.prop_map(|(mut bytes, changes)| {

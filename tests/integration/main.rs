@@ -18,6 +18,7 @@ mod connections;
 mod fairness;
 mod forward;
 mod hand_over;
+mod hostile;
 mod http2;
 mod http_request;
 mod http_response;

@@ -1,0 +1,1 @@
+//! Clients that hold on to what they get: slow ones, idle ones, very many.

@@ -1,0 +1,1 @@
+//! Origins that answer what no origin should.

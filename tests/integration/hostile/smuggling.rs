@@ -1,0 +1,1 @@
+//! Messages that two readers may read differently.

@@ -1,0 +1,1 @@
+//! Other spellings of what a rule denies.
