@@ -271,7 +271,12 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let total = self.started.elapsed();
+        // Of a denial without a line nobody asks: one look at the clock less.
+        let is_asked = self.verdict == Verdict::Forward || self.line.is_some();
+        let total = match is_asked {
+            true => self.started.elapsed(),
+            false => Duration::ZERO,
+        };
         self.counting.ended(&Ended {
             route: self.route,
             verdict: self.verdict,

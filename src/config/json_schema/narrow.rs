@@ -109,7 +109,7 @@ pub(super) fn value(section: &str, key: &str) -> Value {
         }
         ("cache_key", "field") => json!({
             "pattern": r"^\s*[0-9A-Za-z-]*\s*$",
-            "not": whole(&format!("{}|{}.*", in_any_case(&TAKEN), in_any_case(["x-forwarded-"]))),
+            "not": whole(&format!("{}|{}.*", in_any_case(TAKEN), in_any_case(["x-forwarded-"]))),
         }),
         ("cache_key", "drop" | "only") => entries(r"[^*=&?\s][^*=&?]*\*?|\*"),
         ("response", "remove") => {
@@ -198,7 +198,7 @@ fn methods() -> Value {
     let mut list = entries(FIELD_NAME);
     list["items"]["not"] = whole(&in_any_case(["trace", "connect"]));
     let usual = whole(&METHODS.join("|"));
-    let misspelt = whole(&in_any_case(&METHODS));
+    let misspelt = whole(&in_any_case(METHODS));
     list["items"]["anyOf"] = json!([usual, { "not": misspelt }]);
     list
 }
@@ -210,7 +210,7 @@ fn field_name(but_for: &str) -> Value {
 
 fn taken_in_responses() -> String {
     let marks = in_any_case(["portcullis-"]);
-    format!("{}|{marks}.*", in_any_case(&TAKEN_IN_RESPONSES))
+    format!("{}|{marks}.*", in_any_case(TAKEN_IN_RESPONSES))
 }
 
 /// Those that tell something else than whom they come from.

@@ -88,7 +88,7 @@ pub struct Ended<'a> {
     pub sent: u64,
     /// How long the origin took.
     pub origin: Option<Duration>,
-    /// How long all of it took.
+    /// How long all of it took; it is read only where the request went on.
     pub total: Duration,
     /// What went wrong, if that has a name.
     pub error: Option<&'a str>,
