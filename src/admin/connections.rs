@@ -14,6 +14,8 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::taking::Taking;
+
 /// Open at once. They cost the process no more memory and files than this many
 /// can.
 const MOST_CONNECTIONS: usize = 64;
@@ -23,6 +25,10 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// hyper's least.
 const MAX_HEAD: usize = 8 * 1024;
+
+/// An answer of which nothing is taken for this long is given up. Somebody may
+/// look at its first page meanwhile.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection takes no new request after this time.
 const LIFE: Duration = Duration::from_secs(60);
@@ -90,6 +96,7 @@ fn make_room(open: &mut VecDeque<JoinHandle<()>>) {
 
 /// `axum::serve` would wait for a head as long as the client likes.
 async fn converse(stream: TcpStream, app: Router, retired: Receiver<bool>) {
+    let stream = Taking::new(stream, PATIENCE);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State as Given};
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::StatusCode;
 use ipnet::IpNet;
 use url::form_urlencoded;
@@ -22,6 +23,9 @@ const TOLD: usize = 100;
 
 /// No more of an answer is made, in bytes.
 const MOST_BYTES: usize = 4 << 20;
+
+/// About as many bytes of it are sent at once.
+const PIECE: usize = 64 << 10;
 
 /// What may be asked.
 const PARAMETERS: &str = "ref, rule, client, host, shadow and limit";
@@ -50,8 +54,8 @@ pub(super) async fn answer(Given(state): Given<Arc<State>>, RawQuery(query): Raw
         Ok(asked) => asked,
         Err(why) => return reply::text(StatusCode::BAD_REQUEST, &why),
     };
-    match find(state, asked).await {
-        Some(found) => reply::json_text(StatusCode::OK, found.json()),
+    match find(Arc::clone(&state), asked).await {
+        Some(found) => state.outstanding.json(found.json()),
         None => reply::text(StatusCode::INTERNAL_SERVER_ERROR, "The search panicked."),
     }
 }
@@ -218,16 +222,23 @@ pub(super) fn newest_first(blocks: &[Arc<Block>], shadow: bool) -> Vec<Entry<'_>
 }
 
 impl Found {
-    /// Each on a line of its own, so that `grep` finds it too.
-    fn json(&self) -> Vec<u8> {
+    /// Each on a line of its own, so that `grep` finds it too. What is written
+    /// of a line is no longer there twice.
+    fn json(self) -> Vec<Bytes> {
         let (kept, found) = (self.kept, self.found);
-        let mut text = format!("{{\"kept\":{kept},\"found\":{found},\"denials\":[").into_bytes();
-        for (index, line) in self.lines.iter().enumerate() {
-            text.extend_from_slice(if index > 0 { b",\n" } else { b"\n" });
-            text.extend_from_slice(line);
+        let mut pieces = Vec::new();
+        let mut piece = format!("{{\"kept\":{kept},\"found\":{found},\"denials\":[").into_bytes();
+        for (index, line) in self.lines.into_iter().enumerate() {
+            piece.extend_from_slice(if index > 0 { b",\n" } else { b"\n" });
+            piece.extend_from_slice(&line);
+            if piece.len() >= PIECE {
+                pieces.push(Bytes::from(piece.into_boxed_slice()));
+                piece = Vec::with_capacity(PIECE);
+            }
         }
-        text.extend_from_slice(b"\n]}\n");
-        text
+        piece.extend_from_slice(b"\n]}\n");
+        pieces.push(piece.into());
+        pieces
     }
 }
 

@@ -8,12 +8,14 @@ mod denials;
 mod explain;
 mod guard;
 mod metrics;
+mod outstanding;
 mod policy;
 mod process;
 mod purge;
 mod reply;
 mod routes;
 mod shadow;
+mod taking;
 
 pub use shadow::{Shadow, Shadows};
 
@@ -28,6 +30,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
 
+use self::outstanding::Outstanding;
 use crate::cache::Cache;
 use crate::cache::purge::Purge;
 use crate::config::Snapshot;
@@ -97,6 +100,8 @@ struct State {
     is_loopback: bool,
     /// Who looks through all that is kept.
     searching: Arc<tokio::sync::Mutex<()>>,
+    /// Large answers that are not taken yet.
+    outstanding: Outstanding,
 }
 
 impl Admin {
@@ -142,6 +147,7 @@ impl Admin {
             started: Instant::now(),
             is_loopback: self.address.ip().to_canonical().is_loopback(),
             searching: Arc::default(),
+            outstanding: Outstanding::default(),
         });
         let (stop, stopped) = oneshot::channel();
         let (retire, retired) = watch::channel(false);

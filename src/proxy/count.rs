@@ -92,6 +92,8 @@ impl Counting {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::load_embedded;
     use crate::log::counters::Verdict;
@@ -113,6 +115,7 @@ mod tests {
             status: None,
             sent: 0,
             origin: None,
+            total: Duration::ZERO,
             error: None,
         }
     }

@@ -42,6 +42,7 @@ pub(super) struct Record {
     bytes: u64,
     origin: Option<Duration>,
     error: Option<&'static str>,
+    started: Instant,
     /// With the log off it is nothing.
     line: Option<Box<Line>>,
 }
@@ -49,7 +50,6 @@ pub(super) struct Record {
 #[derive(Debug)]
 struct Line {
     journal: Rc<Journal>,
-    started: Instant,
     draft: Option<Draft>,
     /// Why the request was rejected.
     reject: Option<String>,
@@ -111,6 +111,7 @@ impl Record {
             bytes: 0,
             origin: None,
             error: None,
+            started: Instant::now(),
             line,
         }
     }
@@ -129,7 +130,7 @@ impl Record {
             .client
             .find(seen.arrival.peer, &seen.received.headers)
             .ok();
-        let mut draft = line.journal.draft(line.started);
+        let mut draft = line.journal.draft(self.started);
         seen.write_request(&mut draft, seen.arrival.scheme);
         seen.write_client(&mut draft, client.as_ref());
         for key in [key!("country"), key!("route")] {
@@ -153,7 +154,7 @@ impl Record {
     ) {
         self.error = Some(error);
         let Some(line) = &mut self.line else { return };
-        let mut draft = line.journal.draft(line.started);
+        let mut draft = line.journal.draft(self.started);
         draft.string(key!("ref"), Some(reference.as_bytes()));
         draft.number(key!("generation"), snapshot.generation);
         nulls(&mut draft, &[key!("method"), key!("url"), key!("protocol")]);
@@ -204,7 +205,7 @@ impl Record {
             return None;
         };
         let known = Known::of(plan);
-        let mut draft = line.journal.draft(line.started);
+        let mut draft = line.journal.draft(self.started);
         seen.write_request(&mut draft, plan.target.scheme);
         seen.write_client(&mut draft, Some(&plan.client));
         write_plan(&mut draft, plan, self.verdict, &known);
@@ -247,7 +248,7 @@ impl Record {
         }
     }
 
-    fn write(&self, line: &Line, draft: Draft) {
+    fn write(&self, line: &Line, draft: Draft, total: Duration) {
         let gone = self
             .status
             .is_none()
@@ -260,7 +261,7 @@ impl Record {
                 bytes: self.bytes,
                 cache: self.cache.map(CacheResult::as_str),
                 origin: self.origin,
-                total: line.started.elapsed(),
+                total,
                 error: error.or(gone),
             },
             self.keeper(),
@@ -270,6 +271,12 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        // Of a denial without a line nobody asks: one look at the clock less.
+        let is_asked = self.verdict == Verdict::Forward || self.line.is_some();
+        let total = match is_asked {
+            true => self.started.elapsed(),
+            false => Duration::ZERO,
+        };
         self.counting.ended(&Ended {
             route: self.route,
             verdict: self.verdict,
@@ -278,12 +285,13 @@ impl Drop for Record {
             status: self.status.map(|status| status.as_u16()),
             sent: self.bytes,
             origin: self.origin,
+            total,
             error: self.error,
         });
         if let Some(mut line) = self.line.take()
             && let Some(draft) = line.draft.take()
         {
-            self.write(&line, draft);
+            self.write(&line, draft, total);
         }
     }
 }
@@ -292,7 +300,6 @@ impl Line {
     fn start(journal: &Rc<Journal>) -> Self {
         Self {
             journal: Rc::clone(journal),
-            started: Instant::now(),
             draft: None,
             reject: None,
         }

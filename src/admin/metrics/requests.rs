@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::page::Page;
+use super::page::{Labels, Page};
 use crate::access::RuleId;
 use crate::log::access::Spool;
 use crate::log::counters::{Counters, Histogram, RouteCounters, RouteSlot, StatusClass, Verdict};
@@ -38,28 +38,33 @@ pub(super) fn requests(page: &mut Page<'_>, counters: &Counters) -> fmt::Result 
     page.counters("portcullis_requests", help, requests)?;
     let help = "Requests that a rule in shadow would have denied";
     page.counters("portcullis_would_deny", help, would_deny)?;
-    origin_times(page, counters, &names)
-}
-
-fn origin_times(
-    page: &mut Page<'_>,
-    counters: &Counters,
-    names: &[(RouteSlot, String)],
-) -> fmt::Result {
-    let times = names.iter().filter_map(|(slot, name)| {
-        let buckets = 0..=Histogram::BOUNDS.len();
-        let counts: Vec<u64> = buckets
-            .map(|bucket| sum(counters, *slot, |route| route.origin.buckets()[bucket]))
-            .collect();
-        let micros = sum(counters, *slot, |route| route.origin.micros());
-        let any = counts.iter().any(|count| *count > 0);
-        any.then(|| (vec![("route", name.as_str())], counts, micros))
-    });
+    page.histograms(
+        "portcullis_request_duration_seconds",
+        "From the head of a request that was let in until its response was over",
+        times(counters, &names, |route| &route.duration),
+    )?;
     page.histograms(
         "portcullis_origin_response_seconds",
         "From the request to the origin until its response head, or until it failed",
-        times,
+        times(counters, &names, |route| &route.origin),
     )
+}
+
+/// A histogram of each route that has any.
+fn times<'n>(
+    counters: &Counters,
+    names: &'n [(RouteSlot, String)],
+    of: impl Fn(&RouteCounters) -> &Histogram,
+) -> impl Iterator<Item = (Labels<'n>, Vec<u64>, u64)> {
+    names.iter().filter_map(move |(slot, name)| {
+        let buckets = 0..=Histogram::BOUNDS.len();
+        let counts: Vec<u64> = buckets
+            .map(|bucket| sum(counters, *slot, |route| of(route).buckets()[bucket]))
+            .collect();
+        let micros = sum(counters, *slot, |route| of(route).micros());
+        let any = counts.iter().any(|count| *count > 0);
+        any.then(|| (vec![("route", name.as_str())], counts, micros))
+    })
 }
 
 /// What went through, and what went wrong.

@@ -2,7 +2,7 @@
 
 /// Fields that must not be set or taken away under another's name: framing,
 /// routing, conditions, who asks and for what, and what we set ourselves.
-const TAKEN: [&str; 41] = [
+pub(in crate::config) const TAKEN: [&str; 41] = [
     "accept",
     "accept-encoding",
     "access-control-request-headers",
@@ -48,7 +48,7 @@ const TAKEN: [&str; 41] = [
 
 /// Response fields that no configuration sets or removes: they belong to one
 /// connection, or say how the body is to be read, or are kept true here.
-const TAKEN_IN_RESPONSES: [&str; 19] = [
+pub(in crate::config) const TAKEN_IN_RESPONSES: [&str; 19] = [
     "age",
     "cache-status",
     "connection",
@@ -71,7 +71,7 @@ const TAKEN_IN_RESPONSES: [&str; 19] = [
 ];
 
 /// Fields that name the client, which `client.header` may be.
-const ADDRESSES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+pub(in crate::config) const ADDRESSES: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 
 /// Whether the field of that name, in lower case, has a meaning of its own.
 pub(super) fn is_taken(name: &str) -> bool {

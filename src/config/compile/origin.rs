@@ -14,7 +14,9 @@ use crate::message::authority::Authority;
 use crate::network::ListenAddress;
 use crate::origin::{HostMode, OriginSettings, OriginUrl};
 
-const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+/// Those that an origin is asked by where nothing else is written.
+pub(in crate::config) const METHODS: [&str; 7] =
+    ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
 const URLS: &str =
     "http://host:port or https://host, and a path if it stands before every other; unix:/path";

@@ -36,6 +36,9 @@ pub struct RouteCounters {
     /// From the request to the origin until its response head, also where
     /// none came.
     pub origin: Histogram,
+    /// From a request's head until its response is over, of those that were let
+    /// in: a flood of denials, each over at once, would hide how long they take.
+    pub duration: Histogram,
 }
 
 /// What was decided.
@@ -85,6 +88,8 @@ pub struct Ended<'a> {
     pub sent: u64,
     /// How long the origin took.
     pub origin: Option<Duration>,
+    /// How long all of it took; it is read only where the request went on.
+    pub total: Duration,
     /// What went wrong, if that has a name.
     pub error: Option<&'a str>,
 }
@@ -147,6 +152,9 @@ impl RequestCounters {
         }
         if let Some(time) = ended.origin {
             route.origin.observe(time);
+        }
+        if ended.verdict == Verdict::Forward {
+            route.duration.observe(ended.total);
         }
         self.sent.add(ended.sent);
         let known = ended
@@ -278,6 +286,7 @@ mod tests {
                     status,
                     sent: 7,
                     origin: None,
+                    total: Duration::from_micros(3),
                     error: Some("dns_error").filter(|_| status == Some(502)),
                 });
             }
@@ -294,6 +303,9 @@ mod tests {
         let cached = CacheResult::ALL.map(|result| route.cached(result));
         assert_eq!(cached, [0, 0, 0, 0, Verdict::COUNT as u64, 0]);
         assert_eq!(counters.sent.get(), 7 * all);
+        // Of those that were let in.
+        let times = (route.duration.buckets()[0], route.duration.micros());
+        assert_eq!(times, (statuses.len() as u64, 3 * statuses.len() as u64));
         let errors: Vec<_> = counters.errors().filter(|(_, count)| *count > 0).collect();
         assert_eq!(errors, [("dns_error", Verdict::COUNT as u64)]);
         assert!(counters.route(RouteSlot::NONE).is_none());

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::version::TLS13;
 
 use super::{TOKEN, admin, ask, bearer, get};
 use crate::policy::country_database;
-use crate::support::{Client, Http2, Origin, Program, Reply, portcullis};
+use crate::support::{Client, Http2, Origin, Program, Reply, eventually, portcullis};
 use crate::tls_clients::Edge;
 
 pub(super) const OPEN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
@@ -234,6 +234,52 @@ fn the_last_ten_thousand_of_all_workers_are_kept(#[case] log: &str) {
         let told = denials(&program, &format!("ref={}", references[number]));
         assert_eq!(told["found"], expected, "{number}");
     }
+}
+
+/// Each of those who ask for all there is and read none of it would keep
+/// megabytes.
+#[test]
+fn who_does_not_read_costs_little_memory() {
+    const ASKERS: usize = 12;
+    let policy =
+        format!("{OPEN}[log]\naccess = \"/dev/null\"\n[access.ip]\nblock = [\"127.0.0.0/8\"]\n");
+    let program = Program::start(&Origin::ok(), &policy);
+    let agent = format!("User-Agent: {}\r\n", "a".repeat(7000));
+    let mut client = program.client();
+    for _ in 0..1000 {
+        assert_eq!(client.get("/a", &agent).status, 403);
+    }
+    eventually("all are kept", || {
+        denials(&program, "limit=1")["found"] == 1000
+    });
+    let all = "/-/denials?limit=10000";
+    let whole = get(&program, all).body.len();
+    assert!(whole > 4 << 20, "{whole}");
+    let before = program.memory("VmRSS");
+    let mut asking: Vec<Client> = (0..ASKERS)
+        .map(|_| Client::connect(program.admin()))
+        .collect();
+    for client in &mut asking {
+        client.send(format!("GET {all} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    }
+    let heads: Vec<(u16, String)> = asking.iter_mut().map(Client::head).collect();
+    let refused: Vec<_> = heads.iter().filter(|(status, _)| *status != 200).collect();
+    // On a slow machine the first are given up before the last have asked.
+    assert!((1..ASKERS).contains(&refused.len()), "{heads:?}");
+    for (status, head) in refused {
+        assert!(
+            *status == 503 && head.contains("\r\nretry-after: 20\r\n"),
+            "{head}"
+        );
+    }
+    let grown = program.memory("VmRSS").saturating_sub(before);
+    assert!(grown < 36 << 20, "{grown} bytes more");
+    // Who asks for little is not in their way.
+    assert_eq!(denials(&program, "limit=1")["found"], 1000);
+    drop(asking);
+    eventually("there is room again", || {
+        get(&program, all).body.len() == whole
+    });
 }
 
 #[test]

@@ -297,6 +297,15 @@ fn compare(metrics: &Metrics, lines: &[Value]) {
     );
     let everything = metrics.with("portcullis_origin_response_seconds_bucket", "le", "+Inf");
     assert_eq!(everything, asked as f64);
+    let duration = "portcullis_request_duration_seconds";
+    let let_in = lines.iter().filter(|line| line["verdict"] == "forward");
+    let (counts, seconds) = (format!("{duration}_count"), format!("{duration}_sum"));
+    assert_eq!(metrics.sum(&counts), let_in.clone().count() as f64);
+    // A line tells milliseconds, with three digits behind the point.
+    let told: f64 = let_in
+        .map(|line| line["total_ms"].as_f64().unwrap() / 1e3)
+        .sum();
+    assert!((metrics.sum(&seconds) - told).abs() < 1e-4, "{told}");
     let mistakes = "portcullis_client_mistakes_total";
     assert_eq!(
         metrics.with(mistakes, "mistake", "untrusted_peer_names_a_client"),
@@ -364,6 +373,7 @@ fn numbers_do_not_need_the_log() {
         let metrics = Metrics::of(&program);
         metrics.with("portcullis_requests_total", "verdict", "deny") == 2.0
             && metrics.with("portcullis_requests_total", "verdict", "forward") == 1.0
+            && metrics.sum("portcullis_request_duration_seconds_count") == 1.0
     });
 }
 
