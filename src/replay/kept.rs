@@ -3,24 +3,26 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Serialize;
 
-use super::decide::{AcceptOf, decide};
+use super::decide::{AcceptOf, decide, network_of};
 use super::doubt::Doubts;
 use super::line::{Line, Logged};
 use super::memo::Memo;
 use super::request::{Guess, Request};
 use super::sender::{Known, Senders, Writer};
-use super::{Skip, Undecided, is_field};
+use super::{Skip, Undecided, client_field};
 use crate::access::RuleId;
-use crate::client::ClientAddr;
-use crate::config::Snapshot;
+use crate::config::{Route, Snapshot};
 use crate::log::access::Derived;
 use crate::message::Scheme;
 use crate::message::authority::Authority;
 use crate::plan::{Decided, Explanation, ToldRule, field_text};
 use crate::route::Target;
+
+/// The letters of a reference.
+const REFERENCE: usize = 20;
 
 /// So many of the requests that a line may tell of are explained.
 const MOST_TRIALS: usize = 64;
@@ -71,6 +73,22 @@ impl Wanted {
     }
 }
 
+/// A reference as people hand it on: of whatever case, and with the answer's
+/// own word before it.
+///
+/// # Errors
+///
+/// What one looks like.
+pub fn reference(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let text = text.strip_prefix("Reference:").unwrap_or(text).trim();
+    let is_one = text.len() == REFERENCE && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match is_one {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(format!("a reference is {REFERENCE} letters and digits")),
+    }
+}
+
 /// The host of a URL, or of what somebody writes for one, normalised.
 pub fn host(text: &str) -> Option<String> {
     let (scheme, rest) = match text.split_once("://") {
@@ -112,10 +130,7 @@ pub fn derived(text: &[u8], accept: &[&[u8]], snapshot: &Snapshot) -> Option<Der
     let choice = route
         .images
         .choose(&received.method, target.path.extension(), &fields);
-    let client = line.client.text().and_then(|text| text.parse().ok());
-    let country = route.rules.geo().zip(client.map(ClientAddr::new));
     Some(Derived {
-        country: country.and_then(|(geo, client)| Some(geo.country(client)?.to_string())),
         variant: Some(choice.variant.to_string()),
         cache_key: Some(route.key.key(&target, choice.variant)),
         accept: match choice.accept {
@@ -165,6 +180,7 @@ impl Undecided {
         let why = match self {
             Self::NoRequest => "it never became a request",
             Self::Reject => "why it was rejected is not known any more",
+            Self::Method => "not all of its method is kept: it is over 4 KiB",
             Self::Url => "not all of its URL is kept: it is over 4 KiB",
             Self::Client => "not all of the client's address is kept (log.client_address)",
             Self::ClientField => "what the field of client.header held is not known any more",
@@ -194,10 +210,8 @@ pub fn retell(text: &[u8], snapshot: &Snapshot) -> Result<Retold, String> {
         Err(why) => return Ok(Retold::undecided(why)),
     };
     let wrote = line.generation == Some(snapshot.generation);
-    let named = line.client_from.text().filter(|from| is_field(from));
-    let own = snapshot.client.field.name().as_str();
     let writer = Writer {
-        field: named.or(wrote.then_some(own)),
+        field: client_field(&line),
         snapshot: wrote.then_some(snapshot),
         same_client: wrote,
     };
@@ -227,6 +241,7 @@ pub fn retell(text: &[u8], snapshot: &Snapshot) -> Result<Retold, String> {
         told.undecided = Some(why.open());
         if !wrote {
             (told.verdict, told.rule) = ("undecided", None);
+            (told.status, told.error) = (None, None);
         }
     }
     Ok(told)
@@ -245,23 +260,26 @@ impl Telling<'_, '_> {
     /// The request as the line has it, with the rules of all that it may have
     /// been.
     fn first(&self) -> Retold {
-        let mut explained = self.explanations().into_iter();
-        let mut told = match explained.next() {
-            Some(Explanation::Decided(first)) => self.told(*first),
+        let explained = self.explanations();
+        let mut told = match explained.first() {
+            Some(Explanation::Decided(first)) => self.told(first),
             Some(Explanation::Rejected { status, error, .. }) => Retold {
                 verdict: "reject",
-                status: Some(status),
-                error: Some(error),
+                status: Some(*status),
+                error: Some(error.clone()),
                 ..Retold::default()
             },
             None => return Retold::undecided(Undecided::Url),
         };
-        for other in explained {
-            if let Explanation::Decided(other) = other {
-                let pairs = told.rules.iter_mut().zip(&other.rules);
-                pairs
-                    .filter(|(rule, other)| rule.outcome != other.outcome)
-                    .for_each(|(rule, _)| leave_open(rule));
+        let decided = explained.iter().filter_map(decided);
+        for (other, decided) in decided.map(|other| (self.told(other), other)) {
+            self.open_rules(decided, &mut told);
+            let pairs = told.rules.iter_mut().zip(&other.rules);
+            pairs
+                .filter(|(rule, other)| rule.outcome != other.outcome)
+                .for_each(|(rule, _)| leave_open(rule));
+            if (&told.client, &told.client_from) != (&other.client, &other.client_from) {
+                (told.client, told.client_from, told.country) = (None, None, None);
             }
         }
         if self.wrote {
@@ -283,55 +301,43 @@ impl Telling<'_, '_> {
         trials.take(MOST_TRIALS).collect()
     }
 
-    fn told(&self, first: Decided) -> Retold {
+    fn told(&self, decided: &Decided) -> Retold {
         let line = self.request.line;
-        let whole = self.senders.client == Known::Whole;
-        let text = |logged: &Logged<'_>| logged.text().map(str::to_owned);
-        let mut told = Retold {
-            verdict: first.verdict,
-            rule: first.rule,
-            rules: first.rules,
-            client: match whole {
-                true => Some(first.client),
-                false => text(&line.client),
+        let of_line = |logged: &Logged<'_>| logged.text().filter(|_| self.wrote).map(str::to_owned);
+        let known = self.senders.client;
+        let found = known != Known::Nothing && decided.client_from != "given";
+        Retold {
+            verdict: decided.verdict,
+            rule: decided.rule,
+            rules: decided.rules.clone(),
+            client: match known {
+                Known::Whole => Some(decided.client.clone()),
+                Known::Network => shown_network(decided).map(|network| network.to_string()),
+                Known::Nothing => of_line(&line.client),
             },
-            client_from: match whole && first.client_from != "given" {
-                true => Some(first.client_from),
-                false => text(&line.client_from),
+            client_from: match found {
+                true => Some(decided.client_from.clone()),
+                false => of_line(&line.client_from),
             },
-            country: match whole {
-                true => first.country,
-                false => text(&line.country).filter(|_| self.wrote),
+            country: match known {
+                Known::Whole => decided.country.clone(),
+                Known::Network | Known::Nothing => of_line(&line.country),
             },
-            route: Some(first.route),
+            route: Some(decided.route.clone()),
             ..Retold::default()
-        };
-        self.open_rules(&mut told);
-        told
+        }
     }
 
     /// Rules that go by what the line does not have are open.
-    fn open_rules(&self, told: &mut Retold) {
-        let route = self.snapshot.routes.iter();
-        let route = route
-            .rev()
-            .find(|route| told.route.as_ref() == Some(&route.name));
-        let alike = |network: &str| {
-            let network: IpNet = network.parse().expect("it is written here");
-            route.is_none_or(|route| route.rules.judges_alike(network))
-        };
-        let client = match self.senders.client {
-            Known::Whole => true,
-            Known::Network => {
-                let kept = network(&self.request.line.client);
-                kept.zip(route)
-                    .is_some_and(|(kept, route)| route.rules.judges_alike(kept))
-            }
-            Known::Nothing => alike("0.0.0.0/0") && alike("::/0"),
-        };
+    fn open_rules(&self, decided: &Decided, told: &mut Retold) {
+        let client = self.of_all(decided, |route, network| route.rules.judges_alike(network));
+        // Of one that a rule denied it is known that nothing exempts it.
+        let exempts = |route: &Route, network| route.rules.ip.exempts_alike(network);
+        let exempt = self.wrote || self.of_all(decided, exempts);
         for rule in told.rules.iter_mut().filter(|rule| rule.outcome != "off") {
             let is_open = match RuleId::parse(rule.rule) {
                 _ if rule.outcome == "exempt" => !client,
+                _ if !exempt => true,
                 Some(RuleId::IpBlock | RuleId::GeoBlock | RuleId::GeoAllow) => !client,
                 Some(RuleId::UserAgentBlock) => self.doubts.agent && rule.outcome == "pass",
                 Some(_) => self.doubts.page,
@@ -339,6 +345,20 @@ impl Telling<'_, '_> {
             };
             if is_open {
                 leave_open(rule);
+            }
+        }
+    }
+
+    /// Whether something is so of the route and whomever the line may tell of.
+    fn of_all(&self, decided: &Decided, is_so: impl Fn(&Route, IpNet) -> bool) -> bool {
+        let routes = self.snapshot.routes.iter();
+        let route = routes.rev().find(|route| decided.route == route.name);
+        let is_so = |network| route.is_some_and(|route| is_so(route, network));
+        match self.senders.client {
+            Known::Whole => true,
+            Known::Network => shown_network(decided).is_some_and(is_so),
+            Known::Nothing => {
+                is_so(IpNet::V4(Ipv4Net::default())) && is_so(IpNet::V6(Ipv6Net::default()))
             }
         }
     }
@@ -352,6 +372,9 @@ impl Telling<'_, '_> {
             (Some("forward"), _) => "forward",
             _ => told.verdict,
         };
+        if told.verdict != "reject" {
+            (told.status, told.error) = (None, None);
+        }
         told.rule = denied.map(RuleId::as_str);
         let watched = line.would_deny.lines();
         for rule in told
@@ -373,6 +396,18 @@ impl Telling<'_, '_> {
             rule.why = "so it was decided; what the rule went by is not all kept".to_owned();
         }
     }
+}
+
+fn decided(explanation: &Explanation) -> Option<&Decided> {
+    match explanation {
+        Explanation::Decided(decided) => Some(decided),
+        Explanation::Rejected { .. } => None,
+    }
+}
+
+/// The network of a client whose whole address is not known.
+fn shown_network(decided: &Decided) -> Option<IpNet> {
+    decided.client.parse().map(network_of).ok()
 }
 
 fn leave_open(rule: &mut ToldRule) {
@@ -418,6 +453,26 @@ mod tests {
             "verdict": "deny", "rule": "geo.allow", "would_deny": ["ip.block"],
         });
         line.to_string().into_bytes()
+    }
+
+    #[test]
+    fn references_as_people_hand_them_on() {
+        let one = "8aa2m89x6egjy0wncqtn";
+        for text in [
+            one,
+            " 8AA2M89X6EGJY0WNCQTN\n",
+            "Reference: 8aa2m89x6egjy0wncqtn",
+        ] {
+            assert_eq!(reference(text).as_deref(), Ok(one), "{text}");
+        }
+        for text in [
+            "",
+            "8aa2m89x6egjy0wncqt",
+            "8aa2m89x6egjy0wncqt&",
+            "8aa2m89x6egjy0wncqtnn",
+        ] {
+            assert!(reference(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub struct Facts<'a> {
     pub method: Option<u8>,
     /// The place of `client_from` in [`CLIENT_FROM`]; `None`: the same.
     pub client_from: Option<u8>,
+    /// The place of `client_header` in [`CLIENT_HEADER`]; `None`: the same.
+    pub client_header: Option<u8>,
+    /// The letters of the client's country, if that was asked for and is known.
+    pub country: Option<[u8; 2]>,
 }
 
 /// Methods that take a byte.
@@ -49,6 +53,9 @@ pub const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "OPTIONS"];
 
 /// Values of `client_from` that take a byte.
 pub const CLIENT_FROM: [&str; 3] = ["peer", "proxy_protocol", "x-forwarded-for"];
+
+/// Values of `client_header` that take a byte.
+pub const CLIENT_HEADER: [&str; 1] = ["x-forwarded-for"];
 
 /// Where texts go.
 #[derive(Debug)]
@@ -78,6 +85,7 @@ pub enum Kind {
     SecFetchDest,
     Method,
     ClientFrom,
+    ClientHeader,
     RequestMethod,
 }
 
@@ -94,8 +102,6 @@ pub struct Raw<'a>(&'a [u8]);
 /// What of a line depends on the configuration that was in force.
 #[derive(Clone, Debug, Default)]
 pub struct Derived {
-    /// `country`
-    pub country: Option<String>,
     /// `variant`
     pub variant: Option<String>,
     /// `accept`
@@ -119,7 +125,9 @@ const HTTPS: usize = WOULD_DENY + 1;
 const VERSION: usize = HTTPS + 1;
 const METHOD: usize = VERSION + 1;
 const FROM: usize = METHOD + 1;
-const LENGTHS: usize = FROM + 1;
+const HEADER: usize = FROM + 1;
+const COUNTRY: usize = HEADER + 1;
+const LENGTHS: usize = COUNTRY + 2;
 const FIXED: usize = LENGTHS + 2 * Kind::FIRSTS;
 
 /// Stands for no rule, and for what takes no byte.
@@ -149,6 +157,8 @@ impl Facts<'_> {
         fixed[VERSION] = self.version;
         fixed[METHOD] = self.method.unwrap_or(NONE);
         fixed[FROM] = self.client_from.unwrap_or(NONE);
+        fixed[HEADER] = self.client_header.unwrap_or(NONE);
+        fixed[COUNTRY..][..2].copy_from_slice(&self.country.unwrap_or_default());
         let start = out.len();
         out.extend_from_slice(&fixed);
         let mut sink = Sink {
@@ -270,11 +280,11 @@ impl<'a> Raw<'a> {
         self.push_address(&mut draft, key!("client"), CLIENT);
         let from = CLIENT_FROM.get(self.place(FROM));
         self.push_word(&mut draft, key!("client_from"), from, Kind::ClientFrom);
+        let header = CLIENT_HEADER.get(self.place(HEADER));
+        let kind = Kind::ClientHeader;
+        self.push_word(&mut draft, key!("client_header"), header, kind);
         self.push(&mut draft, key!("forwarded"), Kind::Forwarded);
-        if let Some(derived) = derived {
-            let country = derived.country.as_deref();
-            draft.string(key!("country"), country.map(str::as_bytes));
-        }
+        draft.string(key!("country"), self.country());
         self.push(&mut draft, key!("route"), Kind::Route);
         self.push_decision(&mut draft, rules);
         if let Some(derived) = derived {
@@ -339,6 +349,11 @@ impl<'a> Raw<'a> {
         };
         let address = address.and_then(|address| shown(address, mode));
         draft.string(key, address.as_deref());
+    }
+
+    fn country(self) -> Option<&'a [u8]> {
+        let letters = self.0.get(COUNTRY..LENGTHS);
+        letters.filter(|letters| letters.is_ascii() && **letters != [0, 0])
     }
 
     fn push_sec_fetch(self, draft: &mut Draft) {

@@ -4,6 +4,7 @@ use hyper::{Method, Version};
 
 use super::Seen;
 use crate::access::Decision;
+use crate::access::country::CountryCode;
 use crate::client::{AddressField, ClientFrom};
 use crate::log::ClientAddressMode;
 use crate::log::access::{Facts, Keeper, Kind, Sink, shown_in_field};
@@ -43,6 +44,7 @@ impl Seen<'_> {
             Decision::Deny(rule) => Some(rule as u8),
         };
         let snapshot = self.snapshot;
+        let geo = plan.route.rules.geo();
         let facts = Facts {
             reference: self.reference.as_bytes(),
             generation: snapshot.generation,
@@ -70,6 +72,14 @@ impl Seen<'_> {
                 (ClientFrom::Field, AddressField::XForwardedFor) => Some(2),
                 _ => None,
             },
+            client_header: match snapshot.client.field {
+                AddressField::XForwardedFor => Some(0),
+                AddressField::Forwarded | AddressField::Single(_) => None,
+            },
+            // Another configuration would not find the same one.
+            country: geo
+                .and_then(|geo| geo.country(plan.client.address))
+                .map(CountryCode::letters),
         };
         keeper.facts(&facts, |sink| self.put_texts(plan, &facts, sink));
     }
@@ -116,6 +126,9 @@ impl Seen<'_> {
         if facts.client_from.is_none() {
             let from = client_from(self.snapshot, plan.client.from);
             sink.line(Kind::ClientFrom, from.as_bytes());
+        }
+        if facts.client_header.is_none() {
+            sink.line(Kind::ClientHeader, field.as_str().as_bytes());
         }
         let asked = headers.lines(Name::ACCESS_CONTROL_REQUEST_METHOD);
         let asked = asked.filter(|_| *method == Method::OPTIONS);

@@ -40,6 +40,12 @@ fn what_a_line_does_not_tell_is_undecided() {
     let proxies = "[client]\ntrusted_proxies = [\"203.0.113.9\"]\n";
     let with = |policies: &[&str]| policies.concat();
     for (policy, changes, expected) in [
+        (
+            "",
+            json!({ "method": cut("A"), "status": 405, "verdict": "reject", "error": "the method is not in origin.methods" }),
+            "undecided: method",
+        ),
+        ("", json!({ "method": "A B" }), "skipped: lacks_method"),
         // Addresses that are shortened, or not there.
         (
             block,
