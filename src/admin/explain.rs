@@ -10,7 +10,6 @@ use axum::response::Response;
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
 use super::denials::{self, Asked};
 use super::{State, reply};
@@ -59,7 +58,7 @@ enum Query {
 fn read(query: &str) -> Result<Query, String> {
     let mut request = TestRequest::default();
     let (mut reference, mut url) = (None, None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in denials::parameters(query)? {
         match &*name {
             "ref" => {
                 let read = reference_of(&value).map_err(|why| format!("ref: {why}"))?;
@@ -164,6 +163,7 @@ mod tests {
             "ref=8aa2m89x6egjy0wncqtn&method=GET",
             "url=/&x=1",
             "url=/&peer=x",
+            "url=/&url=/",
         ] {
             assert!(read(query).is_err(), "{query}");
         }

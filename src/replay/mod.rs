@@ -24,13 +24,15 @@ mod report;
 mod request;
 mod sender;
 mod tally;
+mod wanted;
 mod watched;
 
-pub use kept::{Open, Retold, Wanted, derived, host, reference, retell};
+pub use kept::{Open, Retold, derived, retell};
 pub use lines::{LineReader, MAX_LINE, ReadLine};
 pub use report::{
     Decisions, Distincts, Group, Groups, Keys, Report, RuleReport, Sample, Share, Variants,
 };
+pub use wanted::{Wanted, host, reference};
 pub use watched::{Watched, WatchedSample, watch};
 
 use std::borrow::Cow;
@@ -195,37 +197,46 @@ impl<'s> Replay<'s> {
         request: &Request<'l>,
         logged: Before<'l>,
     ) -> Result<(Before<'l>, Decided<'s>), Undecided> {
-        let (doubts, memo) = (Doubts::of(request), &self.memo);
-        let field = client_field(request.line);
-        let Some(old) = self.old else {
-            let writer = Writer {
-                field,
-                ..Writer::default()
-            };
-            let after = decide(self.new, request, &doubts, &writer, AcceptOf::Unknown, memo)?;
-            return Ok((logged, after));
+        let doubts = Doubts::of(request);
+        if let Some(old) = self.old {
+            return self.decide_against(old, request, &doubts, &logged);
+        }
+        let writer = Writer {
+            field: client_field(request.line),
+            ..Writer::default()
         };
+        let accept = AcceptOf::Unknown;
+        let after = decide(self.new, request, &doubts, &writer, accept, &self.memo)?;
+        Ok((logged, after))
+    }
+
+    /// The same, by what the old configuration says.
+    fn decide_against<'l>(
+        &mut self,
+        old: &'s Snapshot,
+        request: &Request<'l>,
+        doubts: &Doubts,
+        logged: &Before<'l>,
+    ) -> Result<(Before<'l>, Decided<'s>), Undecided> {
         let own = old.client.field.name().as_str();
         // One that reads another field found another client.
-        let wrote = request
-            .line
-            .client_header
-            .text()
-            .is_none_or(|field| field == own);
+        let header = request.line.client_header.text();
+        let wrote = header.is_none_or(|header| header == own);
         let writer = Writer {
-            field: Some(field.unwrap_or(own)),
+            field: Some(client_field(request.line).unwrap_or(own)),
             snapshot: Some(old),
             same_client: wrote,
         };
-        let before = decide(old, request, &doubts, &writer, AcceptOf::Own, memo)?;
-        self.tally.compare_with_log(&logged, &before);
+        let own = AcceptOf::Own;
+        let before = decide(old, request, doubts, &writer, own, &self.memo)?;
+        self.tally.compare_with_log(logged, &before);
         let images = before.route.map(|route| &*route.images);
         let accept = images.map_or(AcceptOf::Unknown, AcceptOf::Images);
         let writer = Writer {
             same_client: wrote && self.same_client,
             ..writer
         };
-        let after = decide(self.new, request, &doubts, &writer, accept, memo)?;
+        let after = decide(self.new, request, doubts, &writer, accept, &self.memo)?;
         let before = Before {
             verdict: before.verdict,
             would_deny: before.would_deny,

@@ -85,13 +85,20 @@ fn what_a_line_does_not_tell_is_undecided() {
         // Who is trusted now, and was not then.
         (
             &with(&[proxies, block]),
-            json!({}),
+            json!({ "client_header": "absent" }),
             "undecided: client_field",
         ),
+        // It named nobody.
+        (&with(&[proxies, block]), json!({}), "deny:ip.block"),
         (proxies, json!({ "forwarded": "192.0.2.1" }), "unchanged"),
         (
             &with(&[proxies, block]),
-            json!({ "client_from": "forwarded", "forwarded": "for=192.0.2.1" }),
+            json!({ "client_from": "forwarded", "client_header": "forwarded", "forwarded": "for=192.0.2.1" }),
+            "undecided: client_field",
+        ),
+        (
+            &with(&[proxies, block]),
+            json!({ "client_header": "forwarded", "forwarded": null }),
             "undecided: client_field",
         ),
         (
