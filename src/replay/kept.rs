@@ -12,6 +12,7 @@ use super::request::{Guess, Request};
 use super::sender::{Known, Senders, Writer};
 use super::{Skip, Undecided, client_field};
 use crate::access::RuleId;
+use crate::client::ClientAddr;
 use crate::config::{Route, Snapshot};
 use crate::log::access::Derived;
 use crate::plan::{Decided, Explanation, ToldRule, field_text};
@@ -39,7 +40,13 @@ pub fn derived(text: &[u8], accept: &[&[u8]], snapshot: &Snapshot) -> Option<Der
     let choice = route
         .images
         .choose(&received.method, target.path.extension(), &fields);
+    let client = line.client.text().and_then(|text| text.parse().ok());
+    let country = |client| {
+        let found = route.rules.geo()?.country(ClientAddr::new(client));
+        found.map(|code| code.to_string())
+    };
     Some(Derived {
+        country: client.map(country),
         variant: Some(choice.variant.to_string()),
         cache_key: Some(route.key.key(&target, choice.variant)),
         accept: match choice.accept {

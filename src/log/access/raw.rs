@@ -44,8 +44,17 @@ pub struct Facts<'a> {
     pub client_from: Option<u8>,
     /// The place of `client_header` in [`CLIENT_HEADER`]; `None`: the same.
     pub client_header: Option<u8>,
-    /// The letters of the client's country, if that was asked for and is known.
-    pub country: Option<[u8; 2]>,
+    /// The client's.
+    pub country: Country,
+}
+
+/// What is kept of a country.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Country {
+    /// It was not looked up: no rule of countries has denied, or would have.
+    Unasked,
+    /// Its letters; `None`: it has none, or no rule is of countries.
+    Found(Option<[u8; 2]>),
 }
 
 /// Methods that take a byte.
@@ -102,6 +111,8 @@ pub struct Raw<'a>(&'a [u8]);
 /// What of a line depends on the configuration that was in force.
 #[derive(Clone, Debug, Default)]
 pub struct Derived {
+    /// `country`; `None`: not all of the address is kept.
+    pub country: Option<Option<String>>,
     /// `variant`
     pub variant: Option<String>,
     /// `accept`
@@ -158,7 +169,7 @@ impl Facts<'_> {
         fixed[METHOD] = self.method.unwrap_or(NONE);
         fixed[FROM] = self.client_from.unwrap_or(NONE);
         fixed[HEADER] = self.client_header.unwrap_or(NONE);
-        fixed[COUNTRY..][..2].copy_from_slice(&self.country.unwrap_or_default());
+        fixed[COUNTRY..][..2].copy_from_slice(&self.country.bytes());
         let start = out.len();
         out.extend_from_slice(&fixed);
         let mut sink = Sink {
@@ -170,6 +181,16 @@ impl Facts<'_> {
         let to = &mut out[start + LENGTHS..][..2 * Kind::FIRSTS];
         for (to, length) in to.as_chunks_mut().0.iter_mut().zip(lengths) {
             *to = length.to_le_bytes();
+        }
+    }
+}
+
+impl Country {
+    const fn bytes(self) -> [u8; 2] {
+        match self {
+            Self::Unasked => [NONE; 2],
+            Self::Found(None) => [0; 2],
+            Self::Found(Some(letters)) => letters,
         }
     }
 }
@@ -284,7 +305,7 @@ impl<'a> Raw<'a> {
         let kind = Kind::ClientHeader;
         self.push_word(&mut draft, key!("client_header"), header, kind);
         self.push(&mut draft, key!("forwarded"), Kind::Forwarded);
-        draft.string(key!("country"), self.country());
+        self.push_country(&mut draft, derived);
         self.push(&mut draft, key!("route"), Kind::Route);
         self.push_decision(&mut draft, rules);
         if let Some(derived) = derived {
@@ -351,9 +372,17 @@ impl<'a> Raw<'a> {
         draft.string(key, address.as_deref());
     }
 
-    fn country(self) -> Option<&'a [u8]> {
-        let letters = self.0.get(COUNTRY..LENGTHS);
-        letters.filter(|letters| letters.is_ascii() && **letters != [0, 0])
+    fn push_country(self, draft: &mut Draft, derived: Option<&Derived>) {
+        let [a, b] = [COUNTRY, COUNTRY + 1].map(|at| self.byte(at));
+        let derived = derived.and_then(|derived| derived.country.as_ref());
+        match ([a, b], derived) {
+            ([NONE, _], None) => {}
+            ([NONE, _], Some(found)) => {
+                draft.string(key!("country"), found.as_deref().map(str::as_bytes));
+            }
+            ([0, _], _) => draft.word(key!("country"), None),
+            (letters, _) => draft.string(key!("country"), Some(&letters)),
+        }
     }
 
     fn push_sec_fetch(self, draft: &mut Draft) {

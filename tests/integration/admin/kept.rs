@@ -51,6 +51,14 @@ fn what_is_not_known_is_not_told_as_missing(#[case] mode: &str, #[case] block: V
         watched(&program, "geo.block")["requests"] == 3
     });
     told();
+    let entry = |rule: &str| {
+        let told = denials(&program, &format!("shadow=true&rule={rule}&limit=1"));
+        told["denials"][0].clone()
+    };
+    // Of an address that is not whole nobody knows the country, unless it was
+    // looked up then.
+    assert_eq!(entry("ip.block").get("country").is_some(), mode == "full");
+    assert_eq!(entry("geo.block")["country"], "RE");
     program.edit("formats = [\"webp\"]", "formats = []");
     program.signal("HUP");
     crate::support::eventually("it is in force", || {
@@ -58,6 +66,8 @@ fn what_is_not_known_is_not_told_as_missing(#[case] mode: &str, #[case] block: V
         policy["generation"] == 2
     });
     told();
+    assert_eq!(entry("ip.block").get("country"), None);
+    assert_eq!(entry("geo.block")["country"], "RE");
 }
 
 /// However a request came, what is kept of it makes the very decision again,
