@@ -30,12 +30,14 @@ impl IpRule {
 
     /// Whether all addresses of `network` are alike to it.
     pub(super) fn judges_alike(&self, network: IpNet) -> bool {
-        let sets = [Some(&self.exempt), self.block.as_ref()];
-        let exempts = !self.exempt.is_empty();
-        sets.into_iter()
-            .flatten()
-            .chain(exempts.then_some(&*self.never_exempt))
-            .all(|set| set.is_alike_within(network))
+        let block = self.block.as_ref();
+        block.is_none_or(|set| set.is_alike_within(network)) && self.exempts_alike(network)
+    }
+
+    /// Whether all addresses of `network` are exempt, or none is.
+    pub fn exempts_alike(&self, network: IpNet) -> bool {
+        let sets = [&self.exempt, &*self.never_exempt];
+        self.exempt.is_empty() || sets.into_iter().all(|set| set.is_alike_within(network))
     }
 
     /// What `ip.block` finds; `None`: it is off.

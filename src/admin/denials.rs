@@ -1,7 +1,8 @@
 //! `/-/denials`: the newest denials, and what rules in shadow would have
 //! denied.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State as Given};
@@ -16,7 +17,8 @@ use crate::access::RuleId;
 use crate::config::Snapshot;
 use crate::log::access::{Block, Entry, MOST_KEPT};
 use crate::log::counters::RULES;
-use crate::replay::{Wanted, derived, host};
+use crate::network::parse_network;
+use crate::replay::{Wanted, derived, host, reference};
 
 /// How many are told where nobody says how many.
 const TOLD: usize = 100;
@@ -90,7 +92,7 @@ impl Asked {
             wanted: Wanted::default(),
             limit: TOLD,
         };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in parameters(query)? {
             asked.set(&name, &value)?;
         }
         Ok(asked)
@@ -99,7 +101,10 @@ impl Asked {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let wanted = &mut self.wanted;
         match name {
-            "ref" => wanted.reference = Some(value.to_owned()),
+            "ref" => {
+                let reference = reference(value).map_err(|why| format!("ref: {why}"))?;
+                wanted.reference = Some(reference);
+            }
             "rule" => wanted.rule = Some(rule(value)?),
             "client" => wanted.client = Some(client(value)?),
             "host" => {
@@ -122,12 +127,24 @@ impl Asked {
             }
             _ => {
                 return Err(format!(
-                    "There is no such parameter: it takes {PARAMETERS}."
+                    "there is no parameter of that name: it takes {PARAMETERS}"
                 ));
             }
         }
         Ok(())
     }
+}
+
+/// What stands in a query, each name once.
+pub(super) fn parameters(query: &str) -> Result<BTreeMap<Cow<'_, str>, Cow<'_, str>>, String> {
+    let mut all = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if all.contains_key(&name) {
+            return Err("no parameter may be there twice".to_owned());
+        }
+        all.insert(name, value);
+    }
+    Ok(all)
 }
 
 fn rule(id: &str) -> Result<RuleId, String> {
@@ -138,9 +155,10 @@ fn rule(id: &str) -> Result<RuleId, String> {
 }
 
 fn client(text: &str) -> Result<IpNet, String> {
-    let address = text.parse::<IpAddr>().map(IpNet::from);
-    let network = address.or_else(|_| text.parse::<IpNet>());
-    network.map_err(|_| "client: an address or a network, such as 203.0.113.0/24".to_owned())
+    let written = parse_network(text).map_err(|error| {
+        format!("client: not an address or a network, such as 203.0.113.0/24: {error}")
+    })?;
+    Ok(written.network)
 }
 
 impl super::Subject {
@@ -249,10 +267,10 @@ mod tests {
     #[test]
     fn what_may_be_asked() {
         let asked = Asked::read(
-            "ref=a%20b&rule=geo.allow&client=203.0.113.9&host=IMG.example.com&shadow=true&limit=7",
+            "ref=8AA2M89X6EGJY0WNCQTN&rule=geo.allow&client=203.0.113.9&host=IMG.example.com&shadow=true&limit=7",
         );
         let Asked { wanted, limit } = asked.unwrap();
-        assert_eq!(wanted.reference.as_deref(), Some("a b"));
+        assert_eq!(wanted.reference.as_deref(), Some("8aa2m89x6egjy0wncqtn"));
         assert_eq!(wanted.rule, Some(RuleId::GeoAllow));
         assert_eq!(wanted.client, "203.0.113.9/32".parse().ok());
         assert_eq!(wanted.host.as_deref(), Some("img.example.com"));
@@ -268,7 +286,10 @@ mod tests {
             ("limit=10001", "1 to 10000"),
             ("limit=-1", "1 to 10000"),
             ("from=1", "ref, rule"),
-            ("ref", ""),
+            ("ref", "20 letters"),
+            ("ref=8aa2m89x6egjy0wncqt&", "20 letters"),
+            ("rule=geo.allow&rule=ip.block", "there twice"),
+            ("client=10.0.0.1&shadow=true&client=10.0.0.2", "there twice"),
         ] {
             match Asked::read(query) {
                 Ok(_) => assert_eq!(word, "", "{query}"),

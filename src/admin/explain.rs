@@ -10,22 +10,21 @@ use axum::response::Response;
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
 use super::denials::{self, Asked};
 use super::{State, reply};
 use crate::config::{Snapshot, TestRequest};
 use crate::message::terminal::plain_json;
 use crate::plan::{Question, read_request};
-use crate::replay::retell;
+use crate::replay::{reference as reference_of, retell};
 
 /// The longest request that is read, in bytes.
 const MOST: usize = 1 << 20;
 
 /// Why a `ref` may be unknown.
 const NOT_KEPT: &str = "Nothing is kept of a request with this ref. It may have been answered by \
-    another instance, or before this one was started; it may be older than the last 10,000 \
-    denials; or no rule denied it: of requests that were let through, and of those answered 400, \
+    another instance, or before this one was started; it may be older than what is kept, the \
+    last 10,000 denials or 16 MiB of them, whichever is less; or no rule denied it: of requests that were let through, and of those answered 400, \
     405 or 421, nothing is kept but the line in the access log.";
 
 /// A request as JSON, as a line of `explain --stdin` has it.
@@ -59,9 +58,12 @@ enum Query {
 fn read(query: &str) -> Result<Query, String> {
     let mut request = TestRequest::default();
     let (mut reference, mut url) = (None, None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in denials::parameters(query)? {
         match &*name {
-            "ref" => reference = Some(value.into_owned()),
+            "ref" => {
+                let read = reference_of(&value).map_err(|why| format!("ref: {why}"))?;
+                reference = Some(read);
+            }
             "url" => url = Some(value.into_owned()),
             "method" => request.method = Some(value.into_owned()),
             "client" => request.client = Some(address("client", &value)?),
@@ -145,7 +147,9 @@ mod tests {
 
     #[test]
     fn what_may_be_asked() {
-        assert!(matches!(read("ref=a"), Ok(Query::Reference(text)) if text == "a"));
+        assert!(
+            matches!(read("ref=8AA2M89X6EGJY0WNCQTN"), Ok(Query::Reference(text)) if text == "8aa2m89x6egjy0wncqtn")
+        );
         let Ok(Query::Request(request)) = read("url=http%3A%2F%2Fa%2Fb&client=192.0.2.1") else {
             panic!("a URL is enough");
         };
@@ -154,10 +158,12 @@ mod tests {
         for query in [
             "",
             "client=192.0.2.1",
-            "ref=a&url=/b",
-            "ref=a&method=GET",
+            "ref=a",
+            "ref=8aa2m89x6egjy0wncqtn&url=/b",
+            "ref=8aa2m89x6egjy0wncqtn&method=GET",
             "url=/&x=1",
             "url=/&peer=x",
+            "url=/&url=/",
         ] {
             assert!(read(query).is_err(), "{query}");
         }

@@ -111,7 +111,7 @@ pub(super) fn told(subject: &Subject, snapshot: &Snapshot) -> BTreeMap<Shadow, V
         .collect();
     let blocks = subject.kept(true);
     for entry in denials::newest_first(&blocks, true).iter().rev() {
-        watch(&mut watched, &denials::line(entry, snapshot, true));
+        watch(&mut watched, &denials::line(entry, snapshot, false));
     }
     let pairs = since.into_iter().zip(&watched);
     pairs
@@ -153,7 +153,11 @@ fn says(rule: RuleId, count: Count, percent: f64, mostly: Option<&Share>, kept: 
         requests,
     } = count;
     let start = format!("{rule} would have denied {would_deny} of {requests}");
-    let Some(share) = mostly.filter(|_| would_deny > 0) else {
+    if would_deny == 0 {
+        return start;
+    }
+    let start = format!("{start} ({percent:.1} %)");
+    let Some(share) = mostly else {
         return start;
     };
     let how = match 2 * share.requests > kept {
@@ -169,8 +173,5 @@ fn says(rule: RuleId, count: Count, percent: f64, mostly: Option<&Share>, kept: 
         true => format!(" of the last {kept}"),
         false => String::new(),
     };
-    format!(
-        "{start} ({percent:.1} %), {how} {who} ({}{of})",
-        share.requests
-    )
+    format!("{start}, {how} {who} ({}{of})", share.requests)
 }

@@ -32,7 +32,11 @@ pub(super) enum Unanswered {
 /// Reads an http URL.
 pub(super) fn parse(text: &str, example: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let has_user = !url.username().is_empty() || url.password().is_some();
     match (url.scheme(), url.host()) {
+        ("http", Some(_)) if has_user => Err(format!(
+            "no name or password may stand in it: the admin listener takes a token, if any; write {example}"
+        )),
         ("http", Some(_)) => Ok(url),
         _ => Err(format!("not an http URL, such as {example}")),
     }

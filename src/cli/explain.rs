@@ -9,11 +9,17 @@ use clap::Args;
 use url::Url;
 
 use super::complain::complain;
-use super::recall::{parse_admin, parse_reference};
+use super::recall::parse_admin;
 use super::{CliError, Exit, recall, stdin};
 use crate::config::{TestRequest, load};
 use crate::message::terminal::{plain, plain_json};
 use crate::plan::{Decided, Explanation, Question};
+use crate::replay::reference;
+
+/// What tells of a request, and so cannot stand beside the reference of one.
+const OF_A_REQUEST: [&str; 7] = [
+    "config", "client", "peer", "method", "headers", "stdin", "url",
+];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -42,8 +48,8 @@ pub(super) struct Arguments {
     #[arg(
         long = "ref",
         value_name = "ID",
-        value_parser = parse_reference,
-        conflicts_with_all = ["config", "client", "peer", "method", "headers", "stdin", "url"]
+        value_parser = reference,
+        conflicts_with_all = OF_A_REQUEST
     )]
     reference: Option<String>,
     /// With --ref: where its admin listener is
@@ -51,11 +57,13 @@ pub(super) struct Arguments {
         long,
         value_name = "URL",
         default_value = "http://127.0.0.1:9900",
-        value_parser = parse_admin
+        value_parser = parse_admin,
+        requires = "reference",
+        conflicts_with_all = OF_A_REQUEST
     )]
     admin: Url,
     /// With --ref: a file with the token that the listener takes
-    #[arg(long, value_name = "FILE", requires = "reference")]
+    #[arg(long, value_name = "FILE", requires = "reference", conflicts_with_all = OF_A_REQUEST)]
     token_file: Option<PathBuf>,
     /// The URL of the request
     #[arg(required_unless_present_any = ["stdin", "reference"])]

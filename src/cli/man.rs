@@ -16,7 +16,8 @@ const EXITS: [(Exit, &str); 5] = [
     ),
     (
         Exit::Failure,
-        "Anything else: a port is in use, a line of explain --stdin is not a request, health finds it ill.",
+        "Anything else: a port is in use, a line of explain --stdin is not a request, health finds it ill, \
+         replay --fail-on-change could decide no request.",
     ),
     (
         Exit::Changed,

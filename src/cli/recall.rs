@@ -12,27 +12,19 @@ use super::complain::complain;
 use super::{CliError, Exit, ask};
 use crate::message::terminal::{plain, plain_json};
 
-/// The letters of a reference.
-const LENGTH: usize = 20;
-
 /// Stands for what is not there.
 const NOTHING: &str = "-";
 
-/// Reads a reference as people hand it on: of whatever case, and with the
-/// answer's own word before it.
-pub(super) fn parse_reference(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let text = text.strip_prefix("Reference:").unwrap_or(text).trim();
-    let is_one = text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match is_one {
-        true => Ok(text.to_ascii_lowercase()),
-        false => Err(format!("a reference is {LENGTH} letters and digits")),
-    }
-}
-
 /// Reads where to ask.
 pub(super) fn parse_admin(text: &str) -> Result<Url, String> {
-    ask::parse(text, "http://127.0.0.1:9900")
+    let example = "http://127.0.0.1:9900";
+    let url = ask::parse(text, example)?;
+    match (url.path(), url.query(), url.fragment()) {
+        ("/", None, None) => Ok(url),
+        _ => Err(format!(
+            "nothing may stand behind the port, such as {example}"
+        )),
+    }
 }
 
 /// Asks the admin listener at `admin` and shows what it says.
@@ -191,22 +183,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_as_people_hand_them_on() {
-        let reference = "8aa2m89x6egjy0wncqtn";
-        for text in [
-            reference,
-            " 8AA2M89X6EGJY0WNCQTN\n",
-            "Reference: 8aa2m89x6egjy0wncqtn",
-        ] {
-            assert_eq!(parse_reference(text).as_deref(), Ok(reference), "{text}");
+    fn where_to_ask() {
+        for text in ["http://127.0.0.1:9900", "http://[::1]:9900/", "http://a"] {
+            assert!(parse_admin(text).is_ok(), "{text}");
         }
         for text in [
-            "",
-            "8aa2m89x6egjy0wncqt",
-            "8aa2m89x6egjy0wncqt&",
-            "8aa2m89x6egjy0wncqtnn",
+            "127.0.0.1:9900",
+            "https://a/",
+            "unix:/run/a",
+            "http://user:secret@a",
+            "http://user@a",
+            "http://:secret@a",
+            "http://a/-/explain",
+            "http://a//",
+            "http://a?",
+            "http://a/?x",
+            "http://a#b",
         ] {
-            assert!(parse_reference(text).is_err(), "{text}");
+            assert!(parse_admin(text).is_err(), "{text}");
         }
     }
 

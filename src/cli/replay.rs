@@ -17,7 +17,7 @@ use super::load::load_tested;
 use super::{CliError, Exit};
 use crate::config::{Snapshot, load};
 use crate::message::terminal::plain_json;
-use crate::replay::{LineReader, ReadLine, Replay};
+use crate::replay::{LineReader, ReadLine, Replay, Report};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Exit 3 if a request is decided, keyed or varied otherwise
+    /// Exit 3 if a request is decided, keyed or varied otherwise, and 1 if none could be decided
     #[arg(long)]
     fail_on_change: bool,
 }
@@ -69,11 +69,30 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, CliError> {
     };
     writeln!(io::stdout(), "{shown}")
         .map_err(|error| CliError::Io("write to standard output", error))?;
-    Ok(match report.has_changes() && arguments.fail_on_change {
-        true => Exit::Changed,
-        false if all_read => Exit::Done,
-        false => Exit::Failure,
+    Ok(match arguments.fail_on_change {
+        true if report.has_changes() => Exit::Changed,
+        true if report.decided() == 0 => {
+            complain(nothing_decided(&report));
+            Exit::Failure
+        }
+        _ if all_read => Exit::Done,
+        _ => Exit::Failure,
     })
+}
+
+/// Nothing changed, as nothing was looked at: that is no success.
+fn nothing_decided(report: &Report) -> String {
+    let what = match (report.lines, report.requests) {
+        (0, _) => "the log is empty: give one that has requests".to_owned(),
+        (lines, 0) => format!(
+            "none of {lines} lines is a request: give an access log of portcullis, the reasons are under `skipped`"
+        ),
+        (_, requests) => format!(
+            "none of {requests} requests could be decided, the reasons are under `undecided`: give a log that \
+             tells more, or with --against the file that wrote this one"
+        ),
+    };
+    format!("portcullis: --fail-on-change: {what}")
 }
 
 /// The new configuration and the old one; `None`: one of them is wrong.

@@ -166,6 +166,7 @@ impl Record {
             &[
                 key!("client"),
                 key!("client_from"),
+                key!("client_header"),
                 key!("forwarded"),
                 key!("country"),
                 key!("route"),
@@ -356,6 +357,7 @@ impl Seen<'_> {
         let from = client.map(|client| client_from(self.snapshot, client.from));
         draft.word(key!("client_from"), from);
         let field = self.snapshot.client.field.name();
+        draft.word(key!("client_header"), Some(field.as_str()));
         if mode == ClientAddressMode::Full {
             return draft.lines(key!("forwarded"), self.received.headers.lines_of(field));
         }

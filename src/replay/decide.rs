@@ -259,7 +259,7 @@ impl<'s> Trial<'s, '_, '_> {
 }
 
 /// The network that the log shows of an address.
-fn network_of(address: IpAddr) -> IpNet {
+pub(super) fn network_of(address: IpAddr) -> IpNet {
     let length = if address.is_ipv4() { 24 } else { 48 };
     IpNet::new(address, length)
         .expect("24 and 48 are lengths of prefixes")

@@ -1,97 +1,25 @@
-//! Lines of single requests: which ones somebody looks for, and what a
-//! configuration makes of one (`/-/denials`, `/-/explain`).
+//! Lines of single requests: what a configuration makes of one
+//! (`/-/denials`, `/-/explain`).
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Serialize;
 
-use super::decide::{AcceptOf, decide};
+use super::decide::{AcceptOf, decide, network_of};
 use super::doubt::Doubts;
 use super::line::{Line, Logged};
 use super::memo::Memo;
 use super::request::{Guess, Request};
 use super::sender::{Known, Senders, Writer};
-use super::{Skip, Undecided, is_field};
+use super::{Skip, Undecided, client_field};
 use crate::access::RuleId;
 use crate::client::ClientAddr;
-use crate::config::Snapshot;
+use crate::config::{Route, Snapshot};
 use crate::log::access::Derived;
-use crate::message::Scheme;
-use crate::message::authority::Authority;
 use crate::plan::{Decided, Explanation, ToldRule, field_text};
 use crate::route::Target;
 
 /// So many of the requests that a line may tell of are explained.
 const MOST_TRIALS: usize = 64;
-
-/// Which lines are looked for; `None`: all the same.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// By their `ref`.
-    pub reference: Option<String>,
-    /// Denied by this rule, or with `shadow` would have been.
-    pub rule: Option<RuleId>,
-    /// Whose client is in this network. One of whose address only the network
-    /// is kept may be.
-    pub client: Option<IpNet>,
-    /// That asked for this host, written as in a normalised URL.
-    pub host: Option<String>,
-    /// That a rule in shadow would have denied, instead of those denied.
-    pub shadow: bool,
-}
-
-impl Wanted {
-    /// Whether that line is one.
-    pub fn has(&self, text: &[u8]) -> bool {
-        Line::read(text).is_ok_and(|line| self.has_line(&line))
-    }
-
-    fn has_line(&self, line: &Line<'_>) -> bool {
-        let reference = self.reference.as_deref();
-        let is_rule = match self.shadow {
-            true => {
-                let mut rules = line.would_deny.lines().iter();
-                rules.any(|rule| self.rule.is_none_or(|wanted| rule == wanted.as_str()))
-            }
-            false => {
-                let rule = line.rule.text();
-                rule.is_some() && self.rule.is_none_or(|wanted| rule == Some(wanted.as_str()))
-            }
-        };
-        is_rule
-            && reference.is_none_or(|wanted| line.reference.text() == Some(wanted))
-            && self.client.is_none_or(|wanted| {
-                network(&line.client).is_some_and(|client| overlap(client, wanted))
-            })
-            && self.host.as_ref().is_none_or(|wanted| {
-                let url = line.url.text().unwrap_or_default();
-                host(url).is_some_and(|host| host == *wanted)
-            })
-    }
-}
-
-/// The host of a URL, or of what somebody writes for one, normalised.
-pub fn host(text: &str) -> Option<String> {
-    let (scheme, rest) = match text.split_once("://") {
-        Some(("https", rest)) => (Scheme::Https, rest),
-        Some((_, rest)) => (Scheme::Http, rest),
-        None => (Scheme::Http, text),
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let authority = Authority::parse(&rest.as_bytes()[..end], scheme)?;
-    Some(authority.host.to_string())
-}
-
-fn network(client: &Logged<'_>) -> Option<IpNet> {
-    let text = client.text()?;
-    let address = text.parse::<IpAddr>().map(IpNet::from);
-    address.or_else(|_| text.parse()).ok()
-}
-
-fn overlap(a: IpNet, b: IpNet) -> bool {
-    a.contains(&b) || b.contains(&a)
-}
 
 /// What of a line depends on the configuration that wrote it, worked out by
 /// that one; `accept` is what the client sent. `None`: the line does not tell.
@@ -113,9 +41,12 @@ pub fn derived(text: &[u8], accept: &[&[u8]], snapshot: &Snapshot) -> Option<Der
         .images
         .choose(&received.method, target.path.extension(), &fields);
     let client = line.client.text().and_then(|text| text.parse().ok());
-    let country = route.rules.geo().zip(client.map(ClientAddr::new));
+    let country = |client| {
+        let found = route.rules.geo()?.country(ClientAddr::new(client));
+        found.map(|code| code.to_string())
+    };
     Some(Derived {
-        country: country.and_then(|(geo, client)| Some(geo.country(client)?.to_string())),
+        country: client.map(country),
         variant: Some(choice.variant.to_string()),
         cache_key: Some(route.key.key(&target, choice.variant)),
         accept: match choice.accept {
@@ -165,6 +96,7 @@ impl Undecided {
         let why = match self {
             Self::NoRequest => "it never became a request",
             Self::Reject => "why it was rejected is not known any more",
+            Self::Method => "not all of its method is kept: it is over 4 KiB",
             Self::Url => "not all of its URL is kept: it is over 4 KiB",
             Self::Client => "not all of the client's address is kept (log.client_address)",
             Self::ClientField => "what the field of client.header held is not known any more",
@@ -194,10 +126,8 @@ pub fn retell(text: &[u8], snapshot: &Snapshot) -> Result<Retold, String> {
         Err(why) => return Ok(Retold::undecided(why)),
     };
     let wrote = line.generation == Some(snapshot.generation);
-    let named = line.client_from.text().filter(|from| is_field(from));
-    let own = snapshot.client.field.name().as_str();
     let writer = Writer {
-        field: named.or(wrote.then_some(own)),
+        field: client_field(&line),
         snapshot: wrote.then_some(snapshot),
         same_client: wrote,
     };
@@ -227,6 +157,7 @@ pub fn retell(text: &[u8], snapshot: &Snapshot) -> Result<Retold, String> {
         told.undecided = Some(why.open());
         if !wrote {
             (told.verdict, told.rule) = ("undecided", None);
+            (told.status, told.error) = (None, None);
         }
     }
     Ok(told)
@@ -245,23 +176,26 @@ impl Telling<'_, '_> {
     /// The request as the line has it, with the rules of all that it may have
     /// been.
     fn first(&self) -> Retold {
-        let mut explained = self.explanations().into_iter();
-        let mut told = match explained.next() {
-            Some(Explanation::Decided(first)) => self.told(*first),
+        let explained = self.explanations();
+        let mut told = match explained.first() {
+            Some(Explanation::Decided(first)) => self.told(first),
             Some(Explanation::Rejected { status, error, .. }) => Retold {
                 verdict: "reject",
-                status: Some(status),
-                error: Some(error),
+                status: Some(*status),
+                error: Some(error.clone()),
                 ..Retold::default()
             },
             None => return Retold::undecided(Undecided::Url),
         };
-        for other in explained {
-            if let Explanation::Decided(other) = other {
-                let pairs = told.rules.iter_mut().zip(&other.rules);
-                pairs
-                    .filter(|(rule, other)| rule.outcome != other.outcome)
-                    .for_each(|(rule, _)| leave_open(rule));
+        let decided = explained.iter().filter_map(decided);
+        for (other, decided) in decided.map(|other| (self.told(other), other)) {
+            self.open_rules(decided, &mut told);
+            let pairs = told.rules.iter_mut().zip(&other.rules);
+            pairs
+                .filter(|(rule, other)| rule.outcome != other.outcome)
+                .for_each(|(rule, _)| leave_open(rule));
+            if (&told.client, &told.client_from) != (&other.client, &other.client_from) {
+                (told.client, told.client_from, told.country) = (None, None, None);
             }
         }
         if self.wrote {
@@ -283,55 +217,43 @@ impl Telling<'_, '_> {
         trials.take(MOST_TRIALS).collect()
     }
 
-    fn told(&self, first: Decided) -> Retold {
+    fn told(&self, decided: &Decided) -> Retold {
         let line = self.request.line;
-        let whole = self.senders.client == Known::Whole;
-        let text = |logged: &Logged<'_>| logged.text().map(str::to_owned);
-        let mut told = Retold {
-            verdict: first.verdict,
-            rule: first.rule,
-            rules: first.rules,
-            client: match whole {
-                true => Some(first.client),
-                false => text(&line.client),
+        let of_line = |logged: &Logged<'_>| logged.text().filter(|_| self.wrote).map(str::to_owned);
+        let known = self.senders.client;
+        let found = known != Known::Nothing && decided.client_from != "given";
+        Retold {
+            verdict: decided.verdict,
+            rule: decided.rule,
+            rules: decided.rules.clone(),
+            client: match known {
+                Known::Whole => Some(decided.client.clone()),
+                Known::Network => shown_network(decided).map(|network| network.to_string()),
+                Known::Nothing => of_line(&line.client),
             },
-            client_from: match whole && first.client_from != "given" {
-                true => Some(first.client_from),
-                false => text(&line.client_from),
+            client_from: match found {
+                true => Some(decided.client_from.clone()),
+                false => of_line(&line.client_from),
             },
-            country: match whole {
-                true => first.country,
-                false => text(&line.country).filter(|_| self.wrote),
+            country: match known {
+                Known::Whole => decided.country.clone(),
+                Known::Network | Known::Nothing => of_line(&line.country),
             },
-            route: Some(first.route),
+            route: Some(decided.route.clone()),
             ..Retold::default()
-        };
-        self.open_rules(&mut told);
-        told
+        }
     }
 
     /// Rules that go by what the line does not have are open.
-    fn open_rules(&self, told: &mut Retold) {
-        let route = self.snapshot.routes.iter();
-        let route = route
-            .rev()
-            .find(|route| told.route.as_ref() == Some(&route.name));
-        let alike = |network: &str| {
-            let network: IpNet = network.parse().expect("it is written here");
-            route.is_none_or(|route| route.rules.judges_alike(network))
-        };
-        let client = match self.senders.client {
-            Known::Whole => true,
-            Known::Network => {
-                let kept = network(&self.request.line.client);
-                kept.zip(route)
-                    .is_some_and(|(kept, route)| route.rules.judges_alike(kept))
-            }
-            Known::Nothing => alike("0.0.0.0/0") && alike("::/0"),
-        };
+    fn open_rules(&self, decided: &Decided, told: &mut Retold) {
+        let client = self.of_all(decided, |route, network| route.rules.judges_alike(network));
+        // Of one that a rule denied it is known that nothing exempts it.
+        let exempts = |route: &Route, network| route.rules.ip.exempts_alike(network);
+        let exempt = self.wrote || self.of_all(decided, exempts);
         for rule in told.rules.iter_mut().filter(|rule| rule.outcome != "off") {
             let is_open = match RuleId::parse(rule.rule) {
                 _ if rule.outcome == "exempt" => !client,
+                _ if !exempt => true,
                 Some(RuleId::IpBlock | RuleId::GeoBlock | RuleId::GeoAllow) => !client,
                 Some(RuleId::UserAgentBlock) => self.doubts.agent && rule.outcome == "pass",
                 Some(_) => self.doubts.page,
@@ -339,6 +261,20 @@ impl Telling<'_, '_> {
             };
             if is_open {
                 leave_open(rule);
+            }
+        }
+    }
+
+    /// Whether something is so of the route and whomever the line may tell of.
+    fn of_all(&self, decided: &Decided, is_so: impl Fn(&Route, IpNet) -> bool) -> bool {
+        let routes = self.snapshot.routes.iter();
+        let route = routes.rev().find(|route| decided.route == route.name);
+        let is_so = |network| route.is_some_and(|route| is_so(route, network));
+        match self.senders.client {
+            Known::Whole => true,
+            Known::Network => shown_network(decided).is_some_and(is_so),
+            Known::Nothing => {
+                is_so(IpNet::V4(Ipv4Net::default())) && is_so(IpNet::V6(Ipv6Net::default()))
             }
         }
     }
@@ -352,6 +288,9 @@ impl Telling<'_, '_> {
             (Some("forward"), _) => "forward",
             _ => told.verdict,
         };
+        if told.verdict != "reject" {
+            (told.status, told.error) = (None, None);
+        }
         told.rule = denied.map(RuleId::as_str);
         let watched = line.would_deny.lines();
         for rule in told
@@ -373,6 +312,18 @@ impl Telling<'_, '_> {
             rule.why = "so it was decided; what the rule went by is not all kept".to_owned();
         }
     }
+}
+
+fn decided(explanation: &Explanation) -> Option<&Decided> {
+    match explanation {
+        Explanation::Decided(decided) => Some(decided),
+        Explanation::Rejected { .. } => None,
+    }
+}
+
+/// The network of a client whose whole address is not known.
+fn shown_network(decided: &Decided) -> Option<IpNet> {
+    decided.client.parse().map(network_of).ok()
 }
 
 fn leave_open(rule: &mut ToldRule) {
@@ -403,61 +354,5 @@ impl Retold {
             undecided: Some(why.open()),
             ..Self::default()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn line(client: &str) -> Vec<u8> {
-        let line = json!({
-            "ref": "a", "url": "https://IMG.example.com:443/a", "client": client,
-            "verdict": "deny", "rule": "geo.allow", "would_deny": ["ip.block"],
-        });
-        line.to_string().into_bytes()
-    }
-
-    #[test]
-    fn what_is_looked_for() {
-        let found = |wanted: Wanted| wanted.has(&line("203.0.113.9"));
-        assert!(found(Wanted::default()));
-        let rule = |id, shadow| Wanted {
-            rule: RuleId::parse(id),
-            shadow,
-            ..Wanted::default()
-        };
-        assert!(found(rule("geo.allow", false)) && found(rule("ip.block", true)));
-        assert!(!found(rule("ip.block", false)) && !found(rule("geo.allow", true)));
-        for (text, expected) in [
-            ("img.example.com", true),
-            ("Img.Example.com:8080", true),
-            ("https://img.example.com/b", true),
-            ("example.com", false),
-        ] {
-            let wanted = Wanted {
-                host: host(text),
-                ..Wanted::default()
-            };
-            assert_eq!(found(wanted), expected, "{text}");
-        }
-        for (kept, asked, expected) in [
-            ("203.0.113.9", "203.0.113.0/24", true),
-            ("203.0.113.9", "203.0.113.9/32", true),
-            ("203.0.113.9", "203.0.113.8/32", false),
-            // It may be that one.
-            ("203.0.113.0/24", "203.0.113.8/32", true),
-            ("203.0.113.0/24", "203.0.114.8/32", false),
-            ("203.0.113.9", "::/0", false),
-        ] {
-            let wanted = Wanted {
-                client: Some(asked.parse().unwrap()),
-                ..Wanted::default()
-            };
-            assert_eq!(wanted.has(&line(kept)), expected, "{kept} {asked}");
-        }
-        assert!(!Wanted::default().has(b"nonsense"));
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Line<'a> {
     #[serde(borrow, default)]
     pub(super) client_from: Logged<'a>,
     #[serde(borrow, default)]
+    pub(super) client_header: Logged<'a>,
+    #[serde(borrow, default)]
     pub(super) forwarded: Logged<'a>,
     #[serde(borrow, default)]
     pub(super) country: Logged<'a>,

@@ -24,13 +24,15 @@ mod report;
 mod request;
 mod sender;
 mod tally;
+mod wanted;
 mod watched;
 
-pub use kept::{Open, Retold, Wanted, derived, host, retell};
+pub use kept::{Open, Retold, derived, retell};
 pub use lines::{LineReader, MAX_LINE, ReadLine};
 pub use report::{
     Decisions, Distincts, Group, Groups, Keys, Report, RuleReport, Sample, Share, Variants,
 };
+pub use wanted::{Wanted, host, reference};
 pub use watched::{Watched, WatchedSample, watch};
 
 use std::borrow::Cow;
@@ -46,9 +48,6 @@ use self::tally::Tally;
 use crate::access::{RuleId, RuleIds};
 use crate::config::Snapshot;
 use crate::images::Variant;
-
-/// How many bytes of lines wait for one that names the field that they have.
-const MOST_WAITING: usize = 4 << 20;
 
 /// Why a line tells of no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +69,8 @@ pub(crate) enum Undecided {
     NoRequest,
     /// It was rejected for a reason that is not known here.
     Reject,
+    /// Its method was cut.
+    Method,
     /// Its URL was cut, or is none.
     Url,
     /// Its client's address is not there, or not all of it.
@@ -106,6 +107,7 @@ impl Undecided {
         match self {
             Self::NoRequest => "no_request",
             Self::Reject => "unknown_rejection",
+            Self::Method => "method",
             Self::Url => "url",
             Self::Client => "client_address",
             Self::ClientField => "client_field",
@@ -134,11 +136,6 @@ pub struct Replay<'s> {
     old: Option<&'s Snapshot>,
     /// Whether both find out who a client is alike.
     same_client: bool,
-    /// The field that lines of the latest generation had in `forwarded`.
-    field: Option<(Option<u64>, String)>,
-    /// Lines that came before the first that tells this.
-    waiting: Vec<Box<[u8]>>,
-    waiting_bytes: usize,
     memo: Memo,
     tally: Tally,
 }
@@ -151,9 +148,6 @@ impl<'s> Replay<'s> {
             new,
             old,
             same_client: old.is_some_and(|old| old.client == new.client),
-            field: None,
-            waiting: Vec::new(),
-            waiting_bytes: 0,
             memo: Memo::default(),
             tally: Tally::default(),
         }
@@ -165,20 +159,10 @@ impl<'s> Replay<'s> {
             Ok(line) => line,
             Err(skip) => return self.tally.skip(skip),
         };
-        let was_known = self.field.is_some();
-        self.note_field(&line);
         match self.take_line(&line) {
             Ok(Ok(())) => {}
-            Ok(Err(Undecided::ClientField)) if self.may_wait(text) => {
-                self.waiting_bytes += text.len();
-                self.waiting.push(text.into());
-            }
             Ok(Err(why)) => self.tally.undecided(why),
             Err(skip) => self.tally.skip(skip),
-        }
-        if !was_known && self.field.is_some() {
-            let waiting = std::mem::take(&mut self.waiting);
-            waiting.iter().for_each(|text| self.take(text));
         }
     }
 
@@ -188,17 +172,8 @@ impl<'s> Replay<'s> {
     }
 
     /// What came of it.
-    pub fn report(mut self) -> Report {
-        for _ in std::mem::take(&mut self.waiting) {
-            self.tally.undecided(Undecided::ClientField);
-        }
+    pub fn report(self) -> Report {
         self.tally.report(self.old.is_some())
-    }
-
-    /// Whether a line may wait for one that names the field.
-    fn may_wait(&self, text: &[u8]) -> bool {
-        let bytes = self.waiting_bytes + text.len();
-        self.old.is_none() && self.field.is_none() && bytes <= MOST_WAITING
     }
 
     fn take_line(&mut self, line: &Line<'_>) -> Result<Result<(), Undecided>, Skip> {
@@ -222,36 +197,46 @@ impl<'s> Replay<'s> {
         request: &Request<'l>,
         logged: Before<'l>,
     ) -> Result<(Before<'l>, Decided<'s>), Undecided> {
-        let (doubts, memo) = (Doubts::of(request), &self.memo);
-        let line = request.line;
-        let of_line = line.client_from.text().filter(|from| is_field(from));
-        let of_log = self.field.as_ref();
-        let of_log = of_log.filter(|(generation, _)| *generation == line.generation);
-        let of_log = of_log.map(|(_, field)| field.as_str());
-        let Some(old) = self.old else {
-            let field = of_line.or(of_log);
-            let writer = Writer {
-                field,
-                ..Writer::default()
-            };
-            let after = decide(self.new, request, &doubts, &writer, AcceptOf::Unknown, memo)?;
-            return Ok((logged, after));
-        };
-        let field = of_line.unwrap_or(old.client.field.name().as_str());
+        let doubts = Doubts::of(request);
+        if let Some(old) = self.old {
+            return self.decide_against(old, request, &doubts, &logged);
+        }
         let writer = Writer {
-            field: Some(field),
-            snapshot: Some(old),
-            same_client: true,
+            field: client_field(request.line),
+            ..Writer::default()
         };
-        let before = decide(old, request, &doubts, &writer, AcceptOf::Own, memo)?;
-        self.tally.compare_with_log(&logged, &before);
+        let accept = AcceptOf::Unknown;
+        let after = decide(self.new, request, &doubts, &writer, accept, &self.memo)?;
+        Ok((logged, after))
+    }
+
+    /// The same, by what the old configuration says.
+    fn decide_against<'l>(
+        &mut self,
+        old: &'s Snapshot,
+        request: &Request<'l>,
+        doubts: &Doubts,
+        logged: &Before<'l>,
+    ) -> Result<(Before<'l>, Decided<'s>), Undecided> {
+        let own = old.client.field.name().as_str();
+        // One that reads another field found another client.
+        let header = request.line.client_header.text();
+        let wrote = header.is_none_or(|header| header == own);
+        let writer = Writer {
+            field: Some(client_field(request.line).unwrap_or(own)),
+            snapshot: Some(old),
+            same_client: wrote,
+        };
+        let own = AcceptOf::Own;
+        let before = decide(old, request, doubts, &writer, own, &self.memo)?;
+        self.tally.compare_with_log(logged, &before);
         let images = before.route.map(|route| &*route.images);
         let accept = images.map_or(AcceptOf::Unknown, AcceptOf::Images);
         let writer = Writer {
-            same_client: self.same_client,
+            same_client: wrote && self.same_client,
             ..writer
         };
-        let after = decide(self.new, request, &doubts, &writer, accept, memo)?;
+        let after = decide(self.new, request, doubts, &writer, accept, &self.memo)?;
         let before = Before {
             verdict: before.verdict,
             would_deny: before.would_deny,
@@ -259,17 +244,6 @@ impl<'s> Replay<'s> {
             variant: before.variant,
         };
         Ok((before, after))
-    }
-
-    /// Remembers which field `forwarded` is, where a line says so.
-    fn note_field(&mut self, line: &Line<'_>) {
-        let Some(from) = line.client_from.text().filter(|from| is_field(from)) else {
-            return;
-        };
-        let known = self.field.as_ref();
-        if known.is_none_or(|(generation, field)| *generation != line.generation || field != from) {
-            self.field = Some((line.generation, from.to_owned()));
-        }
     }
 }
 
@@ -303,7 +277,11 @@ impl<'l> Before<'l> {
     }
 }
 
-/// Whether a `client_from` is the name of a field.
-fn is_field(from: &str) -> bool {
-    !matches!(from, "peer" | "proxy_protocol" | "given")
+/// The field that a line has in `forwarded`, if that is known. No other line
+/// tells: a log may be of several processes, each with a configuration of its
+/// own and generations that begin at 1.
+fn client_field<'l>(line: &'l Line<'_>) -> Option<&'l str> {
+    let is_field = |from: &&str| !matches!(*from, "peer" | "proxy_protocol" | "given");
+    let from = || line.client_from.text().filter(is_field);
+    line.client_header.text().or_else(from)
 }

@@ -119,6 +119,9 @@ impl<'l> Request<'l> {
             _ => return Err(Skip::Lacks("verdict")),
         };
         let method = line.method.text().ok_or(Skip::Lacks("method"))?;
+        if is_cut(method) {
+            return Ok(Err(Undecided::Method));
+        }
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| Skip::Lacks("method"))?;
         let url = line.url.text().ok_or(Skip::Lacks("url"))?;
         Ok(Self::read(line, verdict, method, url))

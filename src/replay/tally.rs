@@ -212,7 +212,7 @@ impl Tally {
         rule: Option<RuleId>,
         told: (String, String),
     ) {
-        let country = country(request, after);
+        let country = country(request, after).unwrap_or_default();
         let groups = self.groups.entry(change).or_default();
         groups.add(request, after, rule, &country);
         let sampled = self.sampled.entry((change, rule)).or_default();

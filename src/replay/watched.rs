@@ -44,7 +44,7 @@ impl Watched {
         self.requests
     }
 
-    /// Who makes up most of them.
+    /// Who makes up most of those of whom that is known.
     pub fn mostly(&self) -> Option<Share> {
         let (value, requests) = self.who.top(1).into_iter().next()?;
         Some(Share {
@@ -95,14 +95,18 @@ impl Watched {
     fn take(&mut self, line: &Line<'_>) {
         self.requests += 1;
         let who = tally::who_of_line(self.rule, line);
-        self.who.add(&who);
+        if let Some(who) = &who {
+            self.who.add(who);
+        }
         let text = |logged| tally::first(logged).to_owned();
         self.samples.truncate(SAMPLES - 1);
         self.samples.push_front(WatchedSample {
             reference: text(&line.reference),
             time: text(&line.time),
             url: text(&line.url),
-            value: (!who.is_empty()).then(|| shortened(&who).to_owned()),
+            value: who
+                .filter(|who| !who.is_empty())
+                .map(|who| shortened(&who).to_owned()),
         });
     }
 }

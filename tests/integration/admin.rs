@@ -3,6 +3,7 @@
 mod dashboards;
 mod denials;
 mod explain;
+mod kept;
 mod metrics;
 mod promql;
 mod purge;

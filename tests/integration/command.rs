@@ -71,6 +71,39 @@ fn wrong_usage_is_64() {
         ],
         &["explain", "--config", "FILE", "ftp://a/"],
         &["explain", "--config", "FILE", "--stdin", "http://a/"],
+        &[
+            "explain",
+            "--config",
+            "FILE",
+            "--admin",
+            "http://127.0.0.1:1",
+            "http://a/",
+        ],
+        &[
+            "explain",
+            "--config",
+            "FILE",
+            "--token-file",
+            "FILE",
+            "http://a/",
+        ],
+        &["explain", "--admin", "http://127.0.0.1:1"],
+        &["explain", "--token-file", "FILE"],
+        &[
+            "explain",
+            "--ref",
+            "8aa2m89x6egjy0wncqtn",
+            "--admin",
+            "http://u:p@127.0.0.1:1",
+        ],
+        &[
+            "explain",
+            "--ref",
+            "8aa2m89x6egjy0wncqtn",
+            "--admin",
+            "http://127.0.0.1:1/-/",
+        ],
+        &["health", "--url", "http://u:p@127.0.0.1:1"],
     ] {
         let output = on(POLICY, arguments);
         assert_eq!(code(&output), 64, "{arguments:?}");

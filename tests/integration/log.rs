@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Origin, Portcullis};
 
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 30] = [
     "time",
     "ref",
     "generation",
@@ -16,6 +16,7 @@ const FIELDS: [&str; 29] = [
     "peer",
     "client",
     "client_from",
+    "client_header",
     "forwarded",
     "country",
     "route",
@@ -78,7 +79,7 @@ fn a_line_a_request_with_all_fields() {
         &json!({
             "generation": 1, "method": "GET", "url": "http://img.example.com/a.jpg?q=1", "protocol": "HTTP/1.1",
             "status": 200, "bytes": 2, "peer": "127.0.0.1", "client": "127.0.0.1", "client_from": "peer",
-            "forwarded": null, "country": null, "route": "default", "verdict": "forward", "rule": null,
+            "client_header": "x-forwarded-for", "forwarded": null, "country": null, "route": "default", "verdict": "forward", "rule": null,
             "would_deny": ["origins.delivery"], "variant": "webp", "accept": "image/webp,*/*;q=0.8", "cache": "miss",
             "cache_key": "http://img.example.com/a.jpg?q=1 webp", "user_agent": "x",
             "referer": ["https://e/", "\u{fc}"], "origin_field": "https://evil", "sec_fetch": "none//image",

@@ -113,30 +113,60 @@ fn replay(new: &str, old: Option<&str>, log: &str) -> Report {
     replay.report()
 }
 
+/// Two processes write one log, or one after the other: both begin at
+/// generation 1, and what one reads is no word of the other.
 #[test]
-fn a_line_waits_for_one_that_names_the_field() {
+fn each_line_tells_which_field_it_has() {
     let policy =
         "[client]\ntrusted_proxies = [\"10.0.0.1\"]\n[access.ip]\nblock = [\"10.0.0.0/8\"]\n";
-    let own = line(&json!({ "peer": "10.0.0.1", "client": "10.0.0.1" }));
-    let named = |generation: u64| {
-        line(
-            &json!({ "generation": generation, "peer": "10.0.0.1", "client_from": "x-forwarded-for", "forwarded": "192.0.2.1" }),
-        )
+    let own = |header: &str| {
+        line(&json!({ "peer": "10.0.0.1", "client": "10.0.0.1", "client_header": header }))
     };
-    let report = replay(policy, None, &format!("{own}\n{own}\n{}\n{own}", named(1)));
+    let named = line(
+        &json!({ "peer": "10.0.0.1", "client_from": "x-forwarded-for", "forwarded": "192.0.2.1" }),
+    );
+    let same = own("x-forwarded-for");
+    let report = replay(policy, None, &same);
     assert_eq!(
         (report.decisions.newly_denied, report.undecided.len()),
-        (3, 0)
+        (1, 0)
     );
-    // The next configuration may have had another field.
-    let report = replay(policy, None, &format!("{own}\n{}\n{own}", named(2)));
-    assert_eq!((report.requests, report.undecided["client_field"]), (3, 2));
-    let report = replay(policy, None, &format!("{own}\n{own}"));
-    assert_eq!((report.lines, report.undecided["client_field"]), (2, 2));
-    let report = replay(policy, Some(policy), &own);
+    for other in [own("forwarded"), own("absent")] {
+        let report = replay(policy, None, &format!("{other}\n{named}\n{other}\n{same}"));
+        assert_eq!((report.lines, report.undecided["client_field"]), (4, 2));
+        assert_eq!(report.decisions.newly_denied, 1);
+    }
+    let report = replay(policy, Some(policy), &own("absent"));
     assert_eq!(
         (report.decisions.unchanged, report.old_differs_from_log),
         (1, Some(1))
+    );
+    // The line knows better than a file that cannot have written it.
+    let report = replay(policy, Some(policy), &own("forwarded"));
+    assert_eq!(report.undecided["client_field"], 1);
+}
+
+#[test]
+fn a_country_that_nobody_knows_is_not_told_as_none() {
+    let geo = |mode: &str| {
+        format!(
+            "[access.geo]\nmode = \"{mode}\"\ncountries = [\"RE\"]\ndatabase = \"{}\"\nunknown = \"block\"\n",
+            crate::policy::country_database().display()
+        )
+    };
+    let shown = |client: &str, country: Value| {
+        let line = line(&json!({ "peer": client, "client": client, "country": country }));
+        let report = replay(&geo("block"), None, &line);
+        let rule = &report.rules[2];
+        assert_eq!((rule.rule, rule.denied_after), ("geo.block", 1), "{client}");
+        rule.mostly.as_ref().map(|share| share.value.clone())
+    };
+    // No country has it.
+    assert_eq!(shown("10.0.0.1", json!(null)), Some(None));
+    assert_eq!(shown("10.0.0.0/24", json!(null)), None);
+    assert_eq!(
+        shown("10.0.0.0/24", json!("RE")),
+        Some(Some("RE".to_owned()))
     );
 }
 
@@ -252,7 +282,7 @@ fn line(changes: &Value) -> String {
     let mut line = json!({
         "time": "2026-11-22T01:02:03.004Z", "ref": "0123456789abcdefghjk", "generation": 1, "method": "GET",
         "url": "http://img.example.com/a.txt", "protocol": "HTTP/1.1", "status": 200, "bytes": 2,
-        "peer": "203.0.113.9", "client": "203.0.113.9", "client_from": "peer", "forwarded": null, "country": null,
+        "peer": "203.0.113.9", "client": "203.0.113.9", "client_from": "peer", "client_header": "x-forwarded-for", "forwarded": null, "country": null,
         "route": "default", "verdict": "forward", "rule": null, "would_deny": [], "variant": "original",
         "accept": null, "cache": "miss", "cache_key": "http://img.example.com/a.txt original", "origin_ms": 1.0,
         "total_ms": 2.0, "user_agent": null, "referer": null, "origin_field": null, "sec_fetch": null,

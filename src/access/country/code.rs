@@ -146,6 +146,11 @@ impl CountryCode {
         str::from_utf8(&self.0).expect("two ASCII letters")
     }
 
+    /// Its two letters.
+    pub const fn letters(self) -> [u8; 2] {
+        self.0
+    }
+
     /// Like `parse`, but a text that is no code costs no error.
     pub(super) fn known(text: &str) -> Option<Self> {
         let code = <[u8; 2]>::try_from(text.as_bytes()).ok()?;

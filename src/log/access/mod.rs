@@ -21,6 +21,8 @@ pub use draft::{Draft, Key, Outcome};
 pub use journal::Journal;
 pub(super) use kept::read;
 pub use kept::{AllKept, Block, Entry, Keeper, Kept, MOST_KEPT};
-pub use raw::{CLIENT_FROM, Derived, Facts, Kind, METHODS, Raw, RuleNames, Sink};
+pub use raw::{
+    CLIENT_FROM, CLIENT_HEADER, Country, Derived, Facts, Kind, METHODS, Raw, RuleNames, Sink,
+};
 pub use stamp::rfc3339;
 pub use writer::{AccessLog, AccessLogError, Opened, Spool};

@@ -42,6 +42,19 @@ pub struct Facts<'a> {
     pub method: Option<u8>,
     /// The place of `client_from` in [`CLIENT_FROM`]; `None`: the same.
     pub client_from: Option<u8>,
+    /// The place of `client_header` in [`CLIENT_HEADER`]; `None`: the same.
+    pub client_header: Option<u8>,
+    /// The client's.
+    pub country: Country,
+}
+
+/// What is kept of a country.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Country {
+    /// It was not looked up: no rule of countries has denied, or would have.
+    Unasked,
+    /// Its letters; `None`: it has none, or no rule is of countries.
+    Found(Option<[u8; 2]>),
 }
 
 /// Methods that take a byte.
@@ -49,6 +62,9 @@ pub const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "OPTIONS"];
 
 /// Values of `client_from` that take a byte.
 pub const CLIENT_FROM: [&str; 3] = ["peer", "proxy_protocol", "x-forwarded-for"];
+
+/// Values of `client_header` that take a byte.
+pub const CLIENT_HEADER: [&str; 1] = ["x-forwarded-for"];
 
 /// Where texts go.
 #[derive(Debug)]
@@ -78,6 +94,7 @@ pub enum Kind {
     SecFetchDest,
     Method,
     ClientFrom,
+    ClientHeader,
     RequestMethod,
 }
 
@@ -94,8 +111,8 @@ pub struct Raw<'a>(&'a [u8]);
 /// What of a line depends on the configuration that was in force.
 #[derive(Clone, Debug, Default)]
 pub struct Derived {
-    /// `country`
-    pub country: Option<String>,
+    /// `country`; `None`: not all of the address is kept.
+    pub country: Option<Option<String>>,
     /// `variant`
     pub variant: Option<String>,
     /// `accept`
@@ -119,7 +136,9 @@ const HTTPS: usize = WOULD_DENY + 1;
 const VERSION: usize = HTTPS + 1;
 const METHOD: usize = VERSION + 1;
 const FROM: usize = METHOD + 1;
-const LENGTHS: usize = FROM + 1;
+const HEADER: usize = FROM + 1;
+const COUNTRY: usize = HEADER + 1;
+const LENGTHS: usize = COUNTRY + 2;
 const FIXED: usize = LENGTHS + 2 * Kind::FIRSTS;
 
 /// Stands for no rule, and for what takes no byte.
@@ -149,6 +168,8 @@ impl Facts<'_> {
         fixed[VERSION] = self.version;
         fixed[METHOD] = self.method.unwrap_or(NONE);
         fixed[FROM] = self.client_from.unwrap_or(NONE);
+        fixed[HEADER] = self.client_header.unwrap_or(NONE);
+        fixed[COUNTRY..][..2].copy_from_slice(&self.country.bytes());
         let start = out.len();
         out.extend_from_slice(&fixed);
         let mut sink = Sink {
@@ -160,6 +181,16 @@ impl Facts<'_> {
         let to = &mut out[start + LENGTHS..][..2 * Kind::FIRSTS];
         for (to, length) in to.as_chunks_mut().0.iter_mut().zip(lengths) {
             *to = length.to_le_bytes();
+        }
+    }
+}
+
+impl Country {
+    const fn bytes(self) -> [u8; 2] {
+        match self {
+            Self::Unasked => [NONE; 2],
+            Self::Found(None) => [0; 2],
+            Self::Found(Some(letters)) => letters,
         }
     }
 }
@@ -270,11 +301,11 @@ impl<'a> Raw<'a> {
         self.push_address(&mut draft, key!("client"), CLIENT);
         let from = CLIENT_FROM.get(self.place(FROM));
         self.push_word(&mut draft, key!("client_from"), from, Kind::ClientFrom);
+        let header = CLIENT_HEADER.get(self.place(HEADER));
+        let kind = Kind::ClientHeader;
+        self.push_word(&mut draft, key!("client_header"), header, kind);
         self.push(&mut draft, key!("forwarded"), Kind::Forwarded);
-        if let Some(derived) = derived {
-            let country = derived.country.as_deref();
-            draft.string(key!("country"), country.map(str::as_bytes));
-        }
+        self.push_country(&mut draft, derived);
         self.push(&mut draft, key!("route"), Kind::Route);
         self.push_decision(&mut draft, rules);
         if let Some(derived) = derived {
@@ -339,6 +370,19 @@ impl<'a> Raw<'a> {
         };
         let address = address.and_then(|address| shown(address, mode));
         draft.string(key, address.as_deref());
+    }
+
+    fn push_country(self, draft: &mut Draft, derived: Option<&Derived>) {
+        let [a, b] = [COUNTRY, COUNTRY + 1].map(|at| self.byte(at));
+        let derived = derived.and_then(|derived| derived.country.as_ref());
+        match ([a, b], derived) {
+            ([NONE, _], None) => {}
+            ([NONE, _], Some(found)) => {
+                draft.string(key!("country"), found.as_deref().map(str::as_bytes));
+            }
+            ([0, _], _) => draft.word(key!("country"), None),
+            (letters, _) => draft.string(key!("country"), Some(&letters)),
+        }
     }
 
     fn push_sec_fetch(self, draft: &mut Draft) {

@@ -10,19 +10,18 @@ use crate::replay::line::Logged;
 use crate::replay::report::Sample;
 use crate::replay::request::{Request, Sender};
 
-/// The country as logged, else by the new configuration if that looks at it.
-pub(super) fn country<'r>(request: &'r Request<'_>, after: &Decided<'_>) -> Cow<'r, str> {
+/// The country as logged, else by the new configuration; empty: there is none.
+/// `None`: that does not look at it, or not all of the address is there.
+pub(super) fn country<'r>(request: &'r Request<'_>, after: &Decided<'_>) -> Option<Cow<'r, str>> {
     let logged = first(&request.line.country);
     if !logged.is_empty() {
-        return logged.into();
+        return Some(logged.into());
     }
-    let geo = after.route.and_then(|route| route.rules.geo());
+    let geo = after.route.and_then(|route| route.rules.geo())?;
     let whole = matches!(request.sender, Sender::At(_));
-    let client = after.client.filter(|_| whole).map(ClientAddr::new);
-    let found = geo
-        .zip(client)
-        .and_then(|(geo, client)| geo.country(client));
-    found.map_or("".into(), |code| code.to_string().into())
+    let client = after.client.filter(|_| whole).map(ClientAddr::new)?;
+    let found = geo.country(client);
+    Some(found.map_or("".into(), |code| code.to_string().into()))
 }
 
 pub(super) fn referrer<'r>(request: &'r Request<'_>) -> Cow<'r, str> {

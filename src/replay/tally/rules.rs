@@ -6,7 +6,7 @@ use super::about::{country, first, host, referrer};
 use crate::access::RuleId;
 use crate::replay::decide::Decided;
 use crate::replay::frequent::{Frequent, neighbourhood};
-use crate::replay::line::Line;
+use crate::replay::line::{Line, Logged};
 use crate::replay::report::{RuleReport, Share};
 use crate::replay::request::Request;
 
@@ -23,7 +23,9 @@ pub(super) struct RuleTally {
 impl RuleTally {
     /// It denies a request, or would in shadow.
     pub(super) fn note(&mut self, rule: RuleId, request: &Request<'_>, after: &Decided<'_>) {
-        self.who.add(&who(rule, request, after));
+        if let Some(who) = who(rule, request, after) {
+            self.who.add(&who);
+        }
     }
 
     pub(super) fn report(&self, id: RuleId, decided: u64) -> RuleReport {
@@ -58,36 +60,39 @@ pub(in crate::replay) fn what(rule: RuleId) -> &'static str {
     }
 }
 
-/// What of a request a rule goes by; empty: it has none.
-fn who<'r>(rule: RuleId, request: &'r Request<'_>, after: &Decided<'_>) -> Cow<'r, str> {
-    match what(rule) {
-        "client" => after.client.map(neighbourhood).unwrap_or_default().into(),
+/// What of a request a rule goes by; empty: it has none. `None`: nobody knows.
+fn who<'r>(rule: RuleId, request: &'r Request<'_>, after: &Decided<'_>) -> Option<Cow<'r, str>> {
+    Some(match what(rule) {
+        "client" => after.client.map(neighbourhood)?.into(),
         "user_agent" => first(&request.line.user_agent).into(),
-        "country" => country(request, after),
+        "country" => country(request, after)?,
         "page" => match first(&request.line.origin_field) {
             "" | "null" => referrer(request),
             origin => host(origin),
         },
         _ => referrer(request),
-    }
+    })
 }
 
 /// The same of a line, as it was logged.
-pub(in crate::replay) fn who_of_line<'l>(rule: RuleId, line: &'l Line<'_>) -> Cow<'l, str> {
+pub(in crate::replay) fn who_of_line<'l>(rule: RuleId, line: &'l Line<'_>) -> Option<Cow<'l, str>> {
     let referrer = || host(first(&line.referer));
-    match what(rule) {
+    Some(match what(rule) {
         "client" => {
-            let client = first(&line.client);
+            let client = line.client.text()?;
             client
                 .parse()
                 .map_or(client.into(), |address| neighbourhood(address).into())
         }
         "user_agent" => first(&line.user_agent).into(),
-        "country" => first(&line.country).into(),
+        "country" => match &line.country {
+            Logged::Unknown => return None,
+            country => first(country).into(),
+        },
         "page" => match first(&line.origin_field) {
             "" | "null" => referrer(),
             origin => host(origin),
         },
         _ => referrer(),
-    }
+    })
 }

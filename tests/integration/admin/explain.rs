@@ -64,7 +64,13 @@ fn explain_says_what_the_command_says() {
         );
     }
     assert_eq!(post(&" ".repeat((1 << 20) + 1)).status, 413);
-    for query in ["", "?url=/a&ref=b", "?urk=/a", "?url=/a&client=x"] {
+    for query in [
+        "",
+        "?url=/a&ref=8aa2m89x6egjy0wncqtn",
+        "?ref=b",
+        "?urk=/a",
+        "?url=/a&client=x",
+    ] {
         assert_eq!(
             get(&program, &format!("/-/explain{query}")).status,
             400,
@@ -174,6 +180,54 @@ fn what_is_not_kept_is_said() {
     );
 }
 
+/// Of shortened addresses, the client is the one that the configuration in
+/// force finds, and not the one that another one had found.
+#[test]
+fn the_client_is_found_anew() {
+    let program = Program::start(
+        &Origin::ok(),
+        &rules("access = \"off\"\nclient_address = \"prefix\""),
+    );
+    let id = reference(&send_many_fields(&program));
+    let now = |told: &Value, key: &str| told["now"][key].clone();
+    let told = recall(&program, &id);
+    assert_eq!(now(&told, "client"), "203.0.113.0/24");
+    assert_eq!(now(&told, "client_from"), "x-forwarded-for");
+    assert_eq!(now(&told, "country"), "RE");
+
+    program.edit("trusted_proxies = [\"127.0.0.1\"]", "trusted_proxies = []");
+    program.edit("\"198.51.100.0/24\"", "\"127.0.0.0/24\"");
+    program.signal("HUP");
+    crate::support::eventually("it is in force", || {
+        recall(&program, &id)["same_policy"] == false
+    });
+    let told = recall(&program, &id);
+    assert_eq!(told["request"]["client"], "203.0.113.0/24");
+    assert_eq!(now(&told, "client"), "127.0.0.0/24");
+    assert_eq!(now(&told, "client_from"), "peer");
+    assert_eq!(now(&told, "country"), json!(null));
+    assert_eq!(now(&told, "rule"), "ip.block");
+    let rules = told["now"]["rules"].as_array().unwrap().iter();
+    let open: Vec<&Value> = rules
+        .filter(|rule| rule["outcome"] == "undecided")
+        .collect();
+    assert!(open.is_empty(), "{open:?}");
+
+    // Half of the network is exempt, so nobody knows what any rule says.
+    program.edit("block = [\"127.0.0.0/24\"]", "exempt = [\"127.0.0.0/25\"]");
+    program.signal("HUP");
+    crate::support::eventually("it is in force", || {
+        recall(&program, &id)["now"]["generation"] == 3
+    });
+    let told = recall(&program, &id);
+    assert_eq!(now(&told, "verdict"), "undecided");
+    let rules = told["now"]["rules"].as_array().unwrap();
+    for rule in rules {
+        let expected = ["off", "undecided"].contains(&rule["outcome"].as_str().unwrap());
+        assert!(expected, "{rule}");
+    }
+}
+
 #[test]
 fn a_reference_that_nobody_knows() {
     let program = Program::start(&Origin::ok(), OPEN);
@@ -183,7 +237,7 @@ fn a_reference_that_nobody_knows() {
         .unwrap_or_else(|| "0".repeat(20));
     let (code, text, errors) = command(&program, &["--ref", &forwarded]);
     assert_eq!((code, text.as_str()), (Some(1), ""));
-    for word in ["404", "another instance", "10,000", "let through"] {
+    for word in ["404", "another instance", "10,000", "16 MiB", "let through"] {
         assert!(errors.contains(word), "{errors}");
     }
     assert_eq!(command(&program, &["--ref", "short"]).0, Some(64));

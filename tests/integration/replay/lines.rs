@@ -195,6 +195,27 @@ fn exit_codes() {
     );
 }
 
+/// A gate that looked at nothing does not open.
+#[test]
+fn nothing_decided_is_no_success() {
+    let cut = json!({ "url": format!("http://a/{}...[cut]", "x".repeat(4096)) });
+    for (log, said) in [
+        (String::new(), "the log is empty"),
+        ("nonsense\n{}\n".to_owned(), "none of 2 lines is a request"),
+        (line(&cut), "none of 1 requests could be decided"),
+    ] {
+        let case = Case::new(log.as_bytes(), "", "");
+        let arguments = ["--log", "access.ndjson", "--config", "new.toml"];
+        assert_eq!(code(&case.run(&arguments)), 0, "{said}");
+        for more in [&["--fail-on-change"][..], &["--fail-on-change", "--json"]] {
+            let output = case.run(&[&arguments[..], more].concat());
+            assert_eq!(code(&output), 1, "{said}");
+            assert!(stderr(&output).contains(said), "{}", stderr(&output));
+            assert!(!stdout(&output).is_empty());
+        }
+    }
+}
+
 /// Memory does not grow with the log.
 #[test]
 fn a_long_log_of_strangers_takes_no_more_memory() {

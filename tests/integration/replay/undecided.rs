@@ -40,6 +40,12 @@ fn what_a_line_does_not_tell_is_undecided() {
     let proxies = "[client]\ntrusted_proxies = [\"203.0.113.9\"]\n";
     let with = |policies: &[&str]| policies.concat();
     for (policy, changes, expected) in [
+        (
+            "",
+            json!({ "method": cut("A"), "status": 405, "verdict": "reject", "error": "the method is not in origin.methods" }),
+            "undecided: method",
+        ),
+        ("", json!({ "method": "A B" }), "skipped: lacks_method"),
         // Addresses that are shortened, or not there.
         (
             block,
@@ -79,13 +85,20 @@ fn what_a_line_does_not_tell_is_undecided() {
         // Who is trusted now, and was not then.
         (
             &with(&[proxies, block]),
-            json!({}),
+            json!({ "client_header": "absent" }),
             "undecided: client_field",
         ),
+        // It named nobody.
+        (&with(&[proxies, block]), json!({}), "deny:ip.block"),
         (proxies, json!({ "forwarded": "192.0.2.1" }), "unchanged"),
         (
             &with(&[proxies, block]),
-            json!({ "client_from": "forwarded", "forwarded": "for=192.0.2.1" }),
+            json!({ "client_from": "forwarded", "client_header": "forwarded", "forwarded": "for=192.0.2.1" }),
+            "undecided: client_field",
+        ),
+        (
+            &with(&[proxies, block]),
+            json!({ "client_header": "forwarded", "forwarded": null }),
             "undecided: client_field",
         ),
         (

@@ -17,6 +17,8 @@ fn written(mode: ClientAddressMode, first: Texts<'_>, more: Texts<'_>) -> Vec<u8
         version: 11,
         method: Some(1),
         client_from: None,
+        client_header: None,
+        country: Country::Found(Some(*b"RE")),
     };
     let mut out = Vec::new();
     let texts = |sink: &mut Sink<'_>| {
@@ -45,7 +47,11 @@ fn a_line_of_what_was_kept() {
     let bytes = written(
         ClientAddressMode::Full,
         first,
-        &[(Kind::UserAgent, b"\xff"), (Kind::ClientFrom, b"x-real-ip")],
+        &[
+            (Kind::UserAgent, b"\xff"),
+            (Kind::ClientFrom, b"x-real-ip"),
+            (Kind::ClientHeader, b"x-real-ip"),
+        ],
     );
     let line = read(&bytes);
     assert_eq!(line["url"], "http://a/b\u{1b}\"");
@@ -54,6 +60,7 @@ fn a_line_of_what_was_kept() {
         (&"HEAD".into(), &"HTTP/1.1".into())
     );
     assert_eq!(line["client_from"], "x-real-ip");
+    assert_eq!(line["client_header"], "x-real-ip");
     assert_eq!(line["user_agent"], serde_json::json!(["x", "\\xFF"]));
     assert_eq!(
         (&line["sec_fetch"], &line["origin_field"]),
@@ -67,8 +74,32 @@ fn a_line_of_what_was_kept() {
         (&"192.0.2.7".into(), &"2001:db8:1:abcd::7".into())
     );
     assert!(line["referer"].is_null() && line["total_ms"].is_null());
-    assert!(line.get("country").is_none() && line.get("cache_key").is_none());
+    assert_eq!(line["country"], "RE");
+    assert!(line.get("cache_key").is_none());
     assert!(line["time"].as_str().unwrap().starts_with("20"));
+}
+
+#[test]
+fn a_country_that_was_not_looked_up_is_left_out() {
+    let bytes = written(ClientAddressMode::Full, &[], &[]);
+    let line = |country: Country, derived: Option<Option<&str>>| {
+        let mut bytes = bytes.clone();
+        bytes[COUNTRY..][..2].copy_from_slice(&country.bytes());
+        let derived = Derived {
+            country: derived.map(|found| found.map(str::to_owned)),
+            ..Derived::default()
+        };
+        let line = Raw::of(&bytes).line(&RULES, Some(&derived));
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        line.get("country").cloned()
+    };
+    let null = serde_json::Value::Null;
+    assert_eq!(line(Country::Unasked, None), None);
+    assert_eq!(line(Country::Unasked, Some(None)), Some(null.clone()));
+    assert_eq!(line(Country::Unasked, Some(Some("RE"))), Some("RE".into()));
+    assert_eq!(line(Country::Found(None), Some(Some("RE"))), Some(null));
+    let found = Country::Found(Some(*b"FR"));
+    assert_eq!(line(found, Some(Some("RE"))), Some("FR".into()));
 }
 
 #[test]

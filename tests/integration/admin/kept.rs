@@ -1,0 +1,208 @@
+//! What is kept of a request is told as it was, and no more than that is known.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::denials::{denials, recall, reference, rules};
+use super::get;
+use crate::support::{Client, Origin, Program, Reply};
+
+/// What `/-/policy` says of a rule in shadow.
+fn watched(program: &Program, rule: &str) -> Value {
+    let policy: Value = serde_json::from_slice(&get(program, "/-/policy").body).unwrap();
+    let rules = policy["routes"][0]["rules"].as_array().unwrap().iter();
+    let mut found = rules.filter(|told| told["rule"] == rule);
+    found.next().unwrap().clone()
+}
+
+#[rstest]
+#[case("full", json!("198.51.100.0/24"))]
+#[case("prefix", json!("198.51.100.0/24"))]
+#[case("none", json!(null))]
+fn what_is_not_known_is_not_told_as_missing(#[case] mode: &str, #[case] block: Value) {
+    let log = format!("access = \"off\"\nclient_address = \"{mode}\"");
+    let policy = rules(&log)
+        .replace("[access.geo]\n", "[access.geo]\nshadow = true\n")
+        .replace("[access.ip]\n", "[access.ip]\nshadow = true\n");
+    let program = Program::start(&Origin::ok(), &policy);
+    let mut client = program.client();
+    for address in ["203.0.113.129", "203.0.113.130", "198.51.100.7"] {
+        let fields = format!("X-Forwarded-For: {address}\r\nReferer: https://www.example.com/\r\n");
+        assert_eq!(client.get("/a.jpg", &fields).status, 200);
+    }
+    let told = || {
+        let geo = watched(&program, "geo.block");
+        assert_eq!(
+            geo["says"],
+            "geo.block would have denied 2 of 3 (66.7 %), mostly country RE (2)"
+        );
+        assert_eq!(geo["samples"][0]["value"], "RE");
+        let ip = watched(&program, "ip.block");
+        assert_eq!(ip["mostly"]["value"], block);
+        assert_eq!(ip["mostly"].is_null(), block.is_null());
+        let says = ip["says"].as_str().unwrap();
+        assert!(
+            !says.contains("without") && says.contains("1 of 3 (33.3 %)"),
+            "{says}"
+        );
+    };
+    // What is counted is known when an answer is over.
+    crate::support::eventually("all are counted", || {
+        watched(&program, "geo.block")["requests"] == 3
+    });
+    told();
+    let entry = |rule: &str| {
+        let told = denials(&program, &format!("shadow=true&rule={rule}&limit=1"));
+        told["denials"][0].clone()
+    };
+    // Of an address that is not whole nobody knows the country, unless it was
+    // looked up then.
+    assert_eq!(entry("ip.block").get("country").is_some(), mode == "full");
+    assert_eq!(entry("geo.block")["country"], "RE");
+    program.edit("formats = [\"webp\"]", "formats = []");
+    program.signal("HUP");
+    crate::support::eventually("it is in force", || {
+        let policy: Value = serde_json::from_slice(&get(&program, "/-/policy").body).unwrap();
+        policy["generation"] == 2
+    });
+    told();
+    assert_eq!(entry("ip.block").get("country"), None);
+    assert_eq!(entry("geo.block")["country"], "RE");
+}
+
+/// However a request came, what is kept of it makes the very decision again,
+/// and after a reload the one that the same request would meet.
+#[test]
+fn whatever_was_denied_is_told_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let server = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\", \"unix:{}\"]\nhosts = [\"img.example.com\"]\n",
+        path.display()
+    );
+    let uploads =
+        "[access.origins.upload]\npatterns = [\"https://www.example.com\"]\nmissing = \"allow\"\n";
+    let policy = format!(
+        "{server}{uploads}{}",
+        rules("access = \"off\"").replace("shadow = true\n", "")
+    );
+    let program = Program::start(&Origin::ok(), &policy);
+    let long = format!("https://leech.example/{}", "x".repeat(5000));
+    let lines = [
+        (
+            "HEAD /a.jpg",
+            "Referer: https://leech.example/\r\n".to_owned(),
+            "referrer.allow",
+        ),
+        (
+            "GET /a.jpg",
+            "Referer: https://www.example.com/\r\nReferer: https://b.example/\r\n".to_owned(),
+            "referrer.allow",
+        ),
+        (
+            "GET /a.jpg",
+            format!("Referer: {long}\r\n"),
+            "referrer.allow",
+        ),
+        (
+            "OPTIONS /a.jpg",
+            "Origin: https://leech.example\r\nAccess-Control-Request-Method: PUT\r\n".to_owned(),
+            "origins.upload",
+        ),
+        (
+            "OPTIONS /a.jpg",
+            "User-Agent: badbot\r\n".to_owned(),
+            "user_agent.block",
+        ),
+        (
+            "PUT /a.jpg",
+            "Content-Length: 0\r\nOrigin: https://leech.example\r\n".to_owned(),
+            "origins.upload",
+        ),
+        (
+            "GET http://IMG.example.com/public/../a.jpg",
+            "User-Agent: badbot\r\n".to_owned(),
+            "user_agent.block",
+        ),
+        (
+            "GET /a.jpg",
+            "X-Forwarded-For: 203.0.113.129\r\n".to_owned(),
+            "geo.block",
+        ),
+    ];
+    let ask = |client: &mut dyn FnMut(&str) -> Reply| -> Vec<(String, &str)> {
+        let send = lines.iter().map(|(line, fields, rule)| {
+            let reply = client(&format!(
+                "{line} HTTP/1.1\r\nHost: img.example.com\r\n{fields}\r\n"
+            ));
+            assert_eq!(reply.status, 403, "{line} {rule}");
+            (reference(&reply), *rule)
+        });
+        send.collect()
+    };
+    let mut tcp = program.client();
+    let mut unix = Client::at_socket(&path);
+    let head = |bytes: &str| bytes.starts_with("HEAD");
+    let mut by_tcp = |bytes: &str| match head(bytes) {
+        true => tcp.head_of("/a.jpg", "Referer: https://leech.example/\r\n"),
+        false => tcp.send(bytes).reply(),
+    };
+    let mut all = ask(&mut by_tcp);
+    let mut by_unix = |bytes: &str| match head(bytes) {
+        true => unix.head_of("/a.jpg", "Referer: https://leech.example/\r\n"),
+        false => unix.send(bytes).reply(),
+    };
+    all.extend(ask(&mut by_unix));
+    for (reference, rule) in &all {
+        let told = recall(&program, reference);
+        assert_eq!(told["then"]["rule"], *rule, "{told}");
+        assert_eq!(
+            (
+                &told["now"]["rule"],
+                &told["differs"],
+                &told["now"]["undecided"]
+            ),
+            (&json!(rule), &json!(false), &json!(null)),
+            "{told}"
+        );
+        let rules = told["now"]["rules"].as_array().unwrap();
+        assert!(
+            rules.iter().all(|rule| rule["outcome"] != "undecided"),
+            "{told}"
+        );
+    }
+
+    // Now every client of theirs is exempt.
+    program.edit(
+        "[access.ip]\n",
+        "[access.ip]\nexempt = [\"127.0.0.0/8\", \"203.0.113.0/24\"]\n",
+    );
+    program.edit("trusted_proxies = [\"127.0.0.1\"]", "trusted_proxies = []");
+    program.signal("HUP");
+    let any = &all[0].0;
+    crate::support::eventually("it is in force", || {
+        recall(&program, any)["same_policy"] == false
+    });
+    for (reference, rule) in &all {
+        let told = recall(&program, reference);
+        assert_eq!(
+            (
+                &told["then"]["rule"],
+                &told["now"]["verdict"],
+                &told["differs"]
+            ),
+            (&json!(rule), &json!("forward"), &json!(true)),
+            "{told}"
+        );
+        let rules = told["now"]["rules"].as_array().unwrap();
+        let outcomes = rules.iter().map(|rule| rule["outcome"].as_str().unwrap());
+        assert!(
+            outcomes
+                .into_iter()
+                .all(|outcome| ["off", "exempt"].contains(&outcome)),
+            "{told}"
+        );
+        assert_eq!(told["now"]["client"], "127.0.0.1");
+    }
+    assert_eq!(denials(&program, "")["found"], all.len());
+}
