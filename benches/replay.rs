@@ -25,7 +25,7 @@ use portcullis::plan::{Decided, Explanation, Question};
 use portcullis::replay::{Replay, Report};
 
 use random::Random;
-use rules::{BLOCKED_AGENTS, REFERRERS};
+use rules::{BLOCKED_AGENTS, NETWORKS, REFERRERS};
 use sites::Sites;
 
 /// Lines that are measured; some 250 MB.
@@ -101,7 +101,8 @@ fn policy(folder: &Path, dropped: &str, countries: usize) -> Snapshot {
     let routes = "[[route]]\nname = \"gallery\"\npaths = [\"/gallery/**\"]\n\
                   [[route]]\nname = \"files\"\npaths = [\"/files/**\"]\n";
     let (all, some) = (rules::COUNTRIES, &rules::COUNTRIES[..countries]);
-    let addresses = rules::address_tables("block = [\"198.51.100.0/24\", \"20.0.0.0/10\"]")
+    let networks: Vec<String> = (0..NETWORKS).map(|n| format!("20.{n}.0.0/16")).collect();
+    let addresses = rules::address_tables(&format!("block = {networks:?}"))
         .replace(&format!("{all:?}"), &format!("{some:?}"));
     let fields = rules::field_tables(&Sites::new().pages("allow"));
     let toml = [top, &keys, images, &addresses, &fields, routes].concat();
