@@ -145,8 +145,7 @@ impl Images {
 
     /// The variant and `Accept` of a request for a path with `extension`.
     pub fn choose(&self, method: &Method, extension: Option<&str>, headers: &Fields) -> Choice<'_> {
-        let off = !self.webp && !self.avif;
-        if off || !matches!(*method, Method::GET | Method::HEAD) || !self.is_image(extension) {
+        if !self.varies(method, extension) {
             return UNTOUCHED;
         }
         let own = accept::named(headers.lines(Name::ACCEPT));
@@ -172,6 +171,14 @@ impl Images {
             accept: Some(accept),
             vary: Some(&self.vary),
         }
+    }
+
+    /// Whether a request for a path with `extension` may get another variant
+    /// than what the origin has.
+    #[inline]
+    pub fn varies(&self, method: &Method, extension: Option<&str>) -> bool {
+        let fetches = matches!(*method, Method::GET | Method::HEAD);
+        (self.webp || self.avif) && fetches && self.is_image(extension)
     }
 
     fn is_image(&self, extension: Option<&str>) -> bool {

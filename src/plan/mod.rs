@@ -54,7 +54,7 @@ impl Received {
 }
 
 /// How a request reached us.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// The connection's scheme.
     pub scheme: Scheme,
@@ -78,6 +78,48 @@ impl Arrival {
             fallback: None,
             https_port: None,
         }
+    }
+}
+
+/// Who sent a request, and what it asks for.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// Who it comes from.
+    pub client: Client,
+    /// What it asks for.
+    pub target: Target<'a>,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads a request. Of `snapshot`, this depends on the client table and on
+    /// `server.merge_slashes` alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Reject`] for what no rule gets to see.
+    #[inline]
+    pub fn read(
+        snapshot: &Snapshot,
+        received: &'a Received,
+        arrival: &Arrival,
+    ) -> Result<Self, Reject> {
+        let Received {
+            method,
+            uri,
+            headers,
+        } = received;
+        if matches!(*method, Method::TRACE | Method::CONNECT) {
+            return Err(Reject::Method);
+        }
+        let client = match arrival.given {
+            Some(client) => snapshot.client.given(client, arrival.peer),
+            None => snapshot.client.find(arrival.peer, headers)?,
+        };
+        let scheme = snapshot.client.scheme(&client, headers, arrival.scheme);
+        let merge_slashes = snapshot.server.merge_slashes;
+        let fallback = arrival.fallback.clone();
+        let target = Target::read(uri, headers, scheme, fallback, merge_slashes)?;
+        Ok(Self { client, target })
     }
 }
 
@@ -108,22 +150,24 @@ impl<'a> Plan<'a> {
         received: &'a Received,
         arrival: &Arrival,
     ) -> Result<Self, Reject> {
+        let asked = Asked::read(snapshot, received, arrival)?;
+        Self::of(snapshot, received, asked)
+    }
+
+    /// Plans a request that was read: route, decision.
+    ///
+    /// # Errors
+    ///
+    /// [`Reject`] for what no rule gets to see.
+    #[inline]
+    pub fn of(
+        snapshot: &'a Snapshot,
+        received: &'a Received,
+        Asked { client, target }: Asked<'a>,
+    ) -> Result<Self, Reject> {
         let Received {
-            method,
-            uri,
-            headers,
+            method, headers, ..
         } = received;
-        if matches!(*method, Method::TRACE | Method::CONNECT) {
-            return Err(Reject::Method);
-        }
-        let client = match arrival.given {
-            Some(client) => snapshot.client.given(client, arrival.peer),
-            None => snapshot.client.find(arrival.peer, headers)?,
-        };
-        let scheme = snapshot.client.scheme(&client, headers, arrival.scheme);
-        let merge_slashes = snapshot.server.merge_slashes;
-        let fallback = arrival.fallback.clone();
-        let target = Target::read(uri, headers, scheme, fallback, merge_slashes)?;
         let host = &*target.authority.host;
         let hosts = &snapshot.server.hosts;
         if !hosts.is_empty() && !hosts.iter().any(|pattern| pattern.matches(host)) {
@@ -144,7 +188,7 @@ impl<'a> Plan<'a> {
         let head = RequestHead {
             method,
             headers,
-            scheme,
+            scheme: target.scheme,
             authority: &target.authority,
             path: &target.path,
         };

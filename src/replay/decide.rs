@@ -1,5 +1,6 @@
 //! What a configuration would do with the request of a line.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use hyper::Method;
@@ -14,7 +15,7 @@ use super::sender::{Known, Senders, Writer};
 use crate::access::{Decision, RuleId, RuleIds};
 use crate::config::{Route, Snapshot};
 use crate::images::{Choice, Images, Variant};
-use crate::plan::{Arrival, Plan, Received, Reject};
+use crate::plan::{Arrival, Asked, Plan, Received, Reject};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,30 @@ const ACCEPTS: [Option<&str>; 9] = [
     Some("image/webp;q=0, image/avif;q=0"),
 ];
 
+/// What a request asks for, kept for another configuration that reads that
+/// alike.
+#[derive(Debug, Default)]
+pub(super) struct Once<'d>(OnceCell<(Arrival, bool, Result<Asked<'d>, Reject>)>);
+
+impl<'d> Once<'d> {
+    /// What `received` asks for, if it came just as the first did that was
+    /// asked for here. All must be of one head and one table of clients.
+    fn asked(
+        &self,
+        snapshot: &Snapshot,
+        received: &'d Received,
+        arrival: &Arrival,
+    ) -> Option<Result<Asked<'d>, Reject>> {
+        let merges = snapshot.server.merge_slashes;
+        let read = || {
+            let asked = Asked::read(snapshot, received, arrival);
+            (arrival.clone(), merges, asked)
+        };
+        let (from, merged, asked) = self.0.get_or_init(read);
+        (*merged == merges && from == arrival).then(|| asked.clone())
+    }
+}
+
 /// What `snapshot` does with the request, as far as its line tells.
 pub(super) fn decide<'s>(
     snapshot: &'s Snapshot,
@@ -77,6 +102,19 @@ pub(super) fn decide<'s>(
     accept: AcceptOf<'_>,
     memo: &Memo,
 ) -> Result<Decided<'s>, Undecided> {
+    decide_once(snapshot, request, doubts, writer, accept, memo, None)
+}
+
+/// The same with what was read for another one, if both read it alike.
+pub(super) fn decide_once<'s, 'd>(
+    snapshot: &'s Snapshot,
+    request: &Request<'_>,
+    doubts: &'d Doubts,
+    writer: &Writer<'_>,
+    accept: AcceptOf<'_>,
+    memo: &Memo,
+    once: Option<&Once<'d>>,
+) -> Result<Decided<'s>, Undecided> {
     let trial = Trial {
         memo,
         snapshot,
@@ -84,31 +122,47 @@ pub(super) fn decide<'s>(
         doubts,
         senders: Senders::of(request, snapshot, writer)?,
         accept,
+        once,
     };
     trial.decide()
 }
 
 /// A configuration that is asked about a line.
-struct Trial<'s, 'a, 'l> {
+struct Trial<'s, 'a, 'd, 'l> {
     snapshot: &'s Snapshot,
     request: &'a Request<'l>,
-    doubts: &'a Doubts,
+    doubts: &'d Doubts,
     senders: Senders<'l>,
     accept: AcceptOf<'a>,
     memo: &'a Memo,
+    once: Option<&'a Once<'d>>,
 }
 
-impl<'s> Trial<'s, '_, '_> {
+impl<'s, 'd> Trial<'s, '_, 'd, '_> {
     /// What becomes of all requests that the line may tell of.
     fn decide(&self) -> Result<Decided<'s>, Undecided> {
-        let field = self.snapshot.client.field.name().as_str();
+        let field = self.snapshot.client.field.name();
         let forwarded = self.senders.forwarded.as_deref();
         let forwarded = forwarded.map(|lines| (field, lines));
         let mut first: Option<Decided<'s>> = None;
-        for guess in &self.doubts.guesses {
-            let received = self.request.received(guess, forwarded);
+        for (place, guess) in self.doubts.guesses.iter().enumerate() {
+            let made = match place {
+                0 => self.doubts.head(self.request, forwarded),
+                _ => None,
+            };
+            let own = made.is_none().then(|| {
+                let forwarded = forwarded.map(|(field, lines)| (field.as_str(), lines));
+                self.request.received(guess, forwarded)
+            });
             for arrival in &self.senders.arrivals {
-                let next = self.decide_one(&received, arrival, first.is_none())?;
+                let whole = first.is_none();
+                let next = match (made, &own) {
+                    (Some(made), _) => self.decide_one(made, self.plan(made, arrival), whole)?,
+                    (None, Some(own)) => {
+                        self.decide_one(own, Plan::new(self.snapshot, own, arrival), whole)?
+                    }
+                    (None, None) => return Err(Undecided::Url),
+                };
                 match &mut first {
                     Some(first) if first.verdict != next.verdict => return Err(self.why()),
                     Some(first) => first.would_deny = first.would_deny.and(next.would_deny),
@@ -119,14 +173,23 @@ impl<'s> Trial<'s, '_, '_> {
         first.ok_or(Undecided::Url)
     }
 
+    /// The plan of the head that was made first.
+    fn plan<'p>(&'p self, made: &'d Received, arrival: &Arrival) -> Result<Plan<'p>, Reject> {
+        let once = self.once;
+        match once.and_then(|once| once.asked(self.snapshot, made, arrival)) {
+            Some(asked) => Plan::of(self.snapshot, made, asked?),
+            None => Plan::new(self.snapshot, made, arrival),
+        }
+    }
+
     /// What becomes of one of them; `whole`: with key and variant.
     fn decide_one(
         &self,
         received: &Received,
-        arrival: &Arrival,
+        plan: Result<Plan<'_>, Reject>,
         whole: bool,
     ) -> Result<Decided<'s>, Undecided> {
-        let plan = match Plan::new(self.snapshot, received, arrival) {
+        let plan = match plan {
             Ok(plan) => plan,
             Err(reject) => return self.rejected(reject),
         };
@@ -212,11 +275,18 @@ impl<'s> Trial<'s, '_, '_> {
             AcceptOf::Own => Some(images),
             AcceptOf::Images(images) => Some(images),
         };
-        let tables = (std::ptr::from_ref(images), writer.map(std::ptr::from_ref));
+        let extension = plan.target.path.extension();
+        let varies = |images: &Images| images.varies(&received.method, extension);
+        if !varies(images) {
+            return Some(Variant::Original);
+        }
+        let tables = (
+            std::ptr::from_ref(images),
+            writer.map(|writer| (std::ptr::from_ref(writer), varies(writer))),
+        );
         let logged = (&line.user_agent, &line.accept, &line.variant);
         let judged = self.request.verdict == LoggedVerdict::Judged;
-        let extension = plan.target.path.extension();
-        let on = (tables, logged, judged, &received.method, extension);
+        let on = (tables, logged, judged);
         let find = || self.find_variant(plan, received, writer);
         self.memo.variant(on, find)
     }
@@ -227,11 +297,6 @@ impl<'s> Trial<'s, '_, '_> {
         received: &Received,
         writer: Option<&Images>,
     ) -> Option<Variant> {
-        // Without `Accept`; where that plays no part, this is it.
-        let choice = plan.choice();
-        if choice.accept.is_none() {
-            return Some(choice.variant);
-        }
         let (request, own) = (self.request, &*plan.route.images);
         let agent = &request.line.user_agent;
         let has_agent = !agent.is_partial() && !agent.may_be_raw();

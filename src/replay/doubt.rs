@@ -1,5 +1,9 @@
 //! What a line leaves open: every request that it may tell of.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use hyper::header::HeaderName;
 use smallvec::{SmallVec, smallvec};
 
 use super::Undecided;
@@ -7,6 +11,7 @@ use super::line::{Logged, is_cut, without_mark};
 use super::request::{Asked, Fetch, Guess, Reading, Request};
 use crate::access::RuleId;
 use crate::config::Route;
+use crate::plan::Received;
 
 /// The requests that a line may tell of.
 #[derive(Clone, Debug)]
@@ -19,6 +24,9 @@ pub(super) struct Doubts {
     pub(super) agent: bool,
     /// Whether its `Origin` or its Referer may be of any host.
     pub(super) page: bool,
+    /// The head by the first of the guesses, once somebody asked for it, and
+    /// the field that `forwarded` is in it.
+    head: OnceCell<(Option<HeaderName>, Received)>,
 }
 
 impl Doubts {
@@ -29,6 +37,7 @@ impl Doubts {
             why: None,
             agent: line.user_agent.is_partial(),
             page: !has_host(&line.referer) || !has_host(&line.origin_field),
+            head: OnceCell::new(),
         };
         let pages = [&line.referer, &line.origin_field];
         let open = |field: &Logged<'_>| field.may_be_raw() || field.is_partial();
@@ -93,6 +102,30 @@ impl Doubts {
         })
     }
 
+    /// The head by the first of the guesses, as it was made for whoever asked
+    /// first; `None`: `forwarded` is another for them.
+    pub(super) fn head(
+        &self,
+        request: &Request<'_>,
+        forwarded: Option<(&HeaderName, &[Cow<'_, str>])>,
+    ) -> Option<&Received> {
+        let make = || {
+            let field = forwarded.map(|(name, _)| name.clone());
+            let lines = forwarded.map(|(name, lines)| (name.as_str(), lines));
+            (field, request.received(&self.guesses[0], lines))
+        };
+        let (field, head) = self.head.get_or_init(make);
+        let same = match (field, forwarded) {
+            (None, None) => true,
+            (Some(field), Some((name, lines))) if field == name => {
+                let lines = lines.iter().map(|line| line.as_bytes());
+                head.headers.lines_of(name).eq(lines)
+            }
+            _ => false,
+        };
+        same.then_some(head)
+    }
+
     /// What would be watched by `rule` is known.
     pub(super) fn tells(&self, rule: RuleId) -> bool {
         match rule {
@@ -143,7 +176,9 @@ fn has_host(field: &Logged<'_>) -> bool {
 fn tells_fetch(field: &Logged<'_>) -> bool {
     match field {
         Logged::Absent => true,
-        Logged::One(text) => !is_cut(text) && text.matches('/').count() == 2,
+        Logged::One(text) => {
+            !is_cut(text) && text.bytes().filter(|byte| *byte == b'/').count() == 2
+        }
         Logged::Unknown | Logged::Several(_) => false,
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::Skip;
+use super::{Skip, quick};
 
 /// What stands at the end of a value that was cut when it was logged.
 const CUT_MARK: &str = "...[cut]";
@@ -17,7 +17,7 @@ const SHORTEST_CUT: usize = 4096 - 3 + CUT_MARK.len();
 
 /// A line, as far as a replay needs it. Its texts are parts of the line where
 /// JSON has no escape in them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Line<'a> {
     #[serde(borrow, default)]
     pub(super) time: Logged<'a>,
@@ -93,6 +93,9 @@ impl<'a> Line<'a> {
             return Err(Skip::NotJson);
         }
         let text = std::str::from_utf8(line).map_err(|_| Skip::NotJson)?;
+        if let Some(line) = quick::read(text) {
+            return Ok(line);
+        }
         serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Skip::NotALogLine,
             _ => Skip::NotJson,

@@ -9,7 +9,7 @@ use foldhash::quality::RandomState;
 use crate::images::Variant;
 
 /// Places; a new entry takes that of an older one.
-const PLACES: usize = 1 << 12;
+const PLACES: usize = 1 << 14;
 
 /// What a variant was, by the hash of what it depends on. Two of the 2^64
 /// hashes are taken for different.

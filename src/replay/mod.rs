@@ -20,6 +20,7 @@ mod kept;
 mod line;
 mod lines;
 mod memo;
+mod quick;
 mod report;
 mod request;
 mod sender;
@@ -37,7 +38,7 @@ pub use watched::{Watched, WatchedSample, watch};
 
 use std::borrow::Cow;
 
-use self::decide::{AcceptOf, Decided, Verdict, decide};
+use self::decide::{AcceptOf, Decided, Once, Verdict, decide, decide_once};
 use self::doubt::Doubts;
 use self::line::{Line, is_cut};
 use self::memo::Memo;
@@ -227,8 +228,11 @@ impl<'s> Replay<'s> {
             snapshot: Some(old),
             same_client: wrote,
         };
-        let own = AcceptOf::Own;
-        let before = decide(old, request, doubts, &writer, own, &self.memo)?;
+        // Both read a request alike if they find out alike who sent it.
+        let once = Once::default();
+        let once = self.same_client.then_some(&once);
+        let (own, memo) = (AcceptOf::Own, &self.memo);
+        let before = decide_once(old, request, doubts, &writer, own, memo, once)?;
         self.tally.compare_with_log(logged, &before);
         let images = before.route.map(|route| &*route.images);
         let accept = images.map_or(AcceptOf::Unknown, AcceptOf::Images);
@@ -236,7 +240,7 @@ impl<'s> Replay<'s> {
             same_client: wrote && self.same_client,
             ..writer
         };
-        let after = decide(self.new, request, doubts, &writer, accept, &self.memo)?;
+        let after = decide_once(self.new, request, doubts, &writer, accept, memo, once)?;
         let before = Before {
             verdict: before.verdict,
             would_deny: before.would_deny,

@@ -14,7 +14,7 @@ use self::groups::GroupTally;
 use self::rules::RuleTally;
 pub(super) use self::rules::{what, who_of_line};
 use super::decide::{Decided, Verdict};
-use super::distinct::{Distinct, ERROR_PERCENT};
+use super::distinct::{Distinct, ERROR_PERCENT, hashed};
 use super::frequent::shortened;
 use super::report::{Decisions, Distincts, Keys, Report, Sample, Variants};
 use super::request::Request;
@@ -172,8 +172,13 @@ impl Tally {
         if request.method == Method::GET || request.method == Method::HEAD {
             let logged = request.line.variant.text().unwrap_or_default();
             let variant = |known: Option<Variant>| known.map_or(logged, |v| v.as_str());
-            self.keys.before.add((old, variant(before.variant)));
-            self.keys.after.add((new, variant(after.variant)));
+            let was = (&**old, variant(before.variant));
+            let is = (&**new, variant(after.variant));
+            let hash = hashed(was);
+            self.keys.before.add(hash);
+            self.keys
+                .after
+                .add(if was == is { hash } else { hashed(is) });
         }
         if old == new {
             return false;
