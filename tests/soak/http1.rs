@@ -1,0 +1,251 @@
+//! Clients of HTTP/1.1.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt as _, split};
+use tokio::time::{sleep, timeout};
+
+use crate::ask::{Ask, Named, address, by_address};
+use crate::connect::{Way, Ways};
+use crate::judge::{Answer, judge};
+use crate::random::Random;
+use crate::wire::{Length, Reader, Transport};
+use crate::world::World;
+use tokio::io::AsyncRead;
+
+/// How long an answer may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
+
+/// How one client goes about it.
+struct Manner {
+    /// Bytes of a body that it sends at once, and how long it rests between.
+    sends: (usize, u64),
+    chunked: bool,
+    /// It leaves after so many bytes of the body.
+    leaves: Option<usize>,
+    reads_slowly: bool,
+}
+
+impl Manner {
+    fn any(random: &mut Random) -> Self {
+        Self {
+            sends: match random.one_in(6) {
+                true => (40_000, 20),
+                false => (usize::MAX, 0),
+            },
+            chunked: random.one_in(2),
+            leaves: random.one_in(15).then(|| random.below(40_000) as usize),
+            reads_slowly: random.one_in(12),
+        }
+    }
+}
+
+/// Some requests on one connection. Returns how many they were.
+pub(crate) async fn session(world: Arc<World>, ways: Arc<Ways>, mut random: Random, count: u64) {
+    let way = random.pick(&Way::ALL);
+    let named = match way.proxy() {
+        Some(_) => random.pick(&[Named::Once, Named::Each]),
+        None => Named::Not,
+    };
+    let cause = match named {
+        Named::Once => by_address(&mut random),
+        _ => crate::ask::Cause::Nothing,
+    };
+    let address = address(cause, &mut random);
+    let stream = match timeout(PATIENCE, ways.connect(way, named, &address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return world.wrong("no connection", &format!("{way:?}: {error}")),
+        Err(_) => return world.wrong("no connection", &format!("{way:?}: it took too long")),
+    };
+    world.count("connections", 1);
+    let how = if way.is_tls() {
+        "TLS HTTP/1.1"
+    } else {
+        "HTTP/1.1"
+    };
+    let (reader, mut writer) = split(stream);
+    let mut reader = Reader::new(reader);
+    let mut left = count;
+    let mut before = "nothing".to_owned();
+    while left > 0 {
+        let depth = if random.one_in(4) {
+            1 + random.below(5)
+        } else {
+            1
+        };
+        let mut asks = Vec::new();
+        for _ in 0..depth.min(left) {
+            asks.push(Ask::any(&mut random, &world, named, cause));
+            if !asks.iter().all(Ask::may_follow) {
+                break;
+            }
+        }
+        left -= asks.len() as u64;
+        let manner = Manner::any(&mut random);
+        if !converse(
+            &world,
+            &mut reader,
+            &mut writer,
+            &asks,
+            &manner,
+            how,
+            &mut before,
+        )
+        .await
+        {
+            return;
+        }
+        if random.one_in(5) {
+            sleep(Duration::from_millis(random.below(300))).await;
+        }
+    }
+    if random.one_in(2) {
+        let _ = writer.shutdown().await;
+    }
+}
+
+/// Sends them all and reads the answers; false if the connection is over.
+async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    world: &World,
+    reader: &mut Reader<R>,
+    writer: &mut W,
+    asks: &[Ask],
+    manner: &Manner,
+    how: &str,
+    before: &mut String,
+) -> bool {
+    (reader.piece, reader.rest) = match manner.reads_slowly {
+        true => (16 << 10, Duration::from_millis(15)),
+        false => (64 << 10, Duration::ZERO),
+    };
+    let start = world.now();
+    let sending = async {
+        for ask in asks {
+            if send(writer, ask, manner).await.is_err() {
+                return;
+            }
+        }
+    };
+    let reading = async {
+        let mut goes_on = true;
+        for (index, ask) in asks.iter().enumerate() {
+            let leaves = manner.leaves.filter(|_| index + 1 == asks.len());
+            reader.leaves = leaves;
+            let mut answer = Answer {
+                start,
+                ..Answer::default()
+            };
+            if goes_on {
+                read(world, reader, ask, &mut answer).await;
+                answer.left = leaves.is_some() && !answer.full;
+                goes_on = !answer.closes();
+            } else {
+                // What came before ended the connection.
+                answer.left = true;
+            }
+            answer.end = world.now();
+            if answer.status == 0 {
+                answer.trouble += &format!(" after {before}");
+            }
+            *before = format!("{} {} with {}", ask.method, ask.target, answer.status);
+            judge(world, ask, &answer, how);
+        }
+        goes_on
+    };
+    let mut sending = std::pin::pin!(sending);
+    let mut reading = std::pin::pin!(reading);
+    let goes_on = tokio::select! {
+        biased;
+        goes_on = &mut reading => return goes_on && timeout(PATIENCE, sending).await.is_ok(),
+        () = &mut sending => reading.await,
+    };
+    goes_on
+}
+
+async fn send<W: AsyncWrite + Unpin>(writer: &mut W, ask: &Ask, manner: &Manner) -> io::Result<()> {
+    writer
+        .write_all(ask.head(manner.chunked).as_bytes())
+        .await?;
+    writer.flush().await?;
+    let Some(body) = &ask.body else {
+        return Ok(());
+    };
+    let (most, rest) = manner.sends;
+    let chunks = if manner.chunked { 100_000 } else { usize::MAX };
+    for piece in body.chunks(most.min(chunks)) {
+        if manner.chunked {
+            writer
+                .write_all(format!("{:x}\r\n", piece.len()).as_bytes())
+                .await?;
+        }
+        writer.write_all(piece).await?;
+        if manner.chunked {
+            writer.write_all(b"\r\n").await?;
+        }
+        writer.flush().await?;
+        sleep(Duration::from_millis(rest)).await;
+    }
+    if manner.chunked {
+        writer.write_all(b"0\r\n\r\n").await?;
+    }
+    writer.flush().await
+}
+
+/// The answer to `ask`.
+pub(crate) async fn read<R: AsyncRead + Unpin>(
+    world: &World,
+    reader: &mut Reader<R>,
+    ask: &Ask,
+    answer: &mut Answer,
+) {
+    match timeout(PATIENCE, try_read(reader, ask, answer)).await {
+        Ok(Ok(full)) => answer.full = full,
+        Ok(Err(error)) => answer.trouble = error.to_string(),
+        Err(_) => {
+            answer.trouble = "it took too long".to_owned();
+            let Ask { number, target, .. } = ask;
+            world.wrong("no answer in time", &format!("request {number}: {target}"));
+        }
+    }
+}
+
+async fn try_read<R: AsyncRead + Unpin>(
+    reader: &mut Reader<R>,
+    ask: &Ask,
+    answer: &mut Answer,
+) -> io::Result<bool> {
+    let head = loop {
+        let Some(head) = reader.head().await? else {
+            return Ok(false);
+        };
+        if !head.start.starts_with("HTTP/1.1 1") {
+            break head;
+        }
+    };
+    let status = head.start.get(9..12).and_then(|status| status.parse().ok());
+    answer.status = status.unwrap_or(999);
+    answer.head = head;
+    if ask.method == "HEAD" || matches!(answer.status, 204 | 304) {
+        return Ok(true);
+    }
+    let length = Length::of(&answer.head, Length::Close)?;
+    reader.body(length, &mut answer.body).await
+}
+
+/// One request on a connection of its own, as it is.
+pub(crate) async fn once(world: &World, ways: &Ways, ask: &Ask) -> Answer {
+    let mut answer = Answer {
+        start: world.now(),
+        ..Answer::default()
+    };
+    if let Ok(mut stream) = ways.connect(Way::Plain, Named::Not, "").await
+        && stream.write_all(ask.head(false).as_bytes()).await.is_ok()
+    {
+        let mut reader = Reader::new(Box::new(stream) as Box<dyn Transport>);
+        read(world, &mut reader, ask, &mut answer).await;
+    }
+    answer.end = world.now();
+    answer
+}
