@@ -47,6 +47,8 @@ pub(crate) struct Ask {
     pub(crate) condition: Option<bool>,
     pub(crate) range: Option<(usize, usize)>,
     pub(crate) body: Option<Vec<u8>>,
+    /// Whether HTTP/1.1 sends it in chunks.
+    pub(crate) chunked: bool,
     pub(crate) fields: Vec<(&'static str, String)>,
 }
 
@@ -181,6 +183,7 @@ impl Ask {
             condition: None,
             range: None,
             body: None,
+            chunked: false,
             fields: Vec::new(),
         }
     }
@@ -189,6 +192,7 @@ impl Ask {
         self.method = random.pick(&["POST", "PUT", "PATCH"]);
         let size = random.pick(&[0, 10, 3_000, 60_000, 400_000]);
         self.body = Some(body(self.number, size));
+        self.chunked = random.one_in(2);
         if random.one_in(12) {
             self.spec.fault = Some(Fault::Early);
         }
@@ -252,7 +256,7 @@ impl Ask {
     }
 
     /// As HTTP/1.1 sends it, without its body.
-    pub(crate) fn head(&self, chunked: bool) -> String {
+    pub(crate) fn head(&self) -> String {
         let mut text = format!(
             "{} {} HTTP/1.1\r\nHost: {}\r\n",
             self.method, self.target, self.host
@@ -261,7 +265,7 @@ impl Ask {
             text += &format!("{name}: {value}\r\n");
         }
         match &self.body {
-            Some(_) if chunked => text += "Transfer-Encoding: chunked\r\n",
+            Some(_) if self.chunked => text += "Transfer-Encoding: chunked\r\n",
             Some(body) => text += &format!("Content-Length: {}\r\n", body.len()),
             None => {}
         }

@@ -22,7 +22,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 struct Manner {
     /// Bytes of a body that it sends at once, and how long it rests between.
     sends: (usize, u64),
-    chunked: bool,
     /// It leaves after so many bytes of the body.
     leaves: Option<usize>,
     reads_slowly: bool,
@@ -35,10 +34,24 @@ impl Manner {
                 true => (40_000, 20),
                 false => (usize::MAX, 0),
             },
-            chunked: random.one_in(2),
             leaves: random.one_in(15).then(|| random.below(40_000) as usize),
             reads_slowly: random.one_in(12),
         }
+    }
+}
+
+/// The request before on the same connection.
+#[derive(Default)]
+struct Before {
+    what: String,
+    /// It was an upload, and refused.
+    refused: bool,
+}
+
+impl Before {
+    fn note(&mut self, ask: &Ask, answer: &Answer) {
+        self.what = format!("{} {} with {}", ask.method, ask.target, answer.status);
+        self.refused = ask.body.is_some() && answer.head.field("portcullis-ref").is_some();
     }
 }
 
@@ -68,7 +81,7 @@ pub(crate) async fn session(world: Arc<World>, ways: Arc<Ways>, mut random: Rand
     let (reader, mut writer) = split(stream);
     let mut reader = Reader::new(reader);
     let mut left = count;
-    let mut before = "nothing".to_owned();
+    let mut before = Before::default();
     while left > 0 {
         let depth = if random.one_in(4) {
             1 + random.below(5)
@@ -114,7 +127,7 @@ async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     asks: &[Ask],
     manner: &Manner,
     how: &str,
-    before: &mut String,
+    before: &mut Before,
 ) -> bool {
     (reader.piece, reader.rest) = match manner.reads_slowly {
         true => (16 << 10, Duration::from_millis(15)),
@@ -147,9 +160,10 @@ async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             }
             answer.end = world.now();
             if answer.status == 0 {
-                answer.trouble += &format!(" after {before}");
+                answer.trouble += &format!(" after {}", before.what);
+                answer.after_refusal = before.refused;
             }
-            *before = format!("{} {} with {}", ask.method, ask.target, answer.status);
+            before.note(ask, &answer);
             judge(world, ask, &answer, how);
         }
         goes_on
@@ -165,29 +179,27 @@ async fn converse<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
 }
 
 async fn send<W: AsyncWrite + Unpin>(writer: &mut W, ask: &Ask, manner: &Manner) -> io::Result<()> {
-    writer
-        .write_all(ask.head(manner.chunked).as_bytes())
-        .await?;
+    writer.write_all(ask.head().as_bytes()).await?;
     writer.flush().await?;
     let Some(body) = &ask.body else {
         return Ok(());
     };
     let (most, rest) = manner.sends;
-    let chunks = if manner.chunked { 100_000 } else { usize::MAX };
+    let chunks = if ask.chunked { 100_000 } else { usize::MAX };
     for piece in body.chunks(most.min(chunks)) {
-        if manner.chunked {
+        if ask.chunked {
             writer
                 .write_all(format!("{:x}\r\n", piece.len()).as_bytes())
                 .await?;
         }
         writer.write_all(piece).await?;
-        if manner.chunked {
+        if ask.chunked {
             writer.write_all(b"\r\n").await?;
         }
         writer.flush().await?;
         sleep(Duration::from_millis(rest)).await;
     }
-    if manner.chunked {
+    if ask.chunked {
         writer.write_all(b"0\r\n\r\n").await?;
     }
     writer.flush().await
@@ -241,7 +253,7 @@ pub(crate) async fn once(world: &World, ways: &Ways, ask: &Ask) -> Answer {
         ..Answer::default()
     };
     if let Ok(mut stream) = ways.connect(Way::Plain, Named::Not, "").await
-        && stream.write_all(ask.head(false).as_bytes()).await.is_ok()
+        && stream.write_all(ask.head().as_bytes()).await.is_ok()
     {
         let mut reader = Reader::new(Box::new(stream) as Box<dyn Transport>);
         read(world, &mut reader, ask, &mut answer).await;

@@ -27,6 +27,9 @@ pub(crate) struct Answer {
     pub(crate) full: bool,
     /// The client did not wait for the end, or could not send its request.
     pub(crate) left: bool,
+    /// The one before it on the connection was an upload that was refused,
+    /// of which no more is read than is cheap.
+    pub(crate) after_refusal: bool,
     /// Why it is not full.
     pub(crate) trouble: String,
 }
@@ -43,6 +46,7 @@ pub(crate) fn judge(world: &World, ask: &Ask, answer: &Answer, how: &str) {
     world.count(&format!("requests {how}"), 1);
     let verdict = verdict(world, ask, answer);
     if let Err(why) = &verdict {
+        world.ledger.lock().unwrap().curious.insert(ask.number);
         let Ask {
             number,
             method,
@@ -89,6 +93,8 @@ fn verdict(world: &World, ask: &Ask, answer: &Answer) -> Result<(), String> {
             world.count(&format!("answers {} of its own", answer.status), 1);
             own(world, ask, answer, reference)
         }
+        // Not the end of the body, but of what is read of it, ended it.
+        None if answer.status == 0 && answer.after_refusal => Ok(()),
         None if answer.status == 0 => nothing(world, ask, answer),
         None => {
             world.count(&format!("answers {} of the origin", answer.status), 1);
@@ -139,6 +145,12 @@ fn own(world: &World, ask: &Ask, answer: &Answer, reference: &str) -> Result<(),
         "an answer of its own may be stored",
     )?;
     let denied_by = head.field("portcullis-denied-by");
+    let refused = !(502..=504).contains(&status) && head.start.starts_with("HTTP/1.1");
+    let long = ask.body.as_ref().is_some_and(|body| body.len() > 64 << 10);
+    must(
+        !refused || !long || ask.chunked || answer.closes(),
+        "a refused upload is too long to be read, and its connection is kept",
+    )?;
     let rejection = match ask.cause {
         Cause::Method => Some(405),
         Cause::Host => Some(421),

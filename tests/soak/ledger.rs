@@ -1,6 +1,6 @@
 //! What clients saw of each request beside its line in the access log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -36,6 +36,8 @@ pub(crate) struct Ledger {
     /// As the metrics name it: how many lines say so.
     pub(crate) sums: BTreeMap<String, u64>,
     pub(crate) matched: u64,
+    /// Those whose lines are shown, because their answers were wrong.
+    pub(crate) curious: BTreeSet<u64>,
 }
 
 type Wrongs = Vec<(&'static str, String)>;
@@ -74,6 +76,9 @@ impl Ledger {
         let Some(number) = number.flatten().and_then(|number| number.parse().ok()) else {
             return Vec::new();
         };
+        if self.curious.remove(&number) {
+            eprintln!("its line: {text}");
+        }
         if self.is_logged(number) {
             return vec![("a request has two lines in the access log", text.to_owned())];
         }
