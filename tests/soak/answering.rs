@@ -41,7 +41,8 @@ async fn answer<S: End>(reader: &mut Reader<S>, head: &Head, world: &World) -> i
         world.count(&format!("fault {}", fault.name()), 1);
     }
     if spec.fault == Some(Fault::Early) {
-        let early = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 6\r\n\r\nearly\n";
+        let early =
+            "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 6\r\n\r\nearly\n";
         reader.stream.write_all(early.as_bytes()).await?;
         reader.stream.reset_on_close(false);
         sleep(Duration::from_millis(50)).await;

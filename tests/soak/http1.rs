@@ -11,6 +11,7 @@ use crate::ask::{Ask, Named, address, by_address};
 use crate::connect::{Way, Ways};
 use crate::judge::{Answer, judge};
 use crate::random::Random;
+use crate::spec::Fault;
 use crate::wire::{Length, Reader, Transport};
 use crate::world::World;
 use tokio::io::AsyncRead;
@@ -44,14 +45,16 @@ impl Manner {
 #[derive(Default)]
 struct Before {
     what: String,
-    /// It was an upload, and refused.
+    /// It was an upload, and answered before it was read.
     refused: bool,
 }
 
 impl Before {
     fn note(&mut self, ask: &Ask, answer: &Answer) {
         self.what = format!("{} {} with {}", ask.method, ask.target, answer.status);
-        self.refused = ask.body.is_some() && answer.head.field("portcullis-ref").is_some();
+        let early = ask.spec.fault == Some(Fault::Early);
+        let own = answer.head.field("portcullis-ref").is_some();
+        self.refused = ask.body.is_some() && (own || early);
     }
 }
 
