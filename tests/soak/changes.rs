@@ -8,7 +8,8 @@ use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
-use crate::ask::{Ask, Cause, Named};
+use crate::ask::Ask;
+use crate::cause::{Cause, Named};
 use crate::connect::{Way, Ways};
 use crate::http1::once;
 use crate::logs::Logs;

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::ask::Named;
+use crate::cause::Named;
 use crate::wire::Transport;
 
 /// How a connection is made.

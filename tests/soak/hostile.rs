@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::ask::Named;
+use crate::cause::Named;
 use crate::connect::{Way, Ways, from_balancer};
 use crate::random::Random;
 use crate::spec::body;

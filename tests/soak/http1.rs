@@ -4,59 +4,20 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt as _, split};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::time::{sleep, timeout};
 
-use crate::ask::{Ask, Named, address, by_address};
+use crate::ask::Ask;
+use crate::cause::{Cause, Named, address, by_address};
 use crate::connect::{Way, Ways};
 use crate::judge::{Answer, judge};
+use crate::manner::{Before, Manner};
 use crate::random::Random;
-use crate::spec::Fault;
 use crate::wire::{Length, Reader, Transport};
 use crate::world::World;
-use tokio::io::AsyncRead;
 
 /// How long an answer may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
-
-/// How one client goes about it.
-struct Manner {
-    /// Bytes of a body that it sends at once, and how long it rests between.
-    sends: (usize, u64),
-    /// It leaves after so many bytes of the body.
-    leaves: Option<usize>,
-    reads_slowly: bool,
-}
-
-impl Manner {
-    fn any(random: &mut Random) -> Self {
-        Self {
-            sends: match random.one_in(6) {
-                true => (40_000, 20),
-                false => (usize::MAX, 0),
-            },
-            leaves: random.one_in(15).then(|| random.below(40_000) as usize),
-            reads_slowly: random.one_in(12),
-        }
-    }
-}
-
-/// The request before on the same connection.
-#[derive(Default)]
-struct Before {
-    what: String,
-    /// It was an upload, and answered before it was read.
-    refused: bool,
-}
-
-impl Before {
-    fn note(&mut self, ask: &Ask, answer: &Answer) {
-        self.what = format!("{} {} with {}", ask.method, ask.target, answer.status);
-        let early = ask.spec.fault == Some(Fault::Early);
-        let own = answer.head.field("portcullis-ref").is_some();
-        self.refused = ask.body.is_some() && (own || early);
-    }
-}
 
 /// Some requests on one connection. Returns how many they were.
 pub(crate) async fn session(world: Arc<World>, ways: Arc<Ways>, mut random: Random, count: u64) {
@@ -67,7 +28,7 @@ pub(crate) async fn session(world: Arc<World>, ways: Arc<Ways>, mut random: Rand
     };
     let cause = match named {
         Named::Once => by_address(&mut random),
-        _ => crate::ask::Cause::Nothing,
+        _ => Cause::Nothing,
     };
     let address = address(cause, &mut random);
     let stream = match timeout(PATIENCE, ways.connect(way, named, &address)).await {

@@ -10,7 +10,8 @@ use h2::client::SendRequest;
 use hyper::{Method, Request, Uri, Version};
 use tokio::time::{sleep, timeout};
 
-use crate::ask::{Ask, Cause, Named, address, by_address};
+use crate::ask::Ask;
+use crate::cause::{Cause, Named, address, by_address};
 use crate::connect::{Way, Ways};
 use crate::http1::PATIENCE;
 use crate::judge::{Answer, judge};

@@ -4,15 +4,18 @@
 
 mod answering;
 mod ask;
+mod cause;
 mod changes;
 mod clients;
 mod connect;
+mod fetched;
 mod hostile;
 mod http1;
 mod http2;
 mod judge;
 mod ledger;
 mod logs;
+mod manner;
 mod options;
 mod origin;
 mod program;
@@ -83,7 +86,7 @@ async fn soak(options: Options) -> ExitCode {
     };
     let stays = match world.options.breaks {
         Some(Break::Stays) => ways
-            .connect(connect::Way::Plain, ask::Named::Not, "")
+            .connect(connect::Way::Plain, cause::Named::Not, "")
             .await
             .ok(),
         _ => None,
