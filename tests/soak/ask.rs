@@ -140,6 +140,10 @@ impl Ask {
     }
 
     fn varied(&mut self, random: &mut Random) {
+        if random.one_in(8) {
+            self.fields
+                .push(("origin", "https://ok.example".to_owned()));
+        }
         match random.below(12) {
             0 | 1 => self.method = "HEAD",
             2 | 3 if self.spec.tagged => self.condition = Some(random.one_in(2)),
@@ -147,7 +151,11 @@ impl Ask {
                 let from = random.below(self.spec.size as u64 + 2) as usize;
                 self.range = Some((from, from + random.below(5000) as usize));
             }
-            5 if self.spec.fresh.is_none() => self.spec.fault = Some(random.pick(&FAULTS)),
+            5 if self.spec.fresh.is_none() => {
+                self.spec.fault = Some(random.pick(&FAULTS));
+                // There is something to cut.
+                self.spec.size = self.spec.size.max(2);
+            }
             _ => {}
         }
     }

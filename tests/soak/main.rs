@@ -39,7 +39,7 @@ use tokio::time::{sleep, timeout};
 use crate::changes::Operator;
 use crate::connect::Ways;
 use crate::logs::Logs;
-use crate::options::{Break, Options};
+use crate::options::Options;
 use crate::origin::Places;
 use crate::program::{Program, Site};
 use crate::random::Random;
@@ -84,13 +84,6 @@ async fn soak(options: Options) -> ExitCode {
         program: Arc::clone(&program),
         logs: Arc::clone(&logs),
     };
-    let stays = match world.options.breaks {
-        Some(Break::Stays) => ways
-            .connect(connect::Way::Plain, cause::Named::Not, "")
-            .await
-            .ok(),
-        _ => None,
-    };
     tokio::join!(
         clients::come(Arc::clone(&world), Arc::clone(&ways)),
         operator.work(Duration::from_millis(if brief { 500 } else { 4000 })),
@@ -99,7 +92,6 @@ async fn soak(options: Options) -> ExitCode {
         end(&world),
     );
     let metrics = rest(&world, &site, &watched, at_rest).await;
-    drop(stays);
     drop(ways);
     stop(&world, program).await;
     logs.read_last(&world);

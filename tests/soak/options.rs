@@ -13,8 +13,6 @@ pub(crate) enum Break {
     Lost,
     /// A line of the access log is read twice.
     Twice,
-    /// A client does not leave.
-    Stays,
     /// Blocked clients are expected to pass.
     Rule,
     /// The memory that is read grows.
@@ -22,12 +20,11 @@ pub(crate) enum Break {
 }
 
 impl Break {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Byte, "byte"),
         (Self::Stale, "stale"),
         (Self::Lost, "lost"),
         (Self::Twice, "twice"),
-        (Self::Stays, "stays"),
         (Self::Rule, "rule"),
         (Self::Memory, "memory"),
     ];
