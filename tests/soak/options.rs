@@ -52,7 +52,7 @@ impl Options {
     pub(crate) fn read() -> Option<Self> {
         let mut options = Self {
             program: PathBuf::from(env!("CARGO_BIN_EXE_portcullis")),
-            seconds: 12,
+            seconds: 10,
             rate: 120,
             seed: 1,
             result: None,
