@@ -27,6 +27,7 @@ mod watch;
 mod wire;
 mod world;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -68,7 +69,7 @@ async fn soak(options: Options) -> ExitCode {
     origin::start(&world, places, is_up);
     let program = Arc::new(Program::start(&world, &site));
     let watched = Arc::new(Watched::new(program.id()));
-    let at_rest = watched.now().unwrap().descriptors;
+    let at_rest = watched.at_rest().await;
     let ways = Arc::new(Ways::new(
         [plain, six, tls],
         site.folder.join("http.sock"),
@@ -91,7 +92,7 @@ async fn soak(options: Options) -> ExitCode {
         Arc::clone(&watched).watch(Arc::clone(&world)),
         end(&world),
     );
-    let metrics = rest(&world, &site, &watched, at_rest).await;
+    let metrics = rest(&world, &site, &watched, &at_rest).await;
     drop(ways);
     stop(&world, program).await;
     logs.read_last(&world);
@@ -136,20 +137,27 @@ async fn restart(world: &World, up: &Sender<bool>, brief: bool) {
 }
 
 /// Waits until all is quiet, as it must be soon after all clients have left.
-async fn rest(world: &World, site: &Site, watched: &Watched, at_rest: u64) -> Metrics {
+async fn rest(
+    world: &World,
+    site: &Site,
+    watched: &Watched,
+    at_rest: &BTreeMap<String, u64>,
+) -> Metrics {
     let until = Instant::now() + Duration::from_secs(30);
+    let before: u64 = at_rest.values().sum();
     loop {
         let metrics = Metrics::parse(&site.admin("GET", "/metrics", "").await.1);
         let open = metrics.sum("portcullis_connections", &[]);
-        let busy = metrics.sum("portcullis_origin_connections", &[("state", "busy")]);
-        let idle = metrics.sum("portcullis_origin_connections", &[("state", "idle")]);
-        let descriptors = watched.now().unwrap_or_default().descriptors;
-        if open == 0 && busy == 0 && descriptors <= at_rest + idle {
+        let origin = |state| metrics.sum("portcullis_origin_connections", &[("state", state)]);
+        let (busy, idle) = (origin("busy"), origin("idle"));
+        let now = watched.kinds();
+        if open == 0 && busy == 0 && now.values().sum::<u64>() <= before + idle {
             return metrics;
         }
         if Instant::now() > until {
             let details = format!(
-                "{open} connections of clients, {busy} busy and {idle} idle ones to the origin, {descriptors} descriptors, {at_rest} at the start"
+                "{open} connections of clients, {busy} busy and {idle} idle ones to the origin; \
+                 descriptors {now:?}, at the start {at_rest:?}"
             );
             world.wrong("it does not come to rest", &details);
             return metrics;

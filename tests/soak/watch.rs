@@ -1,5 +1,6 @@
 //! Memory, descriptors and threads of the process, second by second.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -49,6 +50,33 @@ impl Watched {
             threads: number("Threads:")?,
             ticks: times.filter_map(|time| time.parse::<u64>().ok()).sum(),
         })
+    }
+
+    /// What its descriptors are, and how many of each.
+    pub(crate) fn kinds(&self) -> BTreeMap<String, u64> {
+        let mut kinds = BTreeMap::new();
+        let folder = format!("/proc/{}/fd", self.id);
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let target = fs::read_link(entry.path()).unwrap_or_default();
+            let target = target.display().to_string();
+            let kind = target.split("[").next().unwrap_or("").to_owned();
+            let inside = target.strip_prefix("anon_inode:").map(ToOwned::to_owned);
+            *kinds.entry(inside.unwrap_or(kind)).or_default() += 1;
+        }
+        kinds
+    }
+
+    /// The same once it has started for good: all threads run that it has.
+    pub(crate) async fn at_rest(&self) -> BTreeMap<String, u64> {
+        let mut before = self.kinds();
+        let mut same = 0;
+        while same < 10 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = self.kinds();
+            same = if now == before { same + 1 } else { 0 };
+            before = now;
+        }
+        before
     }
 
     /// Until the end.
