@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::ask::Ask;
-use crate::cause::{Cause, Named};
-use crate::connect::{Way, Ways};
+use crate::cause::Cause;
+use crate::connect::Ways;
 use crate::http1::once;
 use crate::logs::Logs;
 use crate::program::{Program, Site};
@@ -166,19 +165,9 @@ impl Operator {
         self.world.count("certificates", 1);
         self.reload(random).await;
         self.until("another certificate", async || {
-            self.shown().await.as_ref() == Some(&new)
+            self.ways.certificate().await.as_ref() == Some(&new)
         })
         .await;
-    }
-
-    async fn shown(&self) -> Option<CertificateDer<'static>> {
-        let stream = self
-            .ways
-            .secure(Way::Tls, Named::Not, "", false)
-            .await
-            .ok()?;
-        let certificates = stream.get_ref().1.peer_certificates()?;
-        certificates.first().cloned()
     }
 
     /// What is stored is answered until it is purged, and not after.

@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -60,6 +61,7 @@ pub(crate) struct Ways {
     pub(crate) tls: SocketAddr,
     http1: TlsConnector,
     http2: TlsConnector,
+    stranger: TlsConnector,
 }
 
 /// The only one whose PROXY header is believed.
@@ -73,8 +75,9 @@ impl Ways {
             six: SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], six)),
             unix,
             tls: SocketAddr::from(([127, 0, 0, 1], tls)),
-            http1: connector(root, b"http/1.1"),
-            http2: connector(root, b"h2"),
+            http1: connector(root, b"http/1.1", true),
+            http2: connector(root, b"h2", true),
+            stranger: connector(root, b"http/1.1", false),
         }
     }
 
@@ -110,9 +113,17 @@ impl Ways {
         let name = "img.example.com".try_into().unwrap();
         connector.connect(name, stream).await
     }
+
+    /// The certificate that is shown now. Who resumes a session sees none.
+    pub(crate) async fn certificate(&self) -> Option<CertificateDer<'static>> {
+        let stream = tcp(self.tls).await.ok()?;
+        let name = "img.example.com".try_into().unwrap();
+        let stream = self.stranger.connect(name, stream).await.ok()?;
+        stream.get_ref().1.peer_certificates()?.first().cloned()
+    }
 }
 
-fn connector(root: &CertificateDer<'static>, protocol: &[u8]) -> TlsConnector {
+fn connector(root: &CertificateDer<'static>, protocol: &[u8], resumes: bool) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -122,6 +133,9 @@ fn connector(root: &CertificateDer<'static>, protocol: &[u8]) -> TlsConnector {
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
+    if !resumes {
+        config.resumption = Resumption::disabled();
+    }
     TlsConnector::from(Arc::new(config))
 }
 
