@@ -10,6 +10,7 @@ use annotate_snippets::{AnnotationKind, Group, Level as Tone, Origin, Renderer, 
 
 use super::SourceFile;
 use super::source::Source;
+use crate::message::terminal::plain;
 
 /// Why a configuration was refused: every error in it, in order of position.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +217,7 @@ impl fmt::Display for Finding {
         let notes = self.notes.iter();
         let notes = notes.map(|note| Tone::NOTE.with_name(note.name).message(&*note.text));
         let rendered = Renderer::plain().render(&[group.elements(notes)]);
-        f.write_str(&without_trailing_blanks(&rendered))
+        f.write_str(&shown(&rendered))
     }
 }
 
@@ -340,9 +341,10 @@ fn render_all(findings: &[Finding]) -> String {
     texts.join("\n\n")
 }
 
-/// Trailing blanks would be lost in editors and mails, and then a comparison
-/// of the texts would fail.
-fn without_trailing_blanks(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+/// A text for a terminal, which obeys nothing that stands in a file. Trailing
+/// blanks would be lost in editors and mails, and then a comparison of the
+/// texts would fail.
+fn shown(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| plain(line.trim_end())).collect();
     lines.join("\n")
 }
