@@ -146,7 +146,7 @@ fn forwarded() {
 
 #[test]
 fn glob() {
-    run("glob", 2_000);
+    run("glob", 4_000);
 }
 
 #[test]

@@ -77,6 +77,9 @@ pub enum PatternReason {
     /// Something else than letters, digits, `-` and `_` in a set.
     #[error("a set holds letters, digits, `-` and `_` only, not `{0}`")]
     InSet(char),
+    /// `[a-c-f]`.
+    #[error("a `-` in a set stands between the two ends of a range, or first, or last")]
+    Hyphen,
     /// `[d-a]`.
     #[error("the range ends before it starts")]
     Range,
@@ -277,18 +280,30 @@ fn check_set(text: &str, open: usize, end: usize) -> Checked<usize> {
         let at = open + 1 + at;
         return fail(at..at + bad.len_utf8(), PatternReason::InSet(bad));
     }
-    let lower = set.to_ascii_lowercase().into_bytes();
-    let mut at = 0;
-    while at + 2 < lower.len() {
-        if lower[at + 1] == b'-' {
-            if lower[at] > lower[at + 2] {
-                return fail(open + 1 + at..open + 4 + at, PatternReason::Range);
-            }
-            at += 2;
-        }
-        at += 1;
-    }
+    check_ranges(set.to_ascii_lowercase().as_bytes()).map_err(|(at, reason)| PatternError {
+        span: open + 1 + at.start..open + 1 + at.end,
+        reason,
+    })?;
     Ok(close + 1)
+}
+
+/// Checks what is a range in a set and what a `-`: readers of sets do not agree
+/// on `[a-a-f]`. Gives the place of what is wrong.
+fn check_ranges(set: &[u8]) -> Result<(), (Range<usize>, PatternReason)> {
+    let mut at = 0;
+    while let Some(&first) = set.get(at) {
+        let hyphen = first == b'-' && at > 0 && at + 1 < set.len();
+        let last = set.get(at + 2).filter(|_| set[at + 1] == b'-');
+        match last {
+            _ if hyphen => return Err((at..at + 1, PatternReason::Hyphen)),
+            None => at += 1,
+            Some(b'-') => return Err((at + 2..at + 3, PatternReason::Hyphen)),
+            Some(_) if first == b'-' => return Err((at..at + 1, PatternReason::Hyphen)),
+            Some(&last) if first > last => return Err((at..at + 3, PatternReason::Range)),
+            Some(_) => at += 3,
+        }
+    }
+    Ok(())
 }
 
 /// The regular expression of the host half.
@@ -481,6 +496,9 @@ mod tests {
             ("[a.b].com", 2..3, PatternReason::InSet('.')),
             ("[+-9].com", 1..2, PatternReason::InSet('+')),
             ("[d-a].com", 1..4, PatternReason::Range),
+            ("[a-a-f].com", 4..5, PatternReason::Hyphen),
+            ("[a--].com", 3..4, PatternReason::Hyphen),
+            ("[--a].com", 1..2, PatternReason::Hyphen),
             ("a**.com", 0..7, PatternReason::DoubleStar),
             ("a..com", 0..6, PatternReason::Label(String::new())),
             (
