@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Subject, denials};
 use crate::access::RuleId;
 use crate::config::Snapshot;
-use crate::log::counters::{Counters, RouteSlot, StatusClass, Verdict};
+use crate::log::counters::{Counters, MOST_NAMES, RouteSlot, StatusClass, Verdict};
 use crate::log::rfc3339;
 use crate::replay::{Share, Watched, watch};
 
@@ -36,6 +36,12 @@ struct Base {
 struct Count {
     would_deny: u64,
     requests: u64,
+}
+
+impl Count {
+    fn percent(self) -> f64 {
+        100.0 * self.would_deny as f64 / self.requests.max(1) as f64
+    }
 }
 
 impl Shadows {
@@ -65,23 +71,24 @@ impl Shadows {
             .map(|rule| {
                 let base = old.remove(&rule).unwrap_or_else(|| Base {
                     at: SystemTime::now(),
-                    count: self.count(&rule),
+                    count: self.count(&rule).unwrap_or_default(),
                 });
                 (rule, base)
             })
             .collect();
     }
 
-    fn count(&self, (route, rule): &Shadow) -> Count {
+    /// `None`: those of that route are counted together with others.
+    fn count(&self, (route, rule): &Shadow) -> Option<Count> {
         let slot = self.counters.names().slot(route);
         if slot == RouteSlot::OTHER {
-            return Count::default();
+            return None;
         }
         let sum = |read: &dyn Fn(&crate::log::counters::RouteCounters) -> u64| {
             self.counters
                 .sum(|worker| worker.requests.route(slot).map_or(0, read))
         };
-        Count {
+        Some(Count {
             would_deny: sum(&|route| route.would_deny(*rule as usize)),
             requests: sum(&|route| {
                 let all = Verdict::all().filter(|verdict| *verdict != Verdict::Reject);
@@ -89,7 +96,7 @@ impl Shadows {
                 each.map(|(verdict, class)| route.ended(verdict, class))
                     .sum()
             }),
-        }
+        })
     }
 
     fn since(&self) -> MutexGuard<'_, BTreeMap<Shadow, Base>> {
@@ -117,24 +124,24 @@ pub(super) fn told(subject: &Subject, snapshot: &Snapshot) -> BTreeMap<Shadow, V
     pairs
         .map(|((shadow, base), watched)| {
             let now = shadows.count(&shadow);
-            let count = Count {
+            let count = now.map(|now| Count {
                 would_deny: now.would_deny.saturating_sub(base.count.would_deny),
                 requests: now.requests.saturating_sub(base.count.requests),
-            };
+            });
             let value = one(shadow.1, base, count, watched);
             (shadow, value)
         })
         .collect()
 }
 
-fn one(rule: RuleId, base: Base, count: Count, watched: &Watched) -> Value {
+fn one(rule: RuleId, base: Base, count: Option<Count>, watched: &Watched) -> Value {
     let mostly = watched.mostly();
-    let percent = 100.0 * count.would_deny as f64 / count.requests.max(1) as f64;
+    let percent = count.map(Count::percent);
     json!({
         "since": rfc3339(base.at),
-        "would_deny": count.would_deny,
-        "requests": count.requests,
-        "percent": (percent * 1000.0).round() / 1000.0,
+        "would_deny": count.map(|count| count.would_deny),
+        "requests": count.map(|count| count.requests),
+        "percent": percent.map(|percent| (percent * 1000.0).round() / 1000.0),
         "mostly": mostly.as_ref().map(|share| json!({
             "what": share.what,
             "value": share.value,
@@ -142,21 +149,30 @@ fn one(rule: RuleId, base: Base, count: Count, watched: &Watched) -> Value {
             "of": watched.requests(),
         })),
         "samples": watched.samples().collect::<Vec<_>>(),
-        "says": says(rule, count, percent, mostly.as_ref(), watched.requests()),
+        "says": says(rule, count, mostly.as_ref(), watched.requests()),
     })
 }
 
 /// The same in a sentence.
-fn says(rule: RuleId, count: Count, percent: f64, mostly: Option<&Share>, kept: u64) -> String {
-    let Count {
-        would_deny,
-        requests,
-    } = count;
-    let start = format!("{rule} would have denied {would_deny} of {requests}");
-    if would_deny == 0 {
-        return start;
-    }
-    let start = format!("{start} ({percent:.1} %)");
+fn says(rule: RuleId, count: Option<Count>, mostly: Option<&Share>, kept: u64) -> String {
+    let start = match count {
+        Some(Count {
+            would_deny: 0,
+            requests,
+        }) => {
+            return format!("{rule} would have denied 0 of {requests}");
+        }
+        Some(count) => {
+            let (would_deny, requests) = (count.would_deny, count.requests);
+            let percent = count.percent();
+            format!("{rule} would have denied {would_deny} of {requests} ({percent:.1} %)")
+        }
+        // Nothing counted is not nobody denied.
+        None => format!(
+            "{rule} would have denied {kept} or more of a number that is not known, as over {MOST_NAMES} \
+             routes were there to count"
+        ),
+    };
     let Some(share) = mostly else {
         return start;
     };
@@ -169,9 +185,9 @@ fn says(rule: RuleId, count: Count, percent: f64, mostly: Option<&Share>, kept: 
         Some(value) => format!("{what} {value}"),
         None => format!("without a {what}"),
     };
-    let of = match kept < would_deny {
-        true => format!(" of the last {kept}"),
-        false => String::new(),
+    let of = match count {
+        Some(count) if kept < count.would_deny => format!(" of the last {kept}"),
+        _ => String::new(),
     };
     format!("{start}, {how} {who} ({}{of})", share.requests)
 }

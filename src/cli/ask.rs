@@ -31,7 +31,10 @@ pub(super) enum Unanswered {
 
 /// Reads an http URL.
 pub(super) fn parse(text: &str, example: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => format!("not an http URL, such as {example}"),
+        error => format!("{error}; write {example}"),
+    })?;
     let has_user = !url.username().is_empty() || url.password().is_some();
     match (url.scheme(), url.host()) {
         ("http", Some(_)) if has_user => Err(format!(

@@ -1,10 +1,10 @@
 //! `portcullis check`: compile a configuration and run its tests.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::complain::complain;
 use super::load::{Refused, load_tested};
+use super::say::say;
 use super::{CliError, Exit};
 
 /// Prints every error and warning on stderr, and a line that says what was
@@ -25,14 +25,12 @@ pub(super) fn run(file: &Path) -> Result<Exit, CliError> {
     if !warnings.is_empty() {
         complain(warnings);
     }
-    writeln!(
-        io::stdout(),
+    say(format_args!(
         "{}: ok, {} and {} passed",
         file.display(),
         counted(snapshot.routes.len(), "route"),
         counted(snapshot.tests.len(), "test"),
-    )
-    .map_err(|error| CliError::Io("write to standard output", error))?;
+    ))?;
     Ok(Exit::Done)
 }
 

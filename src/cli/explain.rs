@@ -1,7 +1,6 @@
 //! `portcullis explain`: what would become of a request, and why.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -10,6 +9,7 @@ use url::Url;
 
 use super::complain::complain;
 use super::recall::parse_admin;
+use super::say::say;
 use super::{CliError, Exit, recall, stdin};
 use crate::config::{TestRequest, load};
 use crate::message::terminal::{plain, plain_json};
@@ -113,8 +113,7 @@ pub(super) fn run(arguments: Arguments) -> Result<Exit, CliError> {
         true => plain_json(&to_json(&answer)),
         false => to_text(&answer),
     };
-    writeln!(io::stdout(), "{text}")
-        .map_err(|error| CliError::Io("write to standard output", error))?;
+    say(text)?;
     Ok(Exit::Done)
 }
 

@@ -1,11 +1,10 @@
 //! `portcullis health`: whether a running proxy is well, for container health
 //! checks.
 
-use std::io::{self, Write as _};
-
 use url::Url;
 
 use super::complain::complain;
+use super::say::say;
 use super::{CliError, Exit, ask};
 
 /// The command line of `health`.
@@ -21,8 +20,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, CliError> {
     let url = &arguments.url;
     let ill = match ask::get(url, None) {
         Ok(answer) if matches!(answer.status, 200..300) => {
-            writeln!(io::stdout(), "{url}: {}", answer.line())
-                .map_err(|error| CliError::Io("write to standard output", error))?;
+            say(format_args!("{url}: {}", answer.line()))?;
             return Ok(Exit::Done);
         }
         Ok(answer) => format!("{} {}", answer.status, answer.line()),

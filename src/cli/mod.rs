@@ -14,6 +14,7 @@ mod manager;
 mod recall;
 mod replay;
 mod run;
+mod say;
 mod schema;
 mod signals;
 mod stdin;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use self::say::written;
 use crate::admin::AdminError;
 use crate::log::access::AccessLogError;
 use crate::server::{PassedError, ServeError};
@@ -158,7 +160,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, CliErr
 /// All that a command has to say, on stdout.
 fn print(text: &[u8]) -> Result<Exit, CliError> {
     let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(text).and_then(|()| stdout.flush());
-    written.map_err(|error| CliError::Io("write to standard output", error))?;
+    written(stdout.write_all(text).and_then(|()| stdout.flush()))?;
     Ok(Exit::Done)
 }

@@ -2,13 +2,13 @@
 //! and what would become of it now.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use serde_json::Value;
 use url::Url;
 
 use super::complain::complain;
+use super::say::say;
 use super::{CliError, Exit, ask};
 use crate::message::terminal::{plain, plain_json};
 
@@ -56,8 +56,7 @@ pub(super) fn run(
         true => plain_json(&told.to_string()),
         false => of(&told),
     };
-    writeln!(io::stdout(), "{text}")
-        .map_err(|error| CliError::Io("write to standard output", error))?;
+    say(text)?;
     Ok(Exit::Done)
 }
 
@@ -201,6 +200,20 @@ mod tests {
             "http://a#b",
         ] {
             assert!(parse_admin(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_told_what_one_looks_like() {
+        for text in [
+            "127.0.0.1:9900",
+            "localhost:9900",
+            "",
+            "http://",
+            "http://a:99999",
+        ] {
+            let why = parse_admin(text).unwrap_err();
+            assert!(why.contains("http://127.0.0.1:9900"), "{text}: {why}");
         }
     }
 

@@ -5,7 +5,7 @@ mod input;
 mod progress;
 mod text;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,6 +14,7 @@ use self::input::{Input, size};
 use self::progress::Progress;
 use super::complain::complain;
 use super::load::load_tested;
+use super::say::say;
 use super::{CliError, Exit};
 use crate::config::{Snapshot, load};
 use crate::message::terminal::plain_json;
@@ -67,8 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, CliError> {
         }
         false => text::of(&report),
     };
-    writeln!(io::stdout(), "{shown}")
-        .map_err(|error| CliError::Io("write to standard output", error))?;
+    say(shown)?;
     Ok(match arguments.fail_on_change {
         true if report.has_changes() => Exit::Changed,
         true if report.decided() == 0 => {

@@ -10,11 +10,20 @@ use crate::plan::{Question, read_request};
 /// The longest line that is read; a request is smaller by far.
 const MAX_LINE: u64 = 1 << 20;
 
-/// Explains every line of standard input; 1 if any was not a request.
+/// Explains every line of standard input; 1 if any was not a request. It ends
+/// where nobody reads any more.
 pub(super) fn run(snapshot: &Snapshot) -> Result<Exit, CliError> {
+    let mut exit = Exit::Done;
+    match explain_all(snapshot, &mut exit) {
+        Err(CliError::Io(_, error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+        other => other.map(|()| exit),
+    }
+}
+
+fn explain_all(snapshot: &Snapshot, exit: &mut Exit) -> Result<(), CliError> {
     let mut input = BufReader::with_capacity(64 << 10, io::stdin().lock());
     let mut output = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    let (mut number, mut exit) = (0_u64, Exit::Done);
+    let mut number = 0_u64;
     let mut line = Vec::new();
     let cannot_write = |error| CliError::Io("write to standard output", error);
     loop {
@@ -33,7 +42,7 @@ pub(super) fn run(snapshot: &Snapshot) -> Result<Exit, CliError> {
         let written = match answer {
             Ok(json) => writeln!(output, "{json}"),
             Err(error) => {
-                exit = Exit::Failure;
+                *exit = Exit::Failure;
                 writeln!(
                     output,
                     "{}",
@@ -43,8 +52,7 @@ pub(super) fn run(snapshot: &Snapshot) -> Result<Exit, CliError> {
         };
         written.map_err(cannot_write)?;
     }
-    output.flush().map_err(cannot_write)?;
-    Ok(exit)
+    output.flush().map_err(cannot_write)
 }
 
 fn explain(snapshot: &Snapshot, line: &[u8]) -> Result<String, String> {

@@ -184,6 +184,17 @@ mod tests {
 
     const WRITTEN: &str = r#"{"time":"2026-11-22T23:06:51.804Z","ref":"xmhn2nb1","generation":1,"method":"GET","url":"https://img.example.com/hero.jpg?w=640","protocol":"HTTP/1.1","status":200,"bytes":28,"peer":"127.0.0.1","client":"194.106.127.43","client_from":"x-forwarded-for","client_header":"x-forwarded-for","forwarded":["a","194.106.127.43"],"country":"EE","route":"files","verdict":"forward","rule":null,"would_deny":["origins.delivery"],"variant":"original","accept":"*/*","cache":"miss","cache_key":"https://img.example.com/hero.jpg?w=640 original","origin_ms":0.361,"total_ms":10.551,"user_agent":"Mozilla/5.0 (ü)","referer":"","origin_field":null,"sec_fetch":"same-origin/no-cors/image","request_method":null,"error":null}"#;
 
+    /// The same with something in every place, and nowhere the same.
+    fn filled() -> String {
+        let mut number = 0;
+        let mut parts = WRITTEN.split("null").map(str::to_owned);
+        let first = parts.next().unwrap_or_default();
+        parts.fold(first, |text, part| {
+            number += 1;
+            format!("{text}\"filled {number}\"{part}")
+        })
+    }
+
     /// What the reader of all JSON makes of it.
     fn all_json(text: &str) -> Option<String> {
         let line = serde_json::from_str::<Line<'_>>(text);
@@ -192,9 +203,13 @@ mod tests {
 
     #[test]
     fn reads_what_the_log_writes() {
-        let line = read(WRITTEN).map(|line| format!("{line:?}"));
-        assert!(line.is_some());
-        assert_eq!(line, all_json(WRITTEN));
+        let filled = filled();
+        assert!(filled.contains("filled 4"));
+        for text in [WRITTEN, &filled] {
+            let line = read(text).map(|line| format!("{line:?}"));
+            assert!(line.is_some());
+            assert_eq!(line, all_json(text));
+        }
     }
 
     #[test]

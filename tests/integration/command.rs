@@ -153,6 +153,57 @@ fn the_exit_code_is_the_same_where_nobody_reads_why() {
     }
 }
 
+/// As `head` does.
+#[test]
+fn the_exit_code_is_the_same_where_nobody_reads_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let policy = write("portcullis.toml", POLICY);
+    let line = json!({ "method": "GET", "url": "http://a/b", "verdict": "forward", "status": 200,
+        "peer": "192.0.2.1", "client": "192.0.2.1", "client_from": "peer", "client_header": "x-forwarded-for",
+        "forwarded": null, "user_agent": "bad", "referer": null, "origin_field": null, "sec_fetch": null });
+    let log = write("access.ndjson", &line.to_string());
+    let questions = write("questions", &"{\"url\":\"http://a/b\"}\n".repeat(2_000));
+    for (arguments, expected) in [
+        (
+            &[
+                "replay",
+                "--config",
+                &policy,
+                "--log",
+                &log,
+                "--fail-on-change",
+            ][..],
+            3,
+        ),
+        (&["replay", "--config", &policy, "--log", &log], 0),
+        (&["check", &policy], 0),
+        (&["explain", "--config", &policy, "http://a/b"], 0),
+        (&["explain", "--config", &policy, "--stdin"], 0),
+        (&["schema"], 0),
+        (&["man"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = portcullis(arguments);
+        command.stdin(std::fs::File::open(&questions).unwrap());
+        let output = command.stdout(writer).output().unwrap();
+        assert_eq!(code(&output), expected, "{arguments:?}");
+        assert!(!stderr(&output).contains("cannot write"), "{arguments:?}");
+    }
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = portcullis(&["schema"]).stdout(full).output().unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("cannot write to standard output"));
+}
+
 #[test]
 fn a_test_that_fails_is_78_and_says_why() {
     let policy = format!(

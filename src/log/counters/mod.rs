@@ -16,7 +16,7 @@ pub use connections::ConnectionCounters;
 pub use histogram::Histogram;
 pub use origin::OriginCounters;
 pub use requests::{Ended, RULES, RequestCounters, RouteCounters, StatusClass, Verdict};
-pub use routes::{RouteNames, RouteSlot};
+pub use routes::{MOST_NAMES, RouteNames, RouteSlot};
 
 use crate::log::access::{self, AllKept, Block, Keeper, Kept};
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many names have numbers of their own; those of any more are one,
 /// `other`, so that reloads that rename routes do not grow the process.
-const MOST_NAMES: usize = 200;
+pub const MOST_NAMES: usize = 200;
 
 /// The place of a route in the counters of every worker. It is its for as
 /// long as the process lives, so that no number ever goes backwards.

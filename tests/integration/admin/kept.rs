@@ -206,3 +206,35 @@ fn whatever_was_denied_is_told_again() {
     }
     assert_eq!(denials(&program, "")["found"], all.len());
 }
+
+/// More routes than are counted apart: that nothing is counted of one is not
+/// that nobody would be denied there.
+#[test]
+fn a_route_that_is_not_counted_is_not_told_as_quiet() {
+    let routes: String = (0..250)
+        .map(|number| format!("[[route]]\nname = \"r{number}\"\npaths = [\"/r{number}/**\"]\n"))
+        .collect();
+    let shadow = "[admin]\nlisten = \"127.0.0.1:0\"\n[access.user_agent]\nblock = [\"badbot\"]\nshadow = true\n";
+    let program = Program::start(&Origin::ok(), &format!("{shadow}{routes}"));
+    let mut client = program.client();
+    for path in ["/r0/a.jpg", "/r249/a.jpg", "/r249/b.jpg"] {
+        assert_eq!(client.get(path, "User-Agent: BadBot\r\n").status, 200);
+    }
+    let told = |route: usize| {
+        let policy: Value = serde_json::from_slice(&get(&program, "/-/policy").body).unwrap();
+        let rules = policy["routes"][route]["rules"].as_array().unwrap().iter();
+        let mut found = rules.filter(|told| told["rule"] == "user_agent.block");
+        found.next().unwrap().clone()
+    };
+    crate::support::eventually("all are kept", || told(249)["mostly"]["requests"] == 2);
+    crate::support::eventually("they are counted", || told(0)["would_deny"] == 1);
+    let last = told(249);
+    assert!(
+        last["would_deny"].is_null() && last["requests"].is_null() && last["percent"].is_null()
+    );
+    assert_eq!(
+        last["says"],
+        "user_agent.block would have denied 2 or more of a number that is not known, as over 200 routes were \
+         there to count, mostly user agent BadBot (2)"
+    );
+}

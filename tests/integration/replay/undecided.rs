@@ -286,3 +286,39 @@ fn a_scheme_that_may_have_been_the_other() {
         (0, 1)
     );
 }
+
+/// What a balancer asks of its own is not told apart from what it passes on
+/// without a field, and its fields are not believed.
+#[test]
+fn a_connection_that_named_nobody_may_have_been_a_balancers_own() {
+    let policy = |proxy_protocol: bool| {
+        format!(
+            "[client]\ntrusted_proxies = [\"10.0.0.1\"]\nproxy_protocol = {proxy_protocol}\n\
+             [access.ip]\nblock = [\"203.0.113.9\"]\n"
+        )
+    };
+    let own = json!({ "peer": "10.0.0.1", "client": "10.0.0.1", "client_from": "peer",
+        "client_header": "x-forwarded-for", "forwarded": "203.0.113.9" });
+    assert_eq!(fate(&policy(false), &own), "deny:ip.block");
+    let by_header = fate(&policy(true), &own);
+    assert!(by_header.starts_with("undecided"), "{by_header}");
+    // What is asked once for two files is asked for each way to come.
+    let report = replay(&policy(true), Some(&policy(true)), &line(&own));
+    assert_eq!(report.undecided.values().sum::<u64>(), 1, "{report:?}");
+}
+
+/// What one file makes of a line is not taken for what another one reads.
+#[test]
+fn who_is_believed_only_now_is_heard() {
+    let policy = |trusted: &str| {
+        format!("[client]\ntrusted_proxies = [{trusted}]\n[access.ip]\nblock = [\"203.0.113.9\"]\n")
+    };
+    let passed_on = json!({ "peer": "10.0.0.1", "client": "10.0.0.1", "client_from": "peer",
+        "client_header": "x-forwarded-for", "forwarded": "203.0.113.9" });
+    let report = replay(
+        &policy("\"10.0.0.1\""),
+        Some(&policy("")),
+        &line(&passed_on),
+    );
+    assert_eq!(report.decisions.newly_denied, 1, "{report:?}");
+}
