@@ -1,1 +1,0 @@
-//! Other spellings of what a rule denies.
