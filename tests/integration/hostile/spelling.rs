@@ -6,6 +6,7 @@ mod agents;
 mod allowed;
 mod answers;
 mod clients;
+mod fetches;
 mod hosts;
 mod named;
 mod pages;
