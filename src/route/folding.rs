@@ -29,7 +29,12 @@ pub(super) fn unicode_decoded(path: &[u8]) -> Option<Vec<u8>> {
 /// As Windows names files: without dots and blanks at the end of a segment,
 /// without what names a stream of it (`::$DATA`). `None`: that is the same.
 pub(super) fn windows_names(path: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
+    let has = |needle: &[u8]| memchr::memmem::find(path, needle).is_some();
+    let ends = matches!(path, [.., b'.' | b' ']);
+    if !(ends || has(b"./") || has(b" /") || has(b":$")) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(path.len());
     for (at, segment) in path.split(|byte| *byte == b'/').enumerate() {
         if at > 0 {
             out.push(b'/');

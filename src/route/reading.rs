@@ -16,6 +16,10 @@ use super::path::{decode_all, remove_dot_segments};
 /// A path has a few readings at most. One that has more was made for it.
 const MOST: usize = 64;
 
+/// And no more bytes in all, so that a path as long as a head may be costs
+/// about a millisecond at most.
+const MOST_BYTES: usize = 256 * 1024;
+
 /// How often an origin decodes.
 const DECODED: u8 = 2;
 
@@ -83,13 +87,14 @@ pub(super) fn readings(path: &[u8]) -> Result<Vec<Reading>, PathError> {
         decoded: 0,
         path: path.to_vec(),
     }];
-    let mut at = 0;
+    let (mut at, mut bytes) = (0, path.len());
     while let Some(reading) = all.get(at) {
         for next in reading.next()? {
             if all.contains(&next) {
                 continue;
             }
-            if all.len() == MOST {
+            bytes += next.path.len();
+            if all.len() == MOST || bytes > MOST_BYTES {
                 return Err(PathError::Ambiguous);
             }
             all.push(next);
@@ -195,6 +200,17 @@ mod tests {
             let path = NormalPath::new(raw, true).unwrap();
             assert_eq!(path.readings().len(), count, "{raw} {path:?}");
         }
+    }
+
+    #[test]
+    fn long_paths_have_fewer() {
+        let path = |count: usize| format!("/{}", "a%2520b%3Fc%23d%5Ce;f".repeat(count));
+        let readings = |count| NormalPath::new(&path(count), true).map(|p| p.readings().len());
+        assert!(readings(1).unwrap() > 8);
+        assert!(readings(300).is_ok(), "of 7 KiB");
+        assert_eq!(readings(1600), Err(PathError::Ambiguous));
+        let long = format!("/{}", "%2FQ%2B%3D".repeat(3200));
+        assert_eq!(NormalPath::new(&long, true).unwrap().readings().len(), 1);
     }
 
     #[test]
