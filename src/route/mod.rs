@@ -1,5 +1,6 @@
 //! Host and path: read once, normalised once, and matched (section 5).
 
+mod folding;
 pub mod host;
 mod index;
 pub mod path;

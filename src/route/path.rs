@@ -95,17 +95,27 @@ impl<'a> NormalPath<'a> {
 /// Whether a path is its own normal form, seen in one pass: nothing to
 /// decode, encode, cut or merge. Most paths are.
 fn is_plain(path: &[u8]) -> bool {
-    let mut after_slash = false;
+    let mut before = UNRESERVED;
     for &byte in path {
-        match KIND[usize::from(byte)] {
-            SLASH | DOT if after_slash => return false,
-            SLASH => after_slash = true,
-            ENCODED | SEMICOLON => return false,
-            _ => after_slash = false,
+        let kind = KIND[usize::from(byte)];
+        if ODD[usize::from(before)] >> kind & 1 == 1 {
+            return false;
         }
+        before = kind;
     }
-    path.first() == Some(&b'/')
+    path.first() == Some(&b'/') && before != DOT
 }
+
+/// What is not plain behind a byte of each kind, a bit a kind: dots and empty
+/// segments, dots that Windows drops, and its names of streams (`:$`).
+static ODD: [u8; 8] = {
+    let always = 1 << ENCODED | 1 << SEMICOLON;
+    let mut odd = [always; 8];
+    odd[SLASH as usize] |= 1 << SLASH | 1 << DOT;
+    odd[DOT as usize] |= 1 << SLASH;
+    odd[COLON as usize] |= 1 << DOLLAR;
+    odd
+};
 
 const ENCODED: u8 = 0;
 const UNRESERVED: u8 = 1;
@@ -113,6 +123,8 @@ const DOT: u8 = 2;
 const DELIMITER: u8 = 3;
 const SEMICOLON: u8 = 4;
 const SLASH: u8 = 5;
+const COLON: u8 = 6;
+const DOLLAR: u8 = 7;
 
 /// What a byte is in a path (RFC 3986 section 3.3).
 static KIND: [u8; 256] = {
@@ -122,8 +134,10 @@ static KIND: [u8; 256] = {
         table[byte as usize] = match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => UNRESERVED,
             b'.' => DOT,
-            b'!' | b'$' | b'&'..=b',' | b'=' | b':' | b'@' => DELIMITER,
+            b'!' | b'&'..=b',' | b'=' | b'@' => DELIMITER,
             b';' => SEMICOLON,
+            b':' => COLON,
+            b'$' => DOLLAR,
             b'/' => SLASH,
             _ => ENCODED,
         };
@@ -143,7 +157,10 @@ fn is_unreserved(byte: u8) -> bool {
 
 /// sub-delims, `:` and `@`: allowed raw in a segment, without a meaning to us.
 fn is_delimiter(byte: u8) -> bool {
-    matches!(KIND[usize::from(byte)], DELIMITER | SEMICOLON)
+    matches!(
+        KIND[usize::from(byte)],
+        DELIMITER | SEMICOLON | COLON | DOLLAR
+    )
 }
 
 /// Decodes unreserved characters, writes other escapes in upper case, and
@@ -360,7 +377,7 @@ mod tests {
         }
 
         #[test]
-        fn the_short_way_is_the_long_way(raw in "/[a/.;:@-]{0,24}") {
+        fn the_short_way_is_the_long_way(raw in "/[a/.;:$@-]{0,24}") {
             let long = decode_unreserved(raw.as_bytes()).and_then(|p| remove_dot_segments(&p, true));
             if is_plain(raw.as_bytes()) {
                 prop_assert_eq!(long, Ok(raw.clone().into_bytes()));

@@ -1,7 +1,7 @@
 //! Path patterns: `*` within a segment, `**` as the last one.
 
-use super::Reading;
 use super::path::{decode_all, decode_delimiters, decode_unreserved};
+use super::{NormalPath, Reading};
 
 /// A compiled path pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,10 +66,29 @@ impl PathPattern {
                 },
             })
         };
-        Ok(Self {
+        let pattern = Self {
             normal: glob(decode_delimiters)?,
             decoded: glob(decode_all)?,
             text: text.to_owned(),
+        };
+        if !pattern.has_paths(head) {
+            return Err(PathPatternError::NeverMatches(
+                "origins may read it as another path, so such a path is answered 400",
+            ));
+        }
+        Ok(pattern)
+    }
+
+    /// Whether a path that fits is not refused because a reading of it does
+    /// not.
+    fn has_paths(&self, head: &str) -> bool {
+        let sample = match head.replace('*', "x") {
+            root if root.is_empty() => "/".to_owned(),
+            sample => sample,
+        };
+        NormalPath::new(&sample, true).is_ok_and(|path| {
+            let mut readings = path.readings().iter();
+            self.matches(path.matched()) && readings.all(|reading| self.matches_reading(reading))
         })
     }
 

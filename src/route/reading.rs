@@ -1,17 +1,24 @@
 //! What an origin may take a path for, once it has it (section 5).
 //!
 //! An origin may decode what is still encoded, once more or twice, take `\`
-//! for `/`, cut the parameters behind a `;`, end at a NUL, merge slashes and
-//! remove dot segments: all of it, some of it, and in whatever order. Tomcat cuts
-//! parameters before it decodes, so that `/premium;%2F..%2Fx/a` is its
-//! `/premium/a`; who decodes first has `/x/a`. Each of these readings has to
-//! meet the same rules as the path itself.
+//! for `/`, cut the parameters behind a `;`, end at a NUL, at a `?` or `#` that
+//! came out of an escape, take longer forms of a character for it, forget dots
+//! and blanks at the end of a name, merge slashes and remove dot segments: all
+//! of it, some of it, and in whatever order. Tomcat cuts parameters before it
+//! decodes, so that `/premium;%2F..%2Fx/a` is its `/premium/a`; who decodes
+//! first has `/x/a`. Each of these readings has to meet the same rules as the
+//! path itself.
 
 use super::PathError;
+use super::folding::{folded, unicode_decoded, windows_names};
 use super::path::{decode_all, remove_dot_segments};
 
 /// A path has a few readings at most. One that has more was made for it.
-const MOST: usize = 32;
+const MOST: usize = 64;
+
+/// And no more bytes in all, so that a path as long as a head may be costs
+/// about a millisecond at most.
+const MOST_BYTES: usize = 256 * 1024;
 
 /// How often an origin decodes.
 const DECODED: u8 = 2;
@@ -47,9 +54,15 @@ impl Reading {
         let decoded = decoded.filter(|decoded| decoded.path != path);
         let slashes = has(b'\\').then(|| same(with_slashes(path)));
         let cut = has(b';').then(|| same(without_parameters(path)));
-        let ended = has(0).then(|| same(up_to_nul(path)));
+        let ended = has(0).then(|| same(up_to(path, |byte| byte == 0)));
+        let is_end = |byte| matches!(byte, b'?' | b'#');
+        let without_query = (has(b'?') || has(b'#')).then(|| same(up_to(path, is_end)));
         let tidy = self.tidied()?.map(same);
-        Ok([decoded, slashes, cut, ended, tidy].into_iter().flatten())
+        let others = [unicode_decoded(path), folded(path), windows_names(path)];
+        Ok([decoded, slashes, cut, ended, without_query, tidy]
+            .into_iter()
+            .chain(others.map(|other| other.map(same)))
+            .flatten())
     }
 
     /// Without empty and dot segments; `None`: it has none.
@@ -74,13 +87,14 @@ pub(super) fn readings(path: &[u8]) -> Result<Vec<Reading>, PathError> {
         decoded: 0,
         path: path.to_vec(),
     }];
-    let mut at = 0;
+    let (mut at, mut bytes) = (0, path.len());
     while let Some(reading) = all.get(at) {
         for next in reading.next()? {
             if all.contains(&next) {
                 continue;
             }
-            if all.len() == MOST {
+            bytes += next.path.len();
+            if all.len() == MOST || bytes > MOST_BYTES {
                 return Err(PathError::Ambiguous);
             }
             all.push(next);
@@ -109,10 +123,11 @@ fn with_slashes(path: &[u8]) -> Vec<u8> {
     path.iter().map(slash).collect()
 }
 
-/// What a program in C has of it.
-fn up_to_nul(path: &[u8]) -> Vec<u8> {
-    let end = memchr::memchr(0, path).unwrap_or(path.len());
-    path[..end].to_vec()
+/// Up to a NUL it is what a program in C has of it; up to a `?` or `#`, what a
+/// program that decodes a whole target has.
+fn up_to(path: &[u8], is_end: impl Fn(u8) -> bool) -> Vec<u8> {
+    let end = path.iter().position(|byte| is_end(*byte));
+    path[..end.unwrap_or(path.len())].to_vec()
 }
 
 fn without_parameters(path: &[u8]) -> Vec<u8> {
@@ -149,6 +164,13 @@ mod tests {
     #[case::tidied_between("/x/a%252Fb%2F..%2F..%2Fpremium", "/premium")]
     #[case::tidied_at_the_end("/x/a%252Fb%2F..%2F..%2Fpremium", "/x/premium")]
     #[case::ended("/premium%2500/x", "/premium")]
+    #[case::without_query("/own/a.jpg%3Fx", "/own/a.jpg")]
+    #[case::without_fragment("/own/a.jpg%2523x", "/own/a.jpg")]
+    #[case::overlong("/%c1%b0remium%c0%afa", "/premium/a")]
+    #[case::of_full_width("/\u{ff50}remium/x%ef%bc%8f..", "/premium/")]
+    #[case::unicode_escapes("/%25u0070remium%25u002Fa", "/premium/a")]
+    #[case::windows_names("/premium./a%20", "/premium/a")]
+    #[case::of_a_stream("/premium::$INDEX_ALLOCATION/a", "/premium/a")]
     fn an_origin_may_have(#[case] raw: &str, #[case] reading: &str) {
         assert!(has(raw, reading), "{:?}", NormalPath::new(raw, true));
     }
@@ -169,12 +191,26 @@ mod tests {
             ("/my%20files/a", 1),
             ("/a/b;v=1", 1),
             ("/.well-known/a", 0),
+            ("/v1.2/a.b.c.jpg", 0),
+            ("/tr:w-300,h-300/a.jpg", 0),
+            ("/\u{43a}\u{43e}\u{442}/\u{732b}.jpg", 1),
             ("/a,b@c:d", 0),
             ("/100%25/a", 1),
         ] {
             let path = NormalPath::new(raw, true).unwrap();
             assert_eq!(path.readings().len(), count, "{raw} {path:?}");
         }
+    }
+
+    #[test]
+    fn long_paths_have_fewer() {
+        let path = |count: usize| format!("/{}", "a%2520b%3Fc%23d%5Ce;f".repeat(count));
+        let readings = |count| NormalPath::new(&path(count), true).map(|p| p.readings().len());
+        assert!(readings(1).unwrap() > 8);
+        assert!(readings(300).is_ok(), "of 7 KiB");
+        assert_eq!(readings(1600), Err(PathError::Ambiguous));
+        let long = format!("/{}", "%2FQ%2B%3D".repeat(3200));
+        assert_eq!(NormalPath::new(&long, true).unwrap().readings().len(), 1);
     }
 
     #[test]
