@@ -6,7 +6,9 @@
 //! that take many, and by real programs where they are installed.
 
 mod answers;
+mod fronts;
 mod grammar;
+mod http2;
 mod origin;
 mod pieces;
 mod programs;

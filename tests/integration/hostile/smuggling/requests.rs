@@ -229,15 +229,15 @@ pub(super) fn agree(stream: &[u8]) {
 
 #[test]
 fn in_one_piece() {
-    try_all("whole", 0..2500 * rounds(), Way::Whole);
+    try_all("whole", 0..1500 * rounds(), Way::Whole);
 }
 
 #[test]
 fn in_two_pieces() {
-    try_all("split", 100_000..100_000 + 2500 * rounds(), Way::Split);
+    try_all("split", 100_000..100_000 + 1000 * rounds(), Way::Split);
 }
 
 #[test]
 fn byte_by_byte() {
-    try_all("single", 200_000..200_000 + 500 * rounds(), Way::Single);
+    try_all("single", 200_000..200_000 + 300 * rounds(), Way::Single);
 }

@@ -206,7 +206,7 @@ fn is_interim(message: &Message) -> bool {
 #[test]
 fn answers_of_an_origin() {
     let stage = Stage::new();
-    let count = 800 * rounds();
+    let count = 600 * rounds();
     let failed: Vec<_> = (0..count)
         .filter_map(|number| {
             let why = stage.play(number).err()?;
@@ -216,4 +216,92 @@ fn answers_of_an_origin() {
     let shown = failed[..failed.len().min(10)].join("\n\n");
     assert!(failed.is_empty(), "{} of {count}:\n{shown}", failed.len());
     tried(KIND, count);
+}
+
+/// Where the origin and we may differ about the end of a response, whatever
+/// comes next on that connection is not believed, however late it comes.
+#[test]
+fn a_connection_with_two_lengths_carries_no_other_request() {
+    let cases = [
+        (
+            "GET",
+            "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "GET",
+            "Transfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "POST",
+            "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "HEAD",
+            "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
+        ("HEAD", "Content-Length: 2, 9\r\n\r\n"),
+        ("HEAD", "Content-Length: 2\r\nContent-Length: 9\r\n\r\n"),
+        ("HEAD", "Content-Length: x\r\n\r\n"),
+        ("GET", "Content-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
+    ];
+    for (number, (method, rest)) in cases.into_iter().enumerate() {
+        let answer = format!("HTTP/1.1 200 OK\r\n{rest}");
+        let origin = Origin::scripted(move |conversation| {
+            while conversation.request().is_some() {
+                conversation.say(&answer);
+            }
+        });
+        let portcullis = Portcullis::start(&origin, POLICY);
+        let body = if method == "POST" {
+            "Content-Length: 2\r\n\r\nok"
+        } else {
+            "\r\n"
+        };
+        for _ in 0..2 {
+            let mut client = portcullis.client();
+            let head = format!("{method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+            let reply = client.send(head + body).rest();
+            assert!(
+                reply.starts_with(b"HTTP/1.1 200 "),
+                "{}",
+                reply.escape_ascii()
+            );
+        }
+        let asked = origin.asked();
+        let apart = asked[0].connection != asked[1].connection;
+        assert_eq!(apart, number + 1 < cases.len(), "{method} {rest}");
+    }
+    tried(KIND, cases.len() - 1);
+}
+
+/// Zeros in front are octal for some.
+#[test]
+fn a_length_is_written_in_one_way() {
+    for (told, written) in [
+        ("03", "3"),
+        ("0000000000000000000000003", "3"),
+        ("3, 3", "3"),
+    ] {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=9\r\nContent-Length: {told}\r\n\r\nabc"
+        );
+        let origin = Origin::scripted(move |conversation| {
+            while conversation.request().is_some() {
+                conversation.say(&answer);
+            }
+        });
+        let portcullis = Portcullis::start(&origin, POLICY);
+        let mut client = portcullis.client();
+        for _ in 0..2 {
+            let reply = client.get("/", "");
+            assert_eq!(
+                reply.field("content-length").as_deref(),
+                Some(written),
+                "{told}"
+            );
+            assert_eq!(reply.text(), "abc");
+        }
+        assert_eq!(origin.count(), 1);
+    }
+    tried(KIND, 3);
 }
