@@ -115,6 +115,11 @@ impl Attack {
             let piece = put(&piece, b"{L}", length.to_string().as_bytes());
             self.add(&put(&piece, b"{K}", before.len().to_string().as_bytes()));
         }
+        if index == 0 {
+            // Where a head that comes alone may be taken for a plain one.
+            let end = self.bytes.len();
+            self.joints.extend([end; 12]);
+        }
         for piece in [before, smuggled.as_bytes(), after] {
             self.add(piece);
         }

@@ -66,7 +66,7 @@ impl Stage {
         for (index, part) in parts.iter().enumerate() {
             // It may have been closed, which is an answer too.
             if index > 0 && matches!(way, Way::Split) {
-                std::thread::sleep(Duration::from_micros(300));
+                std::thread::sleep(Duration::from_millis(1));
             }
             if stream.write_all(part).is_err() {
                 break;
