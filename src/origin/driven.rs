@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::CONNECTION;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Response, Version};
 use hyper_util::rt::TokioIo;
 use tokio::task::{AbortHandle, spawn_local};
@@ -33,6 +33,8 @@ pub(super) struct Driven {
     pub(super) busy: bool,
     /// The origin reads no more after this response.
     pub(super) closing: bool,
+    /// It may think that this response ends elsewhere.
+    pub(super) doubtful: bool,
     driver: AbortHandle,
 }
 
@@ -84,6 +86,7 @@ impl Driven {
             flow,
             busy: true,
             closing: false,
+            doubtful: false,
             driver: driver.abort_handle(),
         })
     }
@@ -127,6 +130,8 @@ impl Driven {
         // Only asked where it matters: if the upload still goes on.
         self.closing = self.flow.upload() == UploadState::Going
             && is_last(response.version(), response.headers());
+        let tells = |name| response.headers().contains_key(name);
+        self.doubtful = tells(TRANSFER_ENCODING) && tells(CONTENT_LENGTH);
         Ok(response)
     }
 

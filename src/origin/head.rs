@@ -93,7 +93,9 @@ pub(super) fn parse(bytes: &Bytes, asked_by: &Method) -> Result<Option<Head>, Fl
     let notes = take_fields(head.headers, start, &mut received.fields)?;
     Ok(Some(Head {
         framing: framing(&notes, status, version, asked_by)?,
-        keeps: !notes.close && (version == Version::HTTP_11 || notes.keep_alive),
+        keeps: !notes.close
+            && !notes.are_doubtful()
+            && (version == Version::HTTP_11 || notes.keep_alive),
         received,
         length,
     }))
@@ -148,6 +150,17 @@ impl Notes {
             let is_text = value.is_ascii();
             let chunked = last.filter(|last| last.eq_ignore_ascii_case(b"chunked"));
             self.chunked = Some(is_text && chunked.is_some());
+        }
+    }
+}
+
+impl Notes {
+    /// Whether the origin may think that its response ends elsewhere: it tells
+    /// of two lengths, or of one that is none beside which it is not asked.
+    fn are_doubtful(&self) -> bool {
+        match &self.length {
+            None => false,
+            Some(length) => length.is_err() || self.chunked.is_some(),
         }
     }
 }

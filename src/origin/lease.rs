@@ -57,6 +57,7 @@ impl Lease {
         match &mut self.connection.link {
             Link::Direct(direct) if direct.keeps() => self.give_back(),
             Link::Direct(_) => {}
+            Link::Driven(driven) if driven.doubtful => {}
             Link::Driven(driven) if driven.sender.is_ready() => self.give_back(),
             Link::Driven(driven) => {
                 let cut = driven.closing && driven.flow.upload() == UploadState::Going;

@@ -13,6 +13,7 @@ use super::Planned;
 use super::answer::Answer;
 use super::body::Body;
 use super::cached::Passed;
+use super::framing;
 use super::instance::Instance;
 use super::max_forwards;
 use super::record::{Known, Record, Seen};
@@ -129,6 +130,10 @@ impl Prepared {
         for line in headers.iter() {
             let to = match line.known {
                 Some(name) if self.set.names.contains(name) => continue,
+                Some(Name::CONTENT_LENGTH) => {
+                    framing::push_length(&mut lines, line.value);
+                    continue;
+                }
                 Some(name) if PARTIAL.contains(name) => &mut conditions,
                 _ => &mut lines,
             };

@@ -3,10 +3,15 @@
 use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::{HeaderMap, StatusCode};
 
+use crate::message::decimal::Digits;
 use crate::message::field::{Single, entries, single};
 use crate::message::fields::{Fields, Name};
+use crate::message::lines::Lines;
 
 static TRANSFER_CODINGS: HeaderName = TRANSFER_ENCODING;
+
+/// Of a number that can be counted, whatever its digits are.
+const MOST_DIGITS: usize = 19;
 
 /// Why a request whose length is ambiguous is refused.
 pub const AMBIGUOUS: &str = "Transfer-Encoding is repeated or is not `chunked`";
@@ -22,6 +27,14 @@ pub(super) fn check(fields: &Fields) -> Result<(), Ambiguous> {
     match fields.contains(Name::TRANSFER_ENCODING) {
         true => is_chunked(fields.single(Name::TRANSFER_ENCODING)),
         false => Ok(()),
+    }
+}
+
+/// Adds the length of a request as we write it: some readers take zeros in
+/// front for octal. Without one, a body goes on as chunked.
+pub(super) fn push_length(lines: &mut Lines, received: &[u8]) {
+    if let Some(length) = number(received) {
+        lines.push_known(Name::CONTENT_LENGTH, Digits::of(length).as_bytes());
     }
 }
 
@@ -80,7 +93,7 @@ pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) {
     let mut lines = headers.get_all(CONTENT_LENGTH).iter();
     match (lines.next(), lines.next()) {
         (None, _) => {}
-        (Some(only), None) if is_number(only.as_bytes()) => {}
+        (Some(only), None) if is_length(only.as_bytes()) => {}
         _ => match one_length(headers) {
             Some(length) => drop(headers.insert(CONTENT_LENGTH, length)),
             None => drop(headers.remove(CONTENT_LENGTH)),
@@ -92,17 +105,25 @@ pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) {
 fn one_length(headers: &HeaderMap) -> Option<HeaderValue> {
     let lines = headers.get_all(CONTENT_LENGTH).iter();
     let mut entries = lines.flat_map(|line| entries(line.as_bytes()));
-    let first = entries.next().filter(|entry| is_number(entry))?;
-    if entries.any(|entry| entry != first) {
-        return None;
-    }
-    HeaderValue::from_bytes(first).ok()
+    let first = entries.next()?;
+    let length = number(first)?;
+    let one = entries.all(|entry| entry == first);
+    one.then(|| Digits::of(length).into())
 }
 
-/// Whether it is a number of bytes that can be counted, in digits alone.
-fn is_number(text: &[u8]) -> bool {
-    let number = str::from_utf8(text).map(str::parse::<u64>);
-    text.iter().all(u8::is_ascii_digit) && matches!(number, Ok(Ok(_)))
+/// Whether it is a number of bytes that can be counted, as we would write it:
+/// in digits alone, without zeros in front.
+pub(super) fn is_length(text: &[u8]) -> bool {
+    let plain = text == b"0" || !text.starts_with(b"0");
+    plain && (1..=MOST_DIGITS).contains(&text.len()) && text.iter().all(u8::is_ascii_digit)
+}
+
+/// A number in digits alone.
+fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().all(u8::is_ascii_digit);
+    digits
+        .then(|| str::from_utf8(text).ok()?.parse().ok())
+        .flatten()
 }
 
 #[cfg(test)]

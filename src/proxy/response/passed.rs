@@ -9,6 +9,7 @@ use crate::message::field::Single;
 use crate::message::fields::{FieldLine, Fields, Name};
 use crate::message::vary;
 use crate::origin::ReceivedHead;
+use crate::proxy::framing;
 use crate::proxy::respond::{Edit, has_body};
 
 /// The head of a response of the origin's that has nothing odd about it, and of
@@ -91,9 +92,6 @@ impl PassedHead {
     }
 }
 
-/// Of a number that can be counted, whatever its digits are.
-const MOST_DIGITS: usize = 19;
-
 /// Whether there is nothing about a response that has to be looked at.
 pub(in crate::proxy) fn may_pass(received: &ReceivedHead) -> bool {
     received.status != StatusCode::NO_CONTENT && is_plain(&received.fields)
@@ -103,7 +101,7 @@ pub(in crate::proxy) fn may_pass(received: &ReceivedHead) -> bool {
 /// and Connection names no field that would pass on else.
 pub(super) fn is_plain(fields: &Fields) -> bool {
     let length = match fields.single(Name::CONTENT_LENGTH) {
-        Single::One(length) => length.len() <= MOST_DIGITS && length.iter().all(u8::is_ascii_digit),
+        Single::One(length) => framing::is_length(length),
         Single::Missing => !fields.contains(Name::CONTENT_LENGTH),
         Single::Several => false,
     };
