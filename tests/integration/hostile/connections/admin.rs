@@ -24,15 +24,27 @@ const ENDLESS: [(&str, &str); 7] = [
     ("GET /", "a"),
     ("GET /healthz HTTP/1.1\r\n", "a: b\r\n"),
     ("GET /healthz HTTP/1.1\r\nHost: a\r\nx: ", "y"),
-    ("POST /-/explain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;", "x"),
-    ("POST /-/explain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", "400\r\n"),
-    ("POST /-/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", "x"),
+    (
+        "POST /-/explain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+        "x",
+    ),
+    (
+        "POST /-/explain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "400\r\n",
+    ),
+    (
+        "POST /-/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n",
+        "x",
+    ),
 ];
 
 #[test]
 fn it_answers_whatever_else_comes() {
     let origin = Origin::ok();
-    let (edge, folder) = (Edge::start_with(&origin, "", ""), tempfile::tempdir().unwrap());
+    let (edge, folder) = (
+        Edge::start_with(&origin, "", ""),
+        tempfile::tempdir().unwrap(),
+    );
     let (program, _) = program(&edge, &origin, &folder, "");
     let is_healthy = || {
         let mut client = Client::connect(program.admin());

@@ -83,7 +83,9 @@ fn the_crowd() {
 
 fn speaks(root: &str, protocol: &[u8]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(root).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_file(root).unwrap())
+        .unwrap();
     let provider = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider();
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&TLS13])
@@ -156,7 +158,10 @@ fn thousands_stay_while_others_are_served() {
     let origin = Origin::answering(
         "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 2\r\n\r\nok",
     );
-    let (edge, folder) = (Edge::start_with(&origin, "", ""), tempfile::tempdir().unwrap());
+    let (edge, folder) = (
+        Edge::start_with(&origin, "", ""),
+        tempfile::tempdir().unwrap(),
+    );
     let keys = format!(
         "max_connections = {}\nidle_timeout = \"1h\"\nheader_timeout = \"1h\"",
         count + 10
@@ -182,11 +187,16 @@ fn thousands_stay_while_others_are_served() {
         assert_eq!(busy.send(WHOLE).reply().text(), "ok");
         each() <= EACH
     });
-    println!("{count} connections: {} bytes each; 1000 others in {served:?}", each());
+    println!(
+        "{count} connections: {} bytes each; 1000 others in {served:?}",
+        each()
+    );
     crowd.stdin.take().unwrap().write_all(b"look\n").unwrap();
     assert_eq!(says(), "0 closed");
     assert!(crowd.wait().unwrap().success());
-    eventually("its files are closed", || descriptors(&program) <= files + 4);
+    eventually("its files are closed", || {
+        descriptors(&program) <= files + 4
+    });
     eventually("all are closed", || {
         metric(&program, "portcullis_connections") == 1.0
     });

@@ -12,7 +12,12 @@ use crate::tls_clients::Edge;
 const TURNS: u32 = 20_000;
 
 fn ask(stream: u32, flags: u8) -> Vec<u8> {
-    Frame::bytes(kind::HEADERS, flags, stream, &Frame::block(&Frame::get("/a")))
+    Frame::bytes(
+        kind::HEADERS,
+        flags,
+        stream,
+        &Frame::block(&Frame::get("/a")),
+    )
 }
 
 /// What a turn of each flood sends; streams are its own.
@@ -27,7 +32,9 @@ fn made_to_reset(turn: u32, kind_of: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 const ALL: [Flood; 14] = [
-    ("no window", |n| made_to_reset(n, kind::WINDOW_UPDATE, 0, &[0; 4])),
+    ("no window", |n| {
+        made_to_reset(n, kind::WINDOW_UPDATE, 0, &[0; 4])
+    }),
     ("data behind the end", |n| {
         let stream = 1 + 2 * n;
         [ask(stream, 5), Frame::bytes(kind::DATA, 0, stream, b"x")].concat()
@@ -57,7 +64,9 @@ const ALL: [Flood; 14] = [
         fields.push(("X-A", b"1"));
         Frame::bytes(kind::HEADERS, 5, 1 + 2 * n, &Frame::block(&fields))
     }),
-    ("no fields", |n| Frame::bytes(kind::HEADERS, 5, 1 + 2 * n, &[])),
+    ("no fields", |n| {
+        Frame::bytes(kind::HEADERS, 5, 1 + 2 * n, &[])
+    }),
     ("a field without a name", |n| {
         Frame::bytes(kind::HEADERS, 5, 1 + 2 * n, &[0, 0, 0].repeat(100))
     }),
@@ -67,9 +76,13 @@ const ALL: [Flood; 14] = [
     ("windows of what is over", |_| {
         Frame::bytes(kind::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1])
     }),
-    ("data of what is over", |_| Frame::bytes(kind::DATA, 0, 1, b"x")),
+    ("data of what is over", |_| {
+        Frame::bytes(kind::DATA, 0, 1, b"x")
+    }),
     ("farewells", |_| Frame::bytes(kind::GOAWAY, 0, 0, &[0; 8])),
-    ("settings acknowledged", |_| Frame::bytes(kind::SETTINGS, 1, 0, &[])),
+    ("settings acknowledged", |_| {
+        Frame::bytes(kind::SETTINGS, 1, 0, &[])
+    }),
 ];
 
 /// Sends it until nobody takes it; whether it was not all taken.
@@ -84,7 +97,10 @@ fn is_stopped(door: &Door, flood: fn(u32) -> Vec<u8>) -> bool {
         }
     }
     // It may have been told and not have looked; or is refused from here on.
-    wire.stream.sock.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    wire.stream
+        .sock
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     let mut ended = std::iter::from_fn(|| wire.next());
     ended.any(|frame| frame.kind == kind::GOAWAY)
 }
@@ -116,7 +132,10 @@ fn floods_are_stopped() {
 fn bombs_of_fields_cost_no_memory() {
     const BOMBS: u32 = 2000;
     let origin = Origin::ok();
-    let (edge, folder) = (Edge::start_with(&origin, "", ""), tempfile::tempdir().unwrap());
+    let (edge, folder) = (
+        Edge::start_with(&origin, "", ""),
+        tempfile::tempdir().unwrap(),
+    );
     let (program, tls) = program(&edge, &origin, &folder, "");
     assert!(gets_in(program.address, b""));
     let memory = program.memory("VmRSS");
@@ -158,9 +177,15 @@ fn bombs_of_fields_cost_no_memory() {
 fn streams_that_nobody_reads_cost_little_memory() {
     const CONNECTIONS: usize = 8;
     let body = "x".repeat(1 << 20);
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     let origin = Origin::answered_by(move |_| answer.clone());
-    let (edge, folder) = (Edge::start_with(&origin, "", ""), tempfile::tempdir().unwrap());
+    let (edge, folder) = (
+        Edge::start_with(&origin, "", ""),
+        tempfile::tempdir().unwrap(),
+    );
     let (program, tls) = program(&edge, &origin, &folder, "stall_timeout = \"1h\"");
     let mut wires = Vec::new();
     for connection in 0..CONNECTIONS {

@@ -6,7 +6,8 @@ use super::{Door, LAST, MANY, gets_in, is_ended};
 use crate::support::{Client, Origin, Portcullis, tried};
 use crate::tls_clients::Edge;
 
-const UPLOAD: &str = "POST /u HTTP/1.1\r\nHost: img.example.com\r\nTransfer-Encoding: chunked\r\n\r\n";
+const UPLOAD: &str =
+    "POST /u HTTP/1.1\r\nHost: img.example.com\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /// What a body begins with, and goes on with.
 const BODIES: [(&str, &str); 7] = [
@@ -59,22 +60,47 @@ fn what_never_ends_is_ended() {
             });
         }
     });
-    assert!(origin.asked().iter().all(|asked| asked.line().starts_with("GET ")));
+    assert!(
+        origin
+            .asked()
+            .iter()
+            .all(|asked| asked.line().starts_with("GET "))
+    );
     tried(MANY, 2 * (BODIES.len() + HEADS.len()));
 }
 
 /// Pieces of a body may have zeros and blanks, and be large.
 #[test]
 fn what_only_looks_so_is_served() {
-    let edge = Edge::start_with(&Origin::ok(), "", PATIENT);
+    let chunk = format!("{}0000400 \t\r\n{}\r\n", "0".repeat(20), "x".repeat(1024));
+    let large = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunk.repeat(2000)
+    );
+    let small = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned();
+    let origin = Origin::answered_by(move |asked| match asked.target() {
+        "/large" => large.clone(),
+        _ => small.clone(),
+    });
+    let edge = Edge::start_with(&origin, "", PATIENT);
     let mut client = edge.portcullis.client();
+    client.send("POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    assert_eq!(client.reply().body.len(), 2000 * 1024);
+    assert_eq!(client.get("/large", "").body.len(), 2000 * 1024);
     client.send(UPLOAD);
     for _ in 0..2000 {
-        client.send("0000000000000400 \t\r\n").send([b'x'; 1024]).send("\r\n");
+        client
+            .send("0000000000000400 \t\r\n")
+            .send([b'x'; 1024])
+            .send("\r\n");
     }
     client.send("0\r\n\r\n");
     assert_eq!(client.reply().text(), "ok");
-    client.send(UPLOAD).send("200000\r\n").send(vec![b'x'; 2 << 20]).send("\r\n0\r\n\r\n");
+    client
+        .send(UPLOAD)
+        .send("200000\r\n")
+        .send(vec![b'x'; 2 << 20])
+        .send("\r\n0\r\n\r\n");
     assert_eq!(client.reply().text(), "ok");
     assert_eq!(client.get("/a", "").text(), "ok");
 }
@@ -83,9 +109,18 @@ fn what_only_looks_so_is_served() {
 /// it has none.
 const ANSWERS: [(&str, &str); 6] = [
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0"),
-    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1", " "),
-    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", "x"),
-    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "a: b\r\n"),
+    (
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1",
+        " ",
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+        "x",
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        "a: b\r\n",
+    ),
     ("", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"),
     ("", "\r\n"),
 ];
@@ -117,7 +152,10 @@ fn an_answer_that_never_ends_is_cut() {
             let over = is_over.recv_timeout(Duration::from_secs(20));
             assert_eq!(over, Ok(true), "{start:?} and {more:?} to {request:.4}");
             let answer = client.until_cut();
-            assert!(!answer.ends_with(b"0\r\n\r\n"), "{request:.4} looks complete");
+            assert!(
+                !answer.ends_with(b"0\r\n\r\n"),
+                "{request:.4} looks complete"
+            );
             let mut next = portcullis.client();
             next.send(LAST);
             assert_eq!(next.reply().text(), "ok");

@@ -19,9 +19,17 @@ const WAYS: [(&str, Entrance, &[u8]); 7] = [
     ("half a head", Entrance::Plain, b"GET / HTTP/1.1\r\nHo"),
     ("blank lines", Entrance::Plain, b"\r\n\r\n\r\n"),
     ("nothing by TLS", Entrance::Tls, b""),
-    ("half a ClientHello", Entrance::Tls, b"\x16\x03\x01\x02\0\x01\0"),
+    (
+        "half a ClientHello",
+        Entrance::Tls,
+        b"\x16\x03\x01\x02\0\x01\0",
+    ),
     ("nothing from a proxy", Entrance::Proxy, b""),
-    ("half a PROXY header", Entrance::Proxy, b"PROXY TCP4 192.0.2."),
+    (
+        "half a PROXY header",
+        Entrance::Proxy,
+        b"PROXY TCP4 192.0.2.",
+    ),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,17 +42,14 @@ enum Entrance {
 /// Takes all places so, and has others want one.
 fn is_made(what: &str, entrance: Entrance, bytes: &[u8]) {
     let (origin, let_go) = held();
-    let server = format!(
-        "max_connections = {PLACES}\nheader_timeout = \"1h\"\nidle_timeout = \"1h\"\n"
-    );
+    let server =
+        format!("max_connections = {PLACES}\nheader_timeout = \"1h\"\nidle_timeout = \"1h\"\n");
     let header: &[u8] = match entrance {
         Entrance::Proxy => b"PROXY TCP4 192.0.2.1 192.0.2.2 1 80\r\n",
         _ => b"",
     };
     let tables = match entrance {
-        Entrance::Proxy => {
-            "[client]\nproxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]\n"
-        }
+        Entrance::Proxy => "[client]\nproxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]\n",
         _ => "",
     };
     let edge = Edge::start_by(&origin, "handshake_timeout = \"1h\"", &server, tables);

@@ -105,7 +105,10 @@ fn uploads_by_http2(door: &Door, bytes: &[u8]) {
             Err(_) => return,
         }
         // 408 and the end of the stream, or its reset.
-        if seen.windows(5).any(|frame| matches!(frame, [1, 4 | 5, 0, 0, 0] | [3, 0, 0, 0, 0])) {
+        if seen
+            .windows(5)
+            .any(|frame| matches!(frame, [1, 4 | 5, 0, 0, 0] | [3, 0, 0, 0, 0]))
+        {
             return;
         }
     }
@@ -144,7 +147,10 @@ fn dribble<'a>(address: SocketAddr, pieces: impl Iterator<Item = &'a [u8]>) {
     stream.set_nodelay(true).unwrap();
     let start = Instant::now();
     for piece in pieces {
-        assert!(start.elapsed() < Duration::from_secs(10), "each byte bought time");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "each byte bought time"
+        );
         if stream.write_all(piece).is_err() {
             return;
         }
