@@ -29,7 +29,7 @@ const ORDER: &str = "PORTCULLIS_TEST_CROWD";
 /// One connection of the crowd.
 enum One {
     Plain(TcpStream),
-    Tls(StreamOwned<ClientConnection, TcpStream>),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl One {
@@ -121,13 +121,13 @@ fn connect(
             let tcp = TcpStream::connect(tls).unwrap();
             let mut client = Client::by(StreamOwned::new(connection, tcp));
             assert_eq!(client.send(WHOLE).reply().text(), "ok");
-            One::Tls(client.stream)
+            One::Tls(client.stream.into())
         }
         _ => {
             let mut wire = Wire::silent(tls, http2.clone());
             wire.greet(&[]).get(1, "/a");
             assert_eq!(wire.answer(1), Ok(200));
-            One::Tls(wire.stream)
+            One::Tls(wire.stream.into())
         }
     }
 }
