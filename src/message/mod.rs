@@ -11,6 +11,7 @@ pub mod lines;
 pub mod request_body;
 pub mod substrings;
 pub mod terminal;
+pub mod unread;
 pub mod vary;
 
 use std::fmt;

@@ -1,17 +1,20 @@
 //! The body of a request, by whichever protocol it comes.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::unread::Unread;
+
 /// The body of a request, not yet read.
 #[derive(Debug)]
 pub enum RequestBody {
-    /// By HTTP/1.
-    Http1(Incoming),
+    /// By HTTP/1; and what is read of its connection.
+    Http1(Incoming, Rc<Unread>),
     /// By HTTP/2.
     Http2(StreamBody),
 }
@@ -69,9 +72,11 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match &mut *self {
-            Self::Http1(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map_err(RequestBodyError::Http1),
+            Self::Http1(body, unread) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                unread.clear();
+                Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Http1)))
+            }
             Self::Http2(body) => {
                 let data = ready!(body.poll_data(cx));
                 Poll::Ready(data.map(|data| Ok(Frame::data(data?))))
@@ -81,14 +86,14 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(body) => body.is_end_stream(),
+            Self::Http1(body, _) => body.is_end_stream(),
             Self::Http2(body) => body.stream.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(body) => body.size_hint(),
+            Self::Http1(body, _) => body.size_hint(),
             Self::Http2(body) => match body.left {
                 _ if body.stream.is_end_stream() => SizeHint::with_exact(0),
                 Some(left) => SizeHint::with_exact(left),

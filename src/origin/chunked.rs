@@ -8,6 +8,10 @@ use super::error::Flaw;
 /// Of all chunks of a body together, in bytes: nobody reads them.
 const MOST_EXTENSIONS: u32 = 16 * 1024;
 
+/// Of one chunk, in bytes: zeros in front of its size, and blanks behind it.
+/// Some servers write all sizes as wide as the widest.
+const MOST_PADDING: u32 = 64;
+
 /// The trailer section, in bytes.
 const MOST_TRAILERS: usize = 16 * 1024;
 
@@ -20,6 +24,8 @@ pub(super) struct Chunked {
     place: Place,
     /// Of this chunk.
     left: u64,
+    /// Of this chunk.
+    padding: u32,
     extensions: u32,
     /// Kept to be looked at as a whole, and then dropped.
     trailers: Vec<u8>,
@@ -95,8 +101,11 @@ impl Chunked {
 
     fn step(&mut self, byte: u8) -> Result<Place, Flaw> {
         match (self.place, byte) {
-            (Place::Start, _) => self.digit(byte),
-            (Place::Size | Place::Blank, b' ' | b'\t') => Ok(Place::Blank),
+            (Place::Start, _) => {
+                self.padding = 0;
+                self.digit(byte)
+            }
+            (Place::Size | Place::Blank, b' ' | b'\t') => self.pad(Place::Blank),
             (Place::Size | Place::Blank, b';') => Ok(Place::Extension),
             (Place::Size | Place::Blank | Place::Extension, b'\r') => Ok(Place::SizeLf),
             (Place::Size, _) => self.digit(byte),
@@ -121,7 +130,18 @@ impl Chunked {
         let digit = char::from(byte).to_digit(16).ok_or(Flaw::Chunk)?;
         let left = self.left.checked_mul(16).ok_or(Flaw::Chunk)?;
         self.left = left + u64::from(digit);
-        Ok(Place::Size)
+        match self.left {
+            0 => self.pad(Place::Size),
+            _ => Ok(Place::Size),
+        }
+    }
+
+    fn pad(&mut self, place: Place) -> Result<Place, Flaw> {
+        self.padding += 1;
+        match self.padding < MOST_PADDING {
+            true => Ok(place),
+            false => Err(Flaw::Chunk),
+        }
     }
 
     fn extension(&mut self) -> Result<Place, Flaw> {

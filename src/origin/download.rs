@@ -98,8 +98,11 @@ impl Download {
     /// More of it; `None` at its end, which trailers are too.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cause>>> {
         match (&mut self.source, &mut self.lease) {
-            (Source::Driven(body), _) => {
+            (Source::Driven(body), lease) => {
                 let frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Link::Driven(driven)) = lease.as_ref().map(|it| &it.connection.link) {
+                    driven.flow.unread.clear();
+                }
                 Poll::Ready(frame.and_then(|frame| match frame {
                     Ok(frame) => frame.into_data().ok().map(Ok),
                     Err(error) => Some(Err(error.into())),

@@ -100,6 +100,7 @@ impl Driven {
         limits: Limits,
     ) -> Result<Response<Incoming>, Failure> {
         self.heard.set(false);
+        self.flow.unread.clear();
         self.closing = false;
         let taken = request.take().expect("it is there before each attempt");
         let head = taken.with_body(Upload::default());

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::OriginError;
+use crate::message::unread::Unread;
 
 /// A client that sends less is stalled (section 10), in bytes a second.
 pub const SLOWEST: u64 = 1024;
@@ -34,6 +35,8 @@ pub(super) struct Flow {
     held_up: Cell<bool>,
     /// Rung when someone has to wait for the first time, and at the end.
     event: Notify,
+    /// What is read of the response.
+    pub(super) unread: Unread,
 }
 
 /// What has become of an upload.

@@ -60,10 +60,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        let length = buf.filled().len() - before;
+        if length > 0 {
             self.heard.set(true);
         }
-        polled
+        match self.flow.unread.add(length) {
+            true => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            false => polled,
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! A request as its connection read it.
 
+use std::rc::Rc;
+
 use hyper::body::Incoming;
 use hyper::{Method, Request, Uri, Version};
 
 use crate::message::fields::Fields;
 use crate::message::request_body::RequestBody;
+use crate::message::unread::Unread;
 
 /// A request as its connection read it.
 #[derive(Debug)]
@@ -21,15 +24,17 @@ pub struct ClientRequest {
     pub body: Option<RequestBody>,
 }
 
-impl From<Request<Incoming>> for ClientRequest {
-    fn from(request: Request<Incoming>) -> Self {
+impl ClientRequest {
+    /// A request by HTTP/1. `unread` is told when a piece of its body was
+    /// taken.
+    pub fn by_http1(request: Request<Incoming>, unread: Option<&Rc<Unread>>) -> Self {
         let (head, body) = request.into_parts();
         Self {
             method: head.method,
             uri: head.uri,
             version: head.version,
             fields: Fields::from(&head.headers),
-            body: Some(RequestBody::Http1(body)),
+            body: unread.map(|unread| RequestBody::Http1(body, Rc::clone(unread))),
         }
     }
 }

@@ -216,7 +216,8 @@ impl Served<'_> {
         let arrival = old.then(|| with_fallback(&self.arrival, stream));
         async move {
             let arrival = arrival.as_ref().unwrap_or(&self.arrival);
-            let response = match self.handle(request.into(), arrival) {
+            let request = ClientRequest::by_http1(request, self.link.unread());
+            let response = match self.handle(request, arrival) {
                 proxy::Next::Answer(response) => response,
                 proxy::Next::Ask(response) => response.await,
             };

@@ -1,6 +1,7 @@
 //! The TLS handshake of a connection that was accepted.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::lingering;
-use super::link::Link;
+use super::link::{Link, Verdict};
 use super::socket::Socket;
 use super::transport::{Counted, Transport};
 use super::worker::Worker;
@@ -47,12 +48,23 @@ impl Handshake {
         socket: Socket,
         peer: PeerAddr,
     ) -> Option<Transport> {
-        let transport = timeout(self.limit, self.accept(worker, link, socket, peer)).await;
-        let transport = transport.ok().flatten();
-        if transport.is_none() {
-            worker.counters.connections.failed_handshakes.add(1);
-        }
-        transport
+        let counters = &worker.counters.connections;
+        let mut accepting = pin!(self.accept(worker, link, socket, peer));
+        let shaken = poll_fn(|cx| {
+            link.register(cx);
+            if link.called() == Some(Verdict::Evicted) {
+                return Poll::Ready(Err(&counters.evicted));
+            }
+            let shaken = accepting.as_mut().poll(cx);
+            shaken.map(|shaken| shaken.ok_or(&counters.failed_handshakes))
+        });
+        let shaken = timeout(self.limit, shaken).await;
+        let failed = match shaken.unwrap_or(Err(&counters.failed_handshakes)) {
+            Ok(transport) => return Some(transport),
+            Err(failed) => failed,
+        };
+        failed.add(1);
+        None
     }
 
     async fn accept(

@@ -10,6 +10,7 @@ use memchr::memchr;
 use super::limits::Limits;
 use super::pace::{Pace, least};
 use super::table::Table;
+use crate::message::unread::Unread;
 use crate::proxy::Tail;
 
 /// A client that has ended its side within a request is taken for gone after
@@ -23,6 +24,11 @@ const GONE_WITHIN: u64 = 5000;
 /// Between two requests hyper's buffers are given back after so many
 /// milliseconds: they are sixteen KiB.
 const SLEEPY: u64 = 250;
+
+/// A client that has let us wait for its first byte, or for the end of a head,
+/// for so many milliseconds may have to make room: heads come in one piece, or
+/// within a few journeys.
+const LATE: u64 = 1000;
 
 /// While the worker drains, the rest of a head is waited for no longer.
 const DRAINING_HEAD: u64 = 5000;
@@ -100,6 +106,8 @@ pub(super) struct Link {
     called: Cell<Option<Verdict>>,
     tail: RefCell<Option<Tail>>,
     waker: OnceCell<Waker>,
+    /// What is read of bodies by HTTP/1.
+    unread: OnceCell<Rc<Unread>>,
 }
 
 impl Link {
@@ -125,6 +133,7 @@ impl Link {
             called: Cell::default(),
             tail: RefCell::default(),
             waker: OnceCell::new(),
+            unread: OnceCell::new(),
             table,
         })
     }
@@ -227,8 +236,17 @@ impl Link {
         }
         self.state.set(State::Request);
         self.body.set(has_body);
+        if let Some(unread) = self.unread.get() {
+            unread.clear();
+        }
         self.answering.set(false);
         self.answered.set(false);
+    }
+
+    /// What is read of the body of the request at hand.
+    pub(super) fn unread(&self) -> Option<&Rc<Unread>> {
+        let is_body = matches!(self.state.get(), State::Request | State::Rest);
+        (is_body && self.body.get()).then(|| self.unread.get_or_init(Rc::default))
     }
 
     /// Its response begins.
@@ -383,6 +401,14 @@ impl Link {
             State::Request if self.has_left() => Some(Verdict::Gone),
             State::Request => self.judge_pace(),
         }
+    }
+
+    /// Since when a request is waited for of which some should have come by
+    /// now, or all.
+    pub(super) fn late_since(&self) -> Option<u64> {
+        let due = matches!(self.state.get(), State::Fresh | State::Head);
+        let since = self.since.get();
+        (due && self.table.now().saturating_sub(since) >= LATE).then_some(since)
     }
 
     /// Not after a request with a body, which may still be on its way.

@@ -29,6 +29,8 @@ enum NoHeader {
     /// It ended before the first byte, or we stop: nothing is wrong with it.
     #[error("it has not begun")]
     Unused,
+    #[error("another one has its place")]
+    Evicted,
 }
 
 impl Served<'_> {
@@ -43,6 +45,10 @@ impl Served<'_> {
                 true
             }
             Err(NoHeader::Unused) => false,
+            Err(NoHeader::Evicted) => {
+                self.worker.counters.connections.evicted.add(1);
+                false
+            }
             Err(why) => {
                 self.tell(&why);
                 false
@@ -56,7 +62,9 @@ impl Served<'_> {
         held: &mut Vec<u8>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<IpAddr>, NoHeader>> {
-        self.link.register(cx);
+        if self.evicted(cx).is_some() {
+            return Poll::Ready(Err(NoHeader::Evicted));
+        }
         if let Poll::Ready(source) = poll_take(socket, held, cx) {
             return Poll::Ready(source);
         }

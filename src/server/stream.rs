@@ -296,10 +296,14 @@ impl AsyncRead for Stream {
             })?;
         }
         self.0.looked.set(false);
-        match &buf.filled()[before..] {
-            [] if buf.remaining() > 0 && link.ended() => return Poll::Pending,
-            bytes => link.read(bytes),
+        let bytes = &buf.filled()[before..];
+        if bytes.is_empty() && buf.remaining() > 0 && link.ended() {
+            return Poll::Pending;
         }
+        if link.unread().is_some_and(|unread| unread.add(bytes.len())) {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        link.read(bytes);
         Poll::Ready(Ok(()))
     }
 }

@@ -2,6 +2,7 @@
 //! clock, so that no request needs a timer or looks at a clock.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,27 @@ struct Slots {
     free: Vec<u32>,
     /// Those between two requests, longest first.
     idle: Ring,
+    /// Those that are late with a request, longest last, as of the last sweep:
+    /// noted there, they cost the connections themselves nothing.
+    late: Vec<u32>,
+}
+
+impl Slots {
+    /// Takes out whose turn it is to make room: who is late with a request,
+    /// else who has waited longest for the next one.
+    fn first(&mut self) -> Option<Rc<Link>> {
+        while let Some(slot) = self.late.pop() {
+            // It may have gone on since the sweep, or be another one.
+            if let Some(link) = &self.links[slot as usize]
+                && link.late_since().is_some()
+            {
+                return Some(Rc::clone(link));
+            }
+        }
+        let slot = self.idle.first()?;
+        self.idle.remove(slot);
+        self.links[slot as usize].clone()
+    }
 }
 
 impl Default for Table {
@@ -103,18 +125,14 @@ impl Table {
         self.slots.borrow().idle.count_to(most)
     }
 
-    /// Closes the connection that has waited longest for its next request;
-    /// `false` if none waits.
+    /// Closes a connection of which nothing is being answered, for another;
+    /// `false` if there is none.
     pub(super) fn evict(&self) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.idle.first() else {
-            return false;
-        };
-        slots.idle.remove(slot);
-        if let Some(link) = &slots.links[slot as usize] {
+        let first = self.slots.borrow_mut().first();
+        if let Some(link) = &first {
             link.call(Verdict::Evicted);
         }
-        true
+        first.is_some()
     }
 
     /// Wakes every connection.
@@ -135,12 +153,18 @@ impl Table {
             tokio::time::sleep(Duration::from_millis(self.period.get())).await;
             self.look_at_clock();
             let mut shortest = u64::MAX;
-            for link in self.slots.borrow().links.iter().flatten() {
+            let mut late = Vec::new();
+            for (slot, link) in self.slots.borrow().links.iter().enumerate() {
+                let Some(link) = link else { continue };
                 shortest = shortest.min(link.shortest());
                 if let Some(verdict) = link.judge(is_draining.get()) {
                     link.call(verdict);
+                } else if let Some(since) = link.late_since() {
+                    late.push((Reverse(since), slot as u32));
                 }
             }
+            late.sort_unstable();
+            self.slots.borrow_mut().late = late.into_iter().map(|(_, slot)| slot).collect();
             self.period.set(period(shortest));
         }
     }

@@ -53,7 +53,7 @@ fn is_well(edge: &Edge) {
 
 /// An origin that says `ok` to who asks for `/now` or `/well`, to others when
 /// it is let.
-fn held() -> (Origin, mpsc::Sender<()>) {
+pub(crate) fn held() -> (Origin, mpsc::Sender<()>) {
     let (let_go, going) = mpsc::channel::<()>();
     let going = Arc::new(Mutex::new(going));
     let origin = Origin::scripted(move |conversation| {

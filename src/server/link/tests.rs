@@ -228,3 +228,27 @@ fn who_ends_its_side_is_waited_for_a_little() {
         assert_eq!(link.hides_end(), !has_body, "an upload is cut by its end");
     }
 }
+
+#[test]
+fn who_has_asked_or_has_only_come_is_not_late() {
+    let (table, link) = link();
+    let late = |link: &Link| link.late_since();
+    table.set_now(LATE - 1);
+    assert_eq!(late(&link), None);
+    table.set_now(LATE);
+    assert_eq!(late(&link), Some(0));
+    link.read(b"GET");
+    assert_eq!(late(&link), None);
+    table.set_now(2 * LATE);
+    assert_eq!(late(&link), Some(LATE));
+    link.request(false);
+    assert_eq!(late(&link), None);
+    table.set_now(100 * LATE);
+    assert_eq!(late(&link), None);
+    serve(&link, true);
+    table.set_now(200 * LATE);
+    assert_eq!(late(&link), None, "idle");
+    link.read(b"\x89PNG");
+    table.set_now(300 * LATE);
+    assert_eq!(late(&link), None, "the rest of an upload");
+}

@@ -1,7 +1,7 @@
 //! How large a head may be, and how many connections there may be.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::io::{Read as _, Write as _};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
@@ -202,75 +202,6 @@ fn a_thousand_idle_connections_are_held_while_others_are_served() {
     for client in &mut idle {
         assert_eq!(client.get("/%zz", "").status, 400);
     }
-}
-
-/// Opens as many connections as it is told, sends a request on each and waits
-/// for its answer; then for the end of its standard input.
-const CROWD: &str = r#"
-import resource, socket, sys, time
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-port, count = int(sys.argv[1]), int(sys.argv[2])
-idle = []
-for n in range(count):
-    s = socket.create_connection(("127.0.0.1", port))
-    s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: crowd\r\n\r\n")
-    got = b""
-    while not got.endswith(b"ok"):
-        part = s.recv(4096)
-        assert part, got
-        got += part
-    idle.append(s)
-    if n % 1000 == 0:
-        time.sleep(1.5)
-print("ready", flush=True)
-sys.stdin.read()
-closed = 0
-for s in idle:
-    s.setblocking(False)
-    try:
-        closed += s.recv(1) == b""
-    except BlockingIOError:
-        pass
-print(closed, flush=True)
-"#;
-
-/// Takes half a minute and 10,000 open files in each of two processes.
-#[test]
-#[ignore = "long; run with --ignored"]
-fn ten_thousand_idle_connections_are_held_while_others_are_served() {
-    const COUNT: u64 = 10_000;
-    let policy = "[server]\nlisten = [\"127.0.0.1:0\"]\nmax_connections = 10100\nidle_timeout = \"1h\"\n[log]\naccess = \"off\"\n";
-    let program = Program::start(&Origin::ok(), policy);
-    assert_eq!(program.client().get("/", "").status, 200);
-    let before = program.memory("VmRSS") as u64;
-    let mut crowd = Command::new("python3")
-        .args([
-            "-c",
-            CROWD,
-            &program.address.port().to_string(),
-            &COUNT.to_string(),
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(crowd.stdout.take().unwrap()).lines();
-    assert_eq!(said.next().unwrap().unwrap(), "ready");
-    let mut busy = program.client();
-    for _ in 0..1000 {
-        assert_eq!(busy.get("/", "").status, 200);
-    }
-    // What was freed goes back to the system in the course of later requests.
-    eventually("12 KiB a connection", || {
-        assert_eq!(busy.get("/", "").status, 200);
-        ((program.memory("VmRSS") as u64) - before) / COUNT <= 12 * 1024
-    });
-    let each = ((program.memory("VmRSS") as u64) - before) / COUNT;
-    println!("{each} bytes a connection");
-    drop(crowd.stdin.take());
-    assert_eq!(said.next().unwrap().unwrap(), "0", "closed meanwhile");
-    assert!(crowd.wait().unwrap().success());
 }
 
 /// Its window is full whenever the system looks, but it takes all in time.
