@@ -234,10 +234,7 @@ fn line(bytes: &[u8]) -> Read<(&str, usize)> {
     let Some(end) = bytes.iter().position(is_control) else {
         return Err(Stop::Within);
     };
-    let text = match std::str::from_utf8(&bytes[..end]) {
-        Ok(text) => text,
-        Err(_) => "x-not-text: 1",
-    };
+    let text = std::str::from_utf8(&bytes[..end]).unwrap_or("x-not-text: 1");
     match &bytes[end..] {
         [b'\r', b'\n', ..] => Ok((text, end + 2)),
         [b'\r'] => Err(Stop::Within),
