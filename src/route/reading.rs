@@ -208,7 +208,7 @@ mod tests {
         let readings = |count| NormalPath::new(&path(count), true).map(|p| p.readings().len());
         assert!(readings(1).unwrap() > 8);
         assert!(readings(300).is_ok(), "of 7 KiB");
-        assert_eq!(readings(1600), Err(PathError::Ambiguous));
+        assert_eq!(readings(6000), Err(PathError::Ambiguous));
         let long = format!("/{}", "%2FQ%2B%3D".repeat(3200));
         assert_eq!(NormalPath::new(&long, true).unwrap().readings().len(), 1);
     }

@@ -91,7 +91,7 @@ fn it_says_what_it_is() {
 #[case(
     "damaged.mmdb",
     "the country database {} is damaged, cut short or not in the MaxMind DB format: fetch it again",
-    "invalid database"
+    "resource limit"
 )]
 #[case(
     "make.py",
