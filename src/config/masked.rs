@@ -43,9 +43,9 @@ fn userinfos(text: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// How long the user and password are at the beginning of this.
 fn userinfo(rest: &str) -> Option<usize> {
-    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
-    let url = &rest[..rest.find(ends).unwrap_or(rest.len())];
-    let end = url.find(['/', '?', '#']).unwrap_or(url.len());
+    let url = &rest[..rest.find(['"', '\'', '`', '\n']).unwrap_or(rest.len())];
+    let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#');
+    let end = url.find(ends).unwrap_or(url.len());
     let authority = &url[..end];
     if let Some(at) = authority.rfind('@') {
         return Some(at);
@@ -92,6 +92,8 @@ mod tests {
             ("\"http://u:p@a:1/b\" x", "\"http://***@a:1/b\" x"),
             ("http://u:p@q@a https://v@b", "http://*****@a https://*@b"),
             ("http://u:p/q@a", "http://*****@a"),
+            ("http://u:p q@a", "http://*****@a"),
+            ("see http://a:1 and b@c", "see http://a:1 and b@c"),
             ("http://u:p?q#r@a", "http://*******@a"),
             ("http://u:ä@a`", "http://****@a`"),
             ("://@", "://@"),

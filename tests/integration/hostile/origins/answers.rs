@@ -402,7 +402,13 @@ fn named(answers: &[(Vec<u8>, Fate)], resets: bool, lines: &[serde_json::Value])
             panic!("{line}")
         };
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
-        assert_eq!(line["error"], *error, "{shown}: {line}");
+        // Those before the answer to an upload are not counted: hyper reads it.
+        let floods = line["method"] == "POST" && bytes.len() > 500_000;
+        let error = match floods && *error == "http_protocol_error" {
+            true => "http_response_incomplete",
+            false => error,
+        };
+        assert_eq!(line["error"], error, "{shown}: {line}");
     }
 }
 
