@@ -60,11 +60,7 @@ fn userinfo(rest: &str) -> Option<usize> {
 fn values(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.match_indices('=').filter_map(|(at, _)| {
         let key = text[..at].trim_end().trim_end_matches(['"', '\'']);
-        let is_secret = SECRET.iter().any(|word| {
-            let start = key.len().checked_sub(word.len());
-            let end = start.and_then(|start| key.get(start..));
-            end.is_some_and(|end| end.eq_ignore_ascii_case(word))
-        });
+        let is_secret = SECRET.iter().any(|word| is_called(key, word));
         let value = text[at + 1..].trim_start_matches([' ', '\t']);
         let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
         let start = text.len() - value.len() + 1;
@@ -73,6 +69,17 @@ fn values(text: &str) -> impl Iterator<Item = Range<usize>> {
         let end = line.find(quote).unwrap_or(line.len());
         is_secret.then_some(start..start + end)
     })
+}
+
+/// Whether the last word of `key` is this one; `api_token` is a token, but
+/// `cache.set_cookie` no cookie.
+fn is_called(key: &str, word: &str) -> bool {
+    let start = key.len().checked_sub(word.len());
+    let Some((before, end)) = start.and_then(|start| key.split_at_checked(start)) else {
+        return false;
+    };
+    let is_setting = word == "cookie" && before.ends_with("set_");
+    end.eq_ignore_ascii_case(word) && !is_setting
 }
 
 #[cfg(test)]
@@ -113,6 +120,7 @@ mod tests {
                 "headers = { \"Cookie\" = \"***\", x = \"c\" }",
             ),
             ("password = \"ab\nc = \"d\"", "password = \"**\nc = \"d\""),
+            ("set_cookie = \"keep\"", "set_cookie = \"keep\""),
             ("token = 12", "token = 12"),
             ("ä = \"b\"", "ä = \"b\""),
         ] {

@@ -403,7 +403,8 @@ fn named(answers: &[(Vec<u8>, Fate)], resets: bool, lines: &[serde_json::Value])
         };
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
         // Those before the answer to an upload are not counted: hyper reads it.
-        let floods = line["method"] == "POST" && bytes.len() > 500_000;
+        let floods =
+            line["method"] == "POST" && bytes.starts_with(b"HTTP/1.1 1") && bytes.len() > 400_000;
         let error = match floods && *error == "http_protocol_error" {
             true => "http_response_incomplete",
             false => error,
