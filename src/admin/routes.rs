@@ -57,10 +57,7 @@ async fn reload(Given(state): Given<Arc<State>>) -> Response {
     let reload = move || state.subject.reload.reload_and_wait(RELOAD_PATIENCE);
     match tokio::task::spawn_blocking(reload).await {
         Ok(Ok(generation)) => reply::json(StatusCode::OK, &json!({ "generation": generation })),
-        Ok(Err(why)) => {
-            let why = policy::without_userinfo(&why);
-            reply::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": why }))
-        }
+        Ok(Err(why)) => reply::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "error": why })),
         Err(_) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, "The reload panicked."),
     }
 }

@@ -23,6 +23,11 @@ const OF_THE_BODY: [HeaderName; 4] = [
     header::CONTENT_RANGE,
 ];
 
+/// How many field lines, and bytes in them, a stored head may come to have by
+/// newer responses, each of which may add some: no origin sends as many in one.
+const MOST_LINES: usize = 200;
+const MOST_BYTES: usize = 512 * 1024;
+
 /// Makes a request conditional on the validators of a stored response (RFC
 /// 9111 section 4.3.1): If-None-Match where it has an entity tag, and
 /// If-Modified-Since where it has a Last-Modified. False: it has neither, and
@@ -106,6 +111,9 @@ fn update(
     now: Now,
 ) -> Option<Head> {
     let headers = merge(&stored.headers, newer);
+    if is_overgrown(&headers) {
+        return None;
+    }
     let head = judge(asked, stored.status, headers, settings, requested, now).ok()?;
     (head.variant == stored.variant).then_some(head)
 }
@@ -129,6 +137,12 @@ fn merge(stored: &HeaderMap, newer: &HeaderMap) -> HeaderMap {
         }
     }
     merged
+}
+
+/// Whether it is more than a head: then the whole response is fetched anew.
+fn is_overgrown(headers: &HeaderMap) -> bool {
+    let length = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    headers.len() > MOST_LINES || headers.iter().map(length).sum::<usize>() > MOST_BYTES
 }
 
 /// Whether a newer response is about the stored one: by its entity tag, else

@@ -1,6 +1,7 @@
 //! What is wrong, or risky, in a configuration: each with its place, the full
 //! key, what was found, what is allowed and the likely fix.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level as Tone, Origin, Renderer, Snippet};
 
 use super::SourceFile;
+use super::masked::masked;
 use super::source::Source;
 use crate::message::terminal::plain;
 
@@ -90,7 +92,7 @@ impl Finding {
             level: Level::Error,
             place,
             key: key.to_owned(),
-            message: message.into(),
+            message: masked(&message.into()).into_owned(),
             label: String::new(),
             notes: Vec::new(),
             meant: None,
@@ -107,7 +109,7 @@ impl Finding {
 
     /// What stands beside the carets.
     pub(super) fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
+        self.label = masked(&label.into()).into_owned();
         self
     }
 
@@ -144,7 +146,7 @@ impl Finding {
     }
 
     fn noted(mut self, name: &'static str, text: impl Into<String>) -> Self {
-        let text = text.into();
+        let text = masked(&text.into()).into_owned();
         if !text.is_empty() {
             self.notes.push(Note { name, text });
         }
@@ -208,11 +210,15 @@ impl fmt::Display for Finding {
             Level::Warning => Tone::WARNING,
         };
         let path = self.place.source.path.to_string_lossy();
+        let shown = self.place.line();
         let group = Group::with_title(tone.primary_title(self.summary()));
         let group = match &self.place.at {
             At::File => group.element(Origin::path(path)),
             At::Text => group.element(Origin::path(path).line(1).char_column(1)),
-            At::Bytes(span) => group.element(self.place.snippet(span, &self.label).path(path)),
+            At::Bytes(span) => {
+                let snippet = self.place.snippet(span, &shown, &self.label);
+                group.element(snippet.path(path))
+            }
         };
         let notes = self.notes.iter();
         let notes = notes.map(|note| Tone::NOTE.with_name(note.name).message(&*note.text));
@@ -265,15 +271,24 @@ impl Place {
         }
     }
 
-    /// The span's first line, with carets under what of the span is on it:
-    /// a list of a thousand lines is not quoted back.
+    /// The first line of it, as it may be shown.
+    fn line(&self) -> Cow<'_, str> {
+        let At::Bytes(span) = &self.at else {
+            return "".into();
+        };
+        let line = self.source.line_span(span.start);
+        masked(self.source.text[line].trim_end_matches('\r'))
+    }
+
+    /// The span's first line, which is `text`, with carets under what of the
+    /// span is on it: a list of a thousand lines is not quoted back.
     fn snippet<'a>(
         &'a self,
         span: &Range<usize>,
+        text: &'a str,
         label: &'a str,
     ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         let line = self.source.line_span(span.start);
-        let text = self.source.text[line.clone()].trim_end_matches('\r');
         let start = (span.start - line.start).min(text.len());
         let end = span.end.min(line.start + text.len()) - line.start;
         let carets = AnnotationKind::Primary.span(start..end.max(start));
@@ -329,6 +344,7 @@ pub(super) fn quoted(text: &str) -> String {
     } else {
         ""
     };
+    let text = masked(text);
     let shown = text.chars().take(LONGEST).map(|letter| match letter {
         '\\' | '"' | '\'' => letter.to_string(),
         letter => letter.escape_debug().to_string(),

@@ -11,6 +11,7 @@ mod file;
 mod json_schema;
 mod kinds;
 mod load;
+mod masked;
 mod parse;
 mod policy_test;
 mod read;

@@ -113,6 +113,7 @@ pub(super) fn why_unreadable(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "there is no such file",
         io::ErrorKind::PermissionDenied => "this file may not be read: permission denied",
         io::ErrorKind::IsADirectory => "this is a directory, not a file",
+        io::ErrorKind::InvalidInput => "this is a pipe, a socket or a device, not a file",
         io::ErrorKind::NotADirectory => "a part of this path is not a directory",
         _ => "this file cannot be read",
     }

@@ -1,14 +1,15 @@
 //! The files that a configuration is made from, as they were when they were
 //! read.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use foldhash::quality::FixedState;
+use rustix::fs::OFlags;
 
 /// A file is hashed by pieces of this size.
 const PIECE: u64 = 64 * 1024;
@@ -89,6 +90,18 @@ impl SourceFile {
         (file, bytes)
     }
 
+    /// The same of one that a configuration names: it has to be a regular
+    /// file. Whoever opened a pipe would wait for somebody to write to it.
+    pub(super) fn read_regular(path: &Path) -> (Self, io::Result<Vec<u8>>) {
+        let mut file = Self::named(path);
+        let bytes = open_regular(path).and_then(|mut opened| {
+            let mut bytes = Vec::new();
+            opened.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        file.contents = Contents::of(&bytes);
+        (file, bytes)
+    }
+
     /// Whether the file is still as it was when it was read: the bytes, and
     /// nobody has touched it meanwhile.
     pub fn is_steady(&self) -> bool {
@@ -150,7 +163,7 @@ impl Contents {
 
     /// Of what is there now; the file is not held in memory for it.
     fn of_file(path: &Path) -> Self {
-        fs::File::open(path).map_or(Self::Unreadable, Self::read)
+        open_regular(path).map_or(Self::Unreadable, Self::read)
     }
 
     fn read(mut source: impl Read) -> Self {
@@ -164,6 +177,22 @@ impl Contents {
                 Ok(_) => hasher.write(&piece),
             }
         }
+    }
+}
+
+fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    match kind.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 
@@ -222,6 +251,24 @@ mod tests {
         *bytes.last_mut().unwrap() = 8;
         fs::write(&path, &bytes).unwrap();
         assert!(file.is_different());
+    }
+
+    #[test]
+    fn nobody_waits_for_who_writes_to_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "one").unwrap();
+        let (mut file, _) = SourceFile::read_regular(&path);
+        fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        assert!(file.looks_different() && file.is_different());
+        let (_, bytes) = SourceFile::read_regular(&path);
+        assert_eq!(bytes.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let (_, bytes) = SourceFile::read_regular(folder.path());
+        assert_eq!(bytes.unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        let (_, bytes) = SourceFile::read_regular(Path::new("/dev/zero"));
+        assert_eq!(bytes.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hyper::body::SizeHint;
 
+use super::chunked::Chunked;
 use super::direct::Direct;
 use super::error::{Cause, Flaw};
 use super::head::Framing;
@@ -15,13 +16,27 @@ pub(super) struct Inflow {
     framing: Framing,
     /// Received, and not handed on.
     held: Bytes,
+    /// What stands behind what was handed on.
+    flaw: Option<Flaw>,
 }
+
+/// Chunks smaller than this are handed on together, in bytes: each piece
+/// becomes a frame of HTTP/2, and clients take thousands of little ones for
+/// an attack.
+const SMALL: usize = 512;
+
+/// How much of them at a time, about.
+const TOGETHER: usize = 8 * 1024;
 
 impl Inflow {
     /// The body of an answer, whose connection is not used again if more came
     /// than belongs to it.
     pub(super) fn new(framing: Framing, held: Bytes, direct: &mut Direct) -> Self {
-        let mut inflow = Self { framing, held };
+        let mut inflow = Self {
+            framing,
+            held,
+            flaw: None,
+        };
         inflow.look_for_end(direct);
         inflow
     }
@@ -85,7 +100,7 @@ impl Inflow {
     fn take(&mut self) -> Result<Option<Bytes>, Flaw> {
         match &mut self.framing {
             _ if self.held.is_empty() => Ok(None),
-            Framing::Chunked(chunked) => chunked.next(&mut self.held),
+            Framing::Chunked(chunked) => gather(chunked, &mut self.held, &mut self.flaw),
             Framing::Close => Ok(Some(std::mem::take(&mut self.held))),
             Framing::Length(left) => {
                 let length = usize::try_from(*left).unwrap_or(usize::MAX);
@@ -123,4 +138,35 @@ impl Inflow {
             self.held = Bytes::new();
         }
     }
+}
+
+/// Data out of what is `held`: a chunk, or several small ones. What is wrong
+/// behind them is told the next time.
+fn gather(
+    chunked: &mut Chunked,
+    held: &mut Bytes,
+    flaw: &mut Option<Flaw>,
+) -> Result<Option<Bytes>, Flaw> {
+    if let Some(flaw) = flaw.take() {
+        return Err(flaw);
+    }
+    let Some(first) = chunked.next(held)? else {
+        return Ok(None);
+    };
+    if first.len() >= SMALL || held.is_empty() || chunked.is_over() {
+        return Ok(Some(first));
+    }
+    let mut together = BytesMut::with_capacity(TOGETHER);
+    together.extend_from_slice(&first);
+    while together.len() < TOGETHER {
+        match chunked.next(held) {
+            Ok(Some(more)) => together.extend_from_slice(&more),
+            Ok(None) => break,
+            Err(error) => {
+                *flaw = Some(error);
+                break;
+            }
+        }
+    }
+    Ok(Some(together.freeze()))
 }

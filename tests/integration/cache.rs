@@ -14,7 +14,7 @@ mod purge;
 mod ranges;
 mod stale;
 mod storable;
-mod support;
+pub(crate) mod support;
 mod validation;
 mod variants;
 mod vary;

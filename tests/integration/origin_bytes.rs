@@ -134,7 +134,7 @@ fn until_closed(stream: &mut TcpStream) -> Result<Vec<u8>, String> {
 
 /// Whether these bytes are one response, or the beginning of one, behind some
 /// interim ones.
-fn one_response(bytes: &[u8], method: &str) -> Result<(), String> {
+pub(crate) fn one_response(bytes: &[u8], method: &str) -> Result<(), String> {
     if bytes.is_empty() {
         return Ok(());
     }

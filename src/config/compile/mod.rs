@@ -124,7 +124,7 @@ impl Compiler<'_> {
     /// depends on, with the very bytes that are compiled.
     fn read_source(&mut self, written: &str) -> (PathBuf, io::Result<Vec<u8>>) {
         let path = self.base.join(written);
-        let (file, bytes) = SourceFile::read(&path);
+        let (file, bytes) = SourceFile::read_regular(&path);
         // Read for another route already: a change between is one of the first.
         if !self.sources.iter().any(|known| known.path == path) {
             self.sources.push(file);

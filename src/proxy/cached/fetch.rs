@@ -260,7 +260,7 @@ impl Fetcher {
         unfinished.leave();
         let place = FillReader::new(Arc::clone(&fetch.fill), 0..u64::MAX);
         let stale = fetch.stale.as_ref().map(Arc::downgrade);
-        Pump::start(self, fetch.fill, stale, taken.body);
+        Pump::start(self, fetch.fill, stale, taken.body, fetch.stall_timeout);
         let own = withheld(taken.head.headers, &opened.head.headers);
         Fetched::Open(opened, place, Box::new(own))
     }

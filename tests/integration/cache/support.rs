@@ -7,41 +7,41 @@ use std::time::{Duration, SystemTime};
 use crate::support::{Client, Origin, Portcullis, Reply, eventually};
 
 /// May be stored, and stays fresh for as long as a test takes.
-pub(super) const FRESH: &str = "Cache-Control: max-age=600\r\n";
+pub(crate) const FRESH: &str = "Cache-Control: max-age=600\r\n";
 
 /// Stale from the first moment, with something to validate it by.
-pub(super) const STALE: &str = "Cache-Control: max-age=1\r\nAge: 5\r\nETag: \"one\"\r\n";
+pub(crate) const STALE: &str = "Cache-Control: max-age=1\r\nAge: 5\r\nETag: \"one\"\r\n";
 
 /// A response with these `fields`, each line with its CRLF.
-pub(super) fn response(status: &str, fields: &str, body: &str) -> String {
+pub(crate) fn response(status: &str, fields: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {length}\r\n\r\n{body}")
 }
 
 /// A 200 with these `fields`.
-pub(super) fn ok(fields: &str, body: &str) -> String {
+pub(crate) fn ok(fields: &str, body: &str) -> String {
     response("200 OK", fields, body)
 }
 
 /// A 304 with these `fields`.
-pub(super) fn not_modified(fields: &str) -> String {
+pub(crate) fn not_modified(fields: &str) -> String {
     format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n")
 }
 
 /// An origin whose bodies say which request they answer: `1`, `2` and so on.
-pub(super) fn numbered(fields: &str) -> Origin {
+pub(crate) fn numbered(fields: &str) -> Origin {
     let fields = fields.to_owned();
     in_turn(move |number| ok(&fields, &number.to_string()))
 }
 
 /// An origin whose answers depend on how many requests it got, from 1.
-pub(super) fn in_turn(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Origin {
+pub(crate) fn in_turn(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Origin {
     let count = AtomicUsize::new(0);
     Origin::answered_by(move |_| answer(count.fetch_add(1, Ordering::Relaxed) + 1))
 }
 
 /// An origin that sends back the head and body that it got.
-pub(super) fn echo(fields: &'static str) -> Origin {
+pub(crate) fn echo(fields: &'static str) -> Origin {
     Origin::answered_by(move |asked| {
         let body = format!("{}{}", asked.head, String::from_utf8_lossy(&asked.body));
         ok(fields, &body)
@@ -49,21 +49,21 @@ pub(super) fn echo(fields: &'static str) -> Origin {
 }
 
 /// `seconds` ago, as fields tell it.
-pub(super) fn ago(seconds: u64) -> String {
+pub(crate) fn ago(seconds: u64) -> String {
     httpdate::fmt_http_date(SystemTime::now() - Duration::from_secs(seconds))
 }
 
 /// Holds back whoever waits until it is opened.
 #[derive(Clone, Default)]
-pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
     }
 
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         let limit = Duration::from_secs(30);
         let closed = self.0.0.lock().unwrap();
         let (closed, _) = (self.0.1)
@@ -75,17 +75,17 @@ impl Gate {
 
 /// Our member of a `Cache-Status` (RFC 9211 section 2).
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Status {
-    pub(super) hit: bool,
-    pub(super) fwd: Option<String>,
-    pub(super) fwd_status: Option<u16>,
-    pub(super) ttl: Option<i64>,
-    pub(super) stored: bool,
-    pub(super) collapsed: bool,
+pub(crate) struct Status {
+    pub(crate) hit: bool,
+    pub(crate) fwd: Option<String>,
+    pub(crate) fwd_status: Option<u16>,
+    pub(crate) ttl: Option<i64>,
+    pub(crate) stored: bool,
+    pub(crate) collapsed: bool,
 }
 
 /// The `Cache-Status` of a response, whose last member is ours.
-pub(super) fn status(reply: &Reply) -> Status {
+pub(crate) fn status(reply: &Reply) -> Status {
     let lines = reply.head.lines().skip(1);
     let values = lines.filter_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -160,12 +160,12 @@ fn split(list: &str, separator: char) -> Vec<String> {
 }
 
 /// Whether a GET of `path` with these `fields` is a hit.
-pub(super) fn is_hit(client: &mut Client, path: &str, fields: &str) -> bool {
+pub(crate) fn is_hit(client: &mut Client, path: &str, fields: &str) -> bool {
     status(&client.get(path, fields)).hit
 }
 
 /// Waits until `path` is stored, and asks nobody for it.
-pub(super) fn until_stored(proxy: &Portcullis, path: &str) {
+pub(crate) fn until_stored(proxy: &Portcullis, path: &str) {
     let mut client = proxy.client();
     eventually("it is stored", || {
         client.get(path, "Cache-Control: only-if-cached\r\n").status != 504
@@ -173,7 +173,7 @@ pub(super) fn until_stored(proxy: &Portcullis, path: &str) {
 }
 
 /// The `cache` of each line of the log.
-pub(super) fn logged(proxy: Portcullis) -> Vec<Option<String>> {
+pub(crate) fn logged(proxy: Portcullis) -> Vec<Option<String>> {
     let lines = proxy.stop();
     let of = |line: &serde_json::Value| line["cache"].as_str().map(str::to_owned);
     lines.iter().map(of).collect()

@@ -12,7 +12,7 @@ use super::Fetcher;
 use crate::cache::entry::Entry;
 use crate::cache::fill::{Fill, Grown};
 use crate::log::counters::FillEnd;
-use crate::origin::Download;
+use crate::origin::{Download, SLOWEST};
 
 /// Brings a body into its fill.
 pub(super) struct Pump {
@@ -24,7 +24,17 @@ pub(super) struct Pump {
     /// How long slow readers of what is not stored may still hold up the
     /// others.
     patience: Duration,
+    pace: Pace,
     over: bool,
+}
+
+/// How fast a body comes.
+struct Pace {
+    /// What is looked at at a time: `server.stall_timeout`.
+    window: Duration,
+    since: Instant,
+    /// Bytes since then.
+    moved: u64,
 }
 
 /// What several clients read and is not stored is held for the slow ones among
@@ -38,6 +48,7 @@ impl Pump {
         fill: Arc<Fill>,
         stale: Option<Weak<Entry>>,
         body: Download,
+        stall_timeout: Duration,
     ) {
         fetcher.underway.add(&fill);
         let pump = Self {
@@ -46,6 +57,11 @@ impl Pump {
             stale,
             body,
             patience: PATIENCE,
+            pace: Pace {
+                window: stall_timeout,
+                since: Instant::now(),
+                moved: 0,
+            },
             over: false,
         };
         spawn_local(pump.run());
@@ -53,7 +69,13 @@ impl Pump {
 
     async fn run(mut self) {
         loop {
-            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
+            let mut waited = false;
+            let frame = poll_fn(|cx| {
+                let frame = Pin::new(&mut self.body).poll_frame(cx);
+                waited |= frame.is_pending();
+                frame
+            })
+            .await;
             match frame {
                 None => break self.finish(),
                 Some(Err(error)) => break self.cut(error.as_str()),
@@ -61,6 +83,11 @@ impl Pump {
                     let Ok(bytes) = frame.into_data() else {
                         continue;
                     };
+                    self.pace.moved += bytes.len() as u64;
+                    // Who reads it may wait for as long as they like.
+                    if waited && self.pace.is_slow() && !self.fill.is_read() {
+                        break self.cut("connection_read_timeout");
+                    }
                     if self.fill.push(bytes) == Grown::PassedOn && !self.go_on().await {
                         break self.cut("connection_terminated");
                     }
@@ -104,6 +131,21 @@ impl Pump {
         self.over = true;
         self.fetcher.cache.cut(&self.fill, why);
         self.fetcher.ended(FillEnd::Failed);
+    }
+}
+
+impl Pace {
+    /// Whether less than 1 KiB a second has come since somebody looked, a
+    /// window ago or more.
+    fn is_slow(&mut self) -> bool {
+        let now = Instant::now();
+        let time = now.saturating_duration_since(self.since);
+        if time < self.window {
+            return false;
+        }
+        self.since = now;
+        let moved = u128::from(std::mem::take(&mut self.moved));
+        moved * 1000 < u128::from(SLOWEST) * time.as_millis()
     }
 }
 
