@@ -223,7 +223,7 @@ impl fmt::Display for Finding {
         let notes = self.notes.iter();
         let notes = notes.map(|note| Tone::NOTE.with_name(note.name).message(&*note.text));
         let rendered = Renderer::plain().render(&[group.elements(notes)]);
-        f.write_str(&shown(&rendered))
+        f.write_str(&for_terminal(&rendered))
     }
 }
 
@@ -360,7 +360,7 @@ fn render_all(findings: &[Finding]) -> String {
 /// A text for a terminal, which obeys nothing that stands in a file. Trailing
 /// blanks would be lost in editors and mails, and then a comparison of the
 /// texts would fail.
-fn shown(text: &str) -> String {
+fn for_terminal(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| plain(line.trim_end())).collect();
     lines.join("\n")
 }
