@@ -333,7 +333,7 @@ fn expected(asker: Asker, fate: Fate, seen: &Seen) -> bool {
 
 /// Plays each of these on every way to every asker. Afterwards the same URL
 /// gives what the origin says by then: nothing of it was stored.
-fn play(answers: Vec<(Vec<u8>, Fate)>, resets: bool) {
+fn play(answers: &[(Vec<u8>, Fate)], resets: bool) {
     let healed = Arc::new(AtomicBool::new(false));
     let is_healed = Arc::clone(&healed);
     let script: Vec<Vec<u8>> = answers.iter().map(|(bytes, _)| bytes.clone()).collect();
@@ -386,7 +386,7 @@ fn play(answers: Vec<(Vec<u8>, Fate)>, resets: bool) {
         }
     }
     stage.serves();
-    named(&answers, resets, &stage.end());
+    named(answers, resets, &stage.end());
     tried(KIND, count);
 }
 
@@ -416,31 +416,31 @@ fn named(answers: &[(Vec<u8>, Fate)], resets: bool, lines: &[serde_json::Value])
 /// Defence: what is not HTTP is refused (`origin/head.rs`).
 #[test]
 fn garbage_is_a_502() {
-    play(garbage(), false);
+    play(&garbage(), false);
 }
 
 /// Defence: bounds of a head, and which bytes it may have.
 #[test]
 fn fields_that_are_none_or_too_many() {
-    play(fields(), false);
+    play(&fields(), false);
 }
 
 /// Defence: one length at most, and no coding but `chunked`.
 #[test]
 fn lengths_have_one_reading() {
-    play(lengths(), false);
+    play(&lengths(), false);
 }
 
 /// Defence: chunks are read strictly, and only so much beside them.
 #[test]
 fn chunks_that_are_none() {
-    play(chunks(), false);
+    play(&chunks(), false);
 }
 
 /// Defence: interim responses are counted, and 101 is no answer.
 #[test]
 fn before_the_answer_and_instead_of_it() {
-    play(interim(), false);
+    play(&interim(), false);
 }
 
 /// The same behind a reset: nothing is half stored, no place is lost.
@@ -449,5 +449,5 @@ fn a_reset_behind_each_of_them() {
     let mut all = lengths();
     all.extend(chunks().into_iter().take(16));
     all.retain(|(_, fate)| !matches!(fate, Passed(_)));
-    play(all, true);
+    play(&all, true);
 }
