@@ -146,8 +146,10 @@ pub struct Groups {
 /// Requests that have something in common.
 #[derive(Clone, Debug, Serialize)]
 pub struct Group {
-    /// What. `None`: not sent, or not known.
+    /// What. `None`: there is none, or `known` is false.
     pub value: Option<String>,
+    /// False: the line does not tell, or nobody looked.
+    pub known: bool,
     /// At least so many requests.
     pub requests: u64,
     /// At most so many more: above 0 only if there are thousands of groups.

@@ -217,9 +217,10 @@ impl Tally {
         rule: Option<RuleId>,
         told: (String, String),
     ) {
-        let country = country(request, after).unwrap_or_default();
+        let country = country(request, after);
         let groups = self.groups.entry(change).or_default();
-        groups.add(request, after, rule, &country);
+        groups.add(request, after, rule, country.as_deref());
+        let country = country.unwrap_or_default();
         let sampled = self.sampled.entry((change, rule)).or_default();
         if *sampled < SAMPLES {
             *sampled += 1;

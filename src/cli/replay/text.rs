@@ -192,7 +192,11 @@ fn push_groups(text: &mut String, report: &Report) {
 }
 
 fn push_group(text: &mut String, group: &Group) {
-    let value = group.value.as_deref().map_or_else(|| "-".to_owned(), short);
+    let value = match group.value.as_deref() {
+        Some(value) => short(value),
+        None if group.known => "-".to_owned(),
+        None => "(not known)".to_owned(),
+    };
     let _ = match group.error {
         0 => writeln!(text, "{:>12}  {value}", grouped(group.requests)),
         error => writeln!(
