@@ -219,6 +219,27 @@ fn groups_tell_none_from_not_known() {
     assert!(stdout(&output).contains(expected), "{}", stdout(&output));
 }
 
+/// What a line of the running proxy looks like is what the fast reader is
+/// tested with: it takes no other order.
+#[test]
+fn keys_come_in_the_order_that_the_fast_reader_takes() {
+    let order = |line: &str| {
+        let parsed: Value = serde_json::from_str(line).unwrap();
+        let keys = parsed.as_object().unwrap().keys();
+        let at = |key: &String| line.find(&format!("\"{key}\":")).unwrap();
+        let mut keys: Vec<(usize, String)> = keys.map(|key| (at(key), key.clone())).collect();
+        keys.sort();
+        keys.into_iter().map(|(_, key)| key).collect::<Vec<_>>()
+    };
+    let expected = order(include_str!("../fixtures/log/line.ndjson"));
+    let log = day();
+    for line in log.lines() {
+        assert_eq!(order(line), expected, "{line}");
+    }
+    let verdict = |verdict: &str| log.contains(&format!("\"verdict\":\"{verdict}\""));
+    assert!(verdict("forward") && verdict("deny") && verdict("reject"));
+}
+
 #[test]
 fn nothing_changes_where_nothing_was_changed() {
     let case = Case::new(day().as_bytes(), POLICY, POLICY);
