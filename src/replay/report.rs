@@ -110,6 +110,12 @@ pub struct RuleReport {
     pub would_deny_before: u64,
     /// Requests that it would deny now, in shadow.
     pub would_deny_after: u64,
+    /// Requests of which nobody knows whether it would have denied them
+    /// before, in shadow. They are in no other number of the rule.
+    pub would_deny_undecided_before: u64,
+    /// Requests of which the line does not tell whether it would deny them
+    /// now, in shadow.
+    pub would_deny_undecided_after: u64,
     /// `denied_after` and `would_deny_after` of all decided requests.
     pub percent: f64,
     /// Whom it denies or would deny most often now.
