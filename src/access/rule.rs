@@ -83,6 +83,11 @@ impl RuleIds {
         Self(self.0 & other.0)
     }
 
+    /// The rules that are in one of them.
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// A bit a rule, that of the first the lowest.
     pub fn bits(self) -> u8 {
         self.0

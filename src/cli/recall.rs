@@ -138,9 +138,14 @@ fn push_now(text: &mut String, told: &Value) {
             }
             _ => "be decided in a way that cannot be told".to_owned(),
         };
+        // A reload may have found the same file again.
+        let what = match told["differs"] == true {
+            true => "the policy has changed",
+            false => "the configuration was reloaded",
+        };
         let _ = writeln!(
             text,
-            "the policy has changed since (generation {then}, now {generation}): it would {verdict}"
+            "{what} since (generation {then}, now {generation}): it would {verdict}"
         );
     }
     if let Some(why) = now["undecided"]["why"].as_str() {

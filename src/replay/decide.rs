@@ -33,7 +33,10 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Decided<'s> {
     pub(super) verdict: Verdict,
+    /// The rules in shadow that would deny it for sure.
     pub(super) would_deny: RuleIds,
+    /// Those, and the ones of which the line does not tell.
+    pub(super) may_deny: RuleIds,
     /// `None`: no rule saw it.
     pub(super) route: Option<&'s Route>,
     /// The cache key without its variant, if it passes; `None`: the line does
@@ -165,7 +168,10 @@ impl<'s, 'd> Trial<'s, '_, 'd, '_> {
                 };
                 match &mut first {
                     Some(first) if first.verdict != next.verdict => return Err(self.why()),
-                    Some(first) => first.would_deny = first.would_deny.and(next.would_deny),
+                    Some(first) => {
+                        first.would_deny = first.would_deny.and(next.would_deny);
+                        first.may_deny = first.may_deny.or(next.may_deny);
+                    }
                     None => first = Some(next),
                 }
             }
@@ -195,9 +201,8 @@ impl<'s, 'd> Trial<'s, '_, 'd, '_> {
         };
         self.check(&plan)?;
         let mut decided = Decided::of(Verdict::from(plan.judgement.decision));
-        let watched = plan.judgement.would_deny.iter();
-        let sure = watched.filter(|rule| self.doubts.tells(*rule));
-        sure.for_each(|rule| decided.would_deny.insert(rule));
+        (decided.would_deny, decided.may_deny) =
+            self.doubts.of_watched(plan.route, &plan.judgement);
         if whole {
             let known = self.senders.client != Known::Nothing;
             decided.client = known.then(|| plan.client.address.ip());
@@ -369,6 +374,7 @@ impl Decided<'_> {
         Self {
             verdict,
             would_deny: RuleIds::default(),
+            may_deny: RuleIds::default(),
             route: None,
             key: None,
             variant: None,

@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use super::Undecided;
 use super::line::{Logged, is_cut, without_mark};
 use super::request::{Asked, Fetch, Guess, Reading, Request};
-use crate::access::RuleId;
+use crate::access::{Judgement, RuleId, RuleIds};
 use crate::config::Route;
 use crate::plan::Received;
 
@@ -86,16 +86,10 @@ impl Doubts {
         if !self.agent && !self.page {
             return None;
         }
-        let is_page = |rule| rule >= RuleId::OriginsUpload;
-        let is_open = |rule: RuleId| match rule {
-            RuleId::UserAgentBlock => self.agent,
-            rule => self.page && is_page(rule),
-        };
         let earlier = |rule: RuleId| denied.is_none_or(|denied| rule <= denied);
-        // A word that was found in a part of a User-Agent is in all of it.
-        let sure = |rule| denied == Some(RuleId::UserAgentBlock) && rule == RuleId::UserAgentBlock;
         let mut rules = route.rules.rules().filter(|(_, shadow)| !shadow);
-        let (open, _) = rules.find(|(rule, _)| is_open(*rule) && earlier(*rule) && !sure(*rule))?;
+        let is_open = |rule| earlier(rule) && self.is_open(rule, denied == Some(rule));
+        let (open, _) = rules.find(|(rule, _)| is_open(*rule))?;
         Some(match is_page(open) {
             true => Undecided::Page,
             false => Undecided::UserAgent,
@@ -126,11 +120,30 @@ impl Doubts {
         same.then_some(head)
     }
 
-    /// What would be watched by `rule` is known.
-    pub(super) fn tells(&self, rule: RuleId) -> bool {
+    /// The rules in shadow that would deny for sure, and all that may.
+    pub(super) fn of_watched(&self, route: &Route, judgement: &Judgement) -> (RuleIds, RuleIds) {
+        let denied = judgement.would_deny;
+        if judgement.exempt || !self.agent && !self.page {
+            return (denied, denied);
+        }
+        let (mut would, mut may) = (RuleIds::default(), denied);
+        for (rule, _) in route.rules.rules().filter(|(_, shadow)| *shadow) {
+            if self.is_open(rule, denied.contains(rule)) {
+                may.insert(rule);
+            } else if denied.contains(rule) {
+                would.insert(rule);
+            }
+        }
+        (would, may)
+    }
+
+    /// Whether a rule may find otherwise by what the line does not have;
+    /// `denies`: what it finds by the rest.
+    fn is_open(&self, rule: RuleId, denies: bool) -> bool {
         match rule {
-            RuleId::UserAgentBlock => !self.agent,
-            rule => !self.page || rule < RuleId::OriginsUpload,
+            // A word that was found in a part of a User-Agent is in all of it.
+            RuleId::UserAgentBlock => self.agent && !denies,
+            rule => self.page && is_page(rule),
         }
     }
 
@@ -153,6 +166,11 @@ impl Doubts {
             }
         }
     }
+}
+
+/// Whether a rule goes by the page that a request came from.
+fn is_page(rule: RuleId) -> bool {
+    rule >= RuleId::OriginsUpload
 }
 
 /// Whether what is left of a URL has its host for sure.

@@ -40,7 +40,7 @@ use std::borrow::Cow;
 
 use self::decide::{AcceptOf, Decided, Once, Verdict, decide, decide_once};
 use self::doubt::Doubts;
-use self::line::{Line, is_cut};
+use self::line::{Line, Logged, is_cut};
 use self::memo::Memo;
 use self::request::{LoggedVerdict, Request};
 use self::sender::Writer;
@@ -124,7 +124,10 @@ impl Undecided {
 /// What became of a request before: by the log, or by the old configuration.
 struct Before<'l> {
     verdict: Verdict,
+    /// The rules in shadow that would have denied it for sure.
     would_deny: RuleIds,
+    /// Those, and the ones of which nobody knows.
+    may_deny: RuleIds,
     /// The key without its variant.
     key: Option<Cow<'l, str>>,
     variant: Option<Variant>,
@@ -244,6 +247,7 @@ impl<'s> Replay<'s> {
         let before = Before {
             verdict: before.verdict,
             would_deny: before.would_deny,
+            may_deny: before.may_deny,
             key: before.key.map(Into::into),
             variant: before.variant,
         };
@@ -264,21 +268,35 @@ impl<'l> Before<'l> {
                 Some(line.status.ok_or(Skip::Lacks("status"))?).filter(|s| *s != 499),
             ),
         };
-        let mut would_deny = RuleIds::default();
-        let rules = line.would_deny.lines().iter();
-        rules
-            .filter_map(|rule| RuleId::parse(rule))
-            .for_each(|rule| would_deny.insert(rule));
+        let would_deny = watched(line);
         let key = line.cache_key.text().filter(|key| !is_cut(key));
         Ok(Self {
             verdict,
-            would_deny,
+            would_deny: would_deny.unwrap_or_default(),
+            may_deny: match (would_deny, verdict) {
+                (Some(would_deny), _) => would_deny,
+                (None, Verdict::Reject(_)) => RuleIds::default(),
+                (None, _) => of(RuleId::ALL),
+            },
             key: key
                 .and_then(|key| key.rsplit_once(' '))
                 .map(|(url, _)| url.into()),
             variant: line.variant.text().and_then(Variant::parse),
         })
     }
+}
+
+/// The rules in shadow that the line names; `None`: it does not tell.
+fn watched(line: &Line<'_>) -> Option<RuleIds> {
+    let rules = line.would_deny.lines().iter();
+    let is_told = !matches!(line.would_deny, Logged::Unknown);
+    is_told.then(|| of(rules.filter_map(|rule| RuleId::parse(rule))))
+}
+
+fn of(rules: impl IntoIterator<Item = RuleId>) -> RuleIds {
+    let mut all = RuleIds::default();
+    rules.into_iter().for_each(|rule| all.insert(rule));
+    all
 }
 
 /// The field that a line has in `forwarded`, if that is known. No other line

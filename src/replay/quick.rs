@@ -182,7 +182,9 @@ mod tests {
 
     use super::*;
 
-    const WRITTEN: &str = r#"{"time":"2026-11-22T23:06:51.804Z","ref":"xmhn2nb1","generation":1,"method":"GET","url":"https://img.example.com/hero.jpg?w=640","protocol":"HTTP/1.1","status":200,"bytes":28,"peer":"127.0.0.1","client":"194.106.127.43","client_from":"x-forwarded-for","client_header":"x-forwarded-for","forwarded":["a","194.106.127.43"],"country":"EE","route":"files","verdict":"forward","rule":null,"would_deny":["origins.delivery"],"variant":"original","accept":"*/*","cache":"miss","cache_key":"https://img.example.com/hero.jpg?w=640 original","origin_ms":0.361,"total_ms":10.551,"user_agent":"Mozilla/5.0 (ü)","referer":"","origin_field":null,"sec_fetch":"same-origin/no-cors/image","request_method":null,"error":null}"#;
+    /// A line of the running proxy; that it writes such ones is a test of that.
+    const FILE: &str = include_str!("../../tests/fixtures/log/line.ndjson");
+    const WRITTEN: &str = FILE.trim_ascii_end();
 
     /// The same with something in every place, and nowhere the same.
     fn filled() -> String {

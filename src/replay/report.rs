@@ -110,6 +110,12 @@ pub struct RuleReport {
     pub would_deny_before: u64,
     /// Requests that it would deny now, in shadow.
     pub would_deny_after: u64,
+    /// Requests of which nobody knows whether it would have denied them
+    /// before, in shadow. They are in no other number of the rule.
+    pub would_deny_undecided_before: u64,
+    /// Requests of which the line does not tell whether it would deny them
+    /// now, in shadow.
+    pub would_deny_undecided_after: u64,
     /// `denied_after` and `would_deny_after` of all decided requests.
     pub percent: f64,
     /// Whom it denies or would deny most often now.
@@ -146,8 +152,10 @@ pub struct Groups {
 /// Requests that have something in common.
 #[derive(Clone, Debug, Serialize)]
 pub struct Group {
-    /// What. `None`: not sent, or not known.
+    /// What. `None`: there is none, or `known` is false.
     pub value: Option<String>,
+    /// False: the line does not tell, or nobody looked.
+    pub known: bool,
     /// At least so many requests.
     pub requests: u64,
     /// At most so many more: above 0 only if there are thousands of groups.

@@ -142,8 +142,12 @@ impl Tally {
         if let Verdict::Deny(rule) = before.verdict {
             self.rules[rule as usize].denied_before += 1;
         }
-        for rule in before.would_deny.iter() {
-            self.rules[rule as usize].would_deny_before += 1;
+        for rule in before.may_deny.iter() {
+            let tally = &mut self.rules[rule as usize];
+            match before.would_deny.contains(rule) {
+                true => tally.would_deny_before += 1,
+                false => tally.would_deny_undecided_before += 1,
+            }
         }
         if let Verdict::Deny(rule) = after.verdict {
             let tally = &mut self.rules[rule as usize];
@@ -151,10 +155,14 @@ impl Tally {
             tally.newly_denied += u64::from(before.verdict == Verdict::Forward);
             tally.note(rule, request, after);
         }
-        for rule in after.would_deny.iter() {
+        for rule in after.may_deny.iter() {
             let tally = &mut self.rules[rule as usize];
-            tally.would_deny_after += 1;
-            tally.note(rule, request, after);
+            if after.would_deny.contains(rule) {
+                tally.would_deny_after += 1;
+                tally.note(rule, request, after);
+            } else {
+                tally.would_deny_undecided_after += 1;
+            }
         }
     }
 
@@ -217,9 +225,10 @@ impl Tally {
         rule: Option<RuleId>,
         told: (String, String),
     ) {
-        let country = country(request, after).unwrap_or_default();
+        let country = country(request, after);
         let groups = self.groups.entry(change).or_default();
-        groups.add(request, after, rule, &country);
+        groups.add(request, after, rule, country.as_deref());
+        let country = country.unwrap_or_default();
         let sampled = self.sampled.entry((change, rule)).or_default();
         if *sampled < SAMPLES {
             *sampled += 1;

@@ -170,6 +170,76 @@ fn a_country_that_nobody_knows_is_not_told_as_none() {
     );
 }
 
+/// Nor is it one group with those that have none.
+#[test]
+fn groups_tell_none_from_not_known() {
+    let policy = format!(
+        "[access.ip]\nblock = [\"10.0.0.0/8\"]\n[access.geo]\nmode = \"block\"\n\
+         countries = [\"FR\"]\ndatabase = \"{}\"\n",
+        crate::policy::country_database().display()
+    );
+    let of = |peer: &str, country: &str, referer: &str| {
+        line(
+            &json!({ "peer": peer, "client": peer, "country": country, "referer": referer, "url": "http://a/" }),
+        )
+    };
+    let none = of("10.0.0.1", "", "absent");
+    let hidden = of("10.1.2.0/24", "", "");
+    let known = of("10.0.0.0/24", "RE", "");
+    let log = [&*none, &*hidden, &*hidden, &*known].join("\n");
+    let case = Case::new(log.as_bytes(), "", &policy);
+    let report = case.json(&[]);
+    let groups = &report["groups"]["newly_denied"];
+    let shown = |kind: &str| -> Vec<(Value, bool, u64)> {
+        let groups = groups[kind].as_array().unwrap().iter();
+        let told = |group: &Value| {
+            (
+                group["value"].clone(),
+                group["known"].as_bool().unwrap(),
+                group["requests"].as_u64().unwrap(),
+            )
+        };
+        groups.map(told).collect()
+    };
+    assert_eq!(
+        shown("country"),
+        [
+            (Value::Null, false, 2),
+            (Value::Null, true, 1),
+            (json!("RE"), true, 1)
+        ]
+    );
+    assert_eq!(
+        shown("referrer"),
+        [(Value::Null, true, 3), (Value::Null, false, 1)]
+    );
+    let output = case.run(&["--log", "access.ndjson", "--config", "new.toml"]);
+    let expected =
+        "newly denied by country\n           2  (not known)\n           1  -\n           1  RE\n";
+    assert!(stdout(&output).contains(expected), "{}", stdout(&output));
+}
+
+/// What a line of the running proxy looks like is what the fast reader is
+/// tested with: it takes no other order.
+#[test]
+fn keys_come_in_the_order_that_the_fast_reader_takes() {
+    let order = |line: &str| {
+        let parsed: Value = serde_json::from_str(line).unwrap();
+        let keys = parsed.as_object().unwrap().keys();
+        let at = |key: &String| line.find(&format!("\"{key}\":")).unwrap();
+        let mut keys: Vec<(usize, String)> = keys.map(|key| (at(key), key.clone())).collect();
+        keys.sort();
+        keys.into_iter().map(|(_, key)| key).collect::<Vec<_>>()
+    };
+    let expected = order(include_str!("../fixtures/log/line.ndjson"));
+    let log = day();
+    for line in log.lines() {
+        assert_eq!(order(line), expected, "{line}");
+    }
+    let verdict = |verdict: &str| log.contains(&format!("\"verdict\":\"{verdict}\""));
+    assert!(verdict("forward") && verdict("deny") && verdict("reject"));
+}
+
 #[test]
 fn nothing_changes_where_nothing_was_changed() {
     let case = Case::new(day().as_bytes(), POLICY, POLICY);

@@ -1,13 +1,13 @@
 //! Where a log is read from: a file or standard input, plain or gzip.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::cli::CliError;
 
@@ -31,6 +31,13 @@ pub(super) struct Unpacked {
     blocks: Receiver<io::Result<Vec<u8>>>,
     block: Vec<u8>,
     taken: usize,
+}
+
+/// The members of a gzip file, one after the other (RFC 1952 section 2.2).
+/// Zeros behind one are passed as gzip does: copies of whole blocks leave them.
+struct Members<R> {
+    /// `None`: that was all.
+    member: Option<GzDecoder<R>>,
 }
 
 /// Counts what is read.
@@ -82,7 +89,7 @@ impl Input {
 impl Unpacked {
     fn start(input: impl Read + Send + 'static) -> io::Result<Self> {
         let (sender, blocks) = sync_channel(BLOCKS);
-        let decoder = MultiGzDecoder::new(io::BufReader::with_capacity(BLOCK, input));
+        let decoder = Members::new(io::BufReader::with_capacity(BLOCK, input));
         std::thread::Builder::new()
             .name("unpack".to_owned())
             .spawn(move || unpack(decoder, &sender))?;
@@ -91,6 +98,47 @@ impl Unpacked {
             block: Vec::new(),
             taken: 0,
         })
+    }
+}
+
+impl<R: BufRead> Members<R> {
+    fn new(input: R) -> Self {
+        Self {
+            member: Some(GzDecoder::new(input)),
+        }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let length = member.read(to)?;
+            if length > 0 || to.is_empty() {
+                return Ok(length);
+            }
+            let rest = self.member.take().map(GzDecoder::into_inner);
+            if let Some(mut rest) = rest
+                && !skip_padding(&mut rest)?
+            {
+                self.member = Some(GzDecoder::new(rest));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Passes zeros; whether that was all.
+fn skip_padding(rest: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let part = match rest.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            part => part?,
+        };
+        let zeros = part.iter().take_while(|byte| **byte == 0).count();
+        if zeros == 0 {
+            return Ok(part.is_empty());
+        }
+        rest.consume(zeros);
     }
 }
 

@@ -133,24 +133,35 @@ fn push_rules(text: &mut String, report: &Report) {
     for rule in &report.rules {
         let after = rule.denied_after + rule.would_deny_after;
         let before = rule.denied_before + rule.would_deny_before;
-        if after == 0 && before == 0 {
+        let open = rule.would_deny_undecided_after;
+        if after == 0 && before == 0 && open == 0 {
             continue;
         }
         let _ = writeln!(
             text,
-            "  {:<17} would have denied {} of {} ({} %){}{}, before {}",
+            "  {:<17} would have denied {} of {} ({} %){}{}, before {}{}{}",
             rule.rule,
             grouped(after),
             grouped(decided),
             percent(after, decided),
-            if rule.would_deny_after > 0 {
+            if rule.would_deny_after + open > 0 {
                 " if not in shadow"
             } else {
                 ""
             },
             mostly(rule, after),
             grouped(before),
+            untold(" (", rule.would_deny_undecided_before, ")"),
+            untold("; ", open, " by the log"),
         );
+    }
+}
+
+/// Would-be denials that nobody can count.
+fn untold(start: &str, count: u64, end: &str) -> String {
+    match count {
+        0 => String::new(),
+        count => format!("{start}{} more cannot be told{end}", grouped(count)),
     }
 }
 
@@ -192,7 +203,11 @@ fn push_groups(text: &mut String, report: &Report) {
 }
 
 fn push_group(text: &mut String, group: &Group) {
-    let value = group.value.as_deref().map_or_else(|| "-".to_owned(), short);
+    let value = match group.value.as_deref() {
+        Some(value) => short(value),
+        None if group.known => "-".to_owned(),
+        None => "(not known)".to_owned(),
+    };
     let _ = match group.error {
         0 => writeln!(text, "{:>12}  {value}", grouped(group.requests)),
         error => writeln!(

@@ -17,6 +17,8 @@ pub(super) struct RuleTally {
     pub(super) newly_denied: u64,
     pub(super) would_deny_before: u64,
     pub(super) would_deny_after: u64,
+    pub(super) would_deny_undecided_before: u64,
+    pub(super) would_deny_undecided_after: u64,
     who: Frequent,
 }
 
@@ -39,6 +41,8 @@ impl RuleTally {
             newly_denied: self.newly_denied,
             would_deny_before: self.would_deny_before,
             would_deny_after: self.would_deny_after,
+            would_deny_undecided_before: self.would_deny_undecided_before,
+            would_deny_undecided_after: self.would_deny_undecided_after,
             percent: (percent * 1000.0).round() / 1000.0,
             mostly: top.map(|(value, requests)| Share {
                 what: what(id),

@@ -140,6 +140,25 @@ fn what_was_decided_then_and_what_would_be_now() {
     assert!(only(&entry).get("cache_key").is_none());
 }
 
+/// A reload that found the same file makes no other policy of it.
+#[test]
+fn a_reload_of_the_same_file_is_not_told_as_a_change() {
+    let program = Program::start(&Origin::ok(), &rules("access = \"off\""));
+    let id = reference(&send_many_fields(&program));
+    program.signal("HUP");
+    crate::support::eventually("it is in force", || {
+        recall(&program, &id)["same_policy"] == false
+    });
+    let (_, text, _) = command(&program, &["--ref", &id]);
+    assert!(
+        text.contains(
+            "the configuration was reloaded since (generation 1, now 2): it would be denied by geo.block"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("changed"), "{text}");
+}
+
 #[test]
 fn what_is_not_kept_is_said() {
     let program = Program::start(

@@ -155,6 +155,8 @@ const AGENTS: &[&str] = &[
     "curl/8.5",
     "",
     "b\u{e4}dbot",
+    // The log has a byte outside UTF-8 just so.
+    "b\\xE4dbot",
 ];
 
 const REFERERS: &[&str] = &[

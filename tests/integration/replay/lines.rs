@@ -104,6 +104,29 @@ fn several_logs_packed_or_not() {
     assert_eq!((code(&output), &report["requests"]), (0, &json!(1)));
 }
 
+/// As gzip has it, which such a file is no error for.
+#[test]
+fn zeros_behind_a_packed_log_are_passed() {
+    let text = format!("{}\n", line(&json!({})));
+    let case = Case::new(b"", "", "");
+    let run = |parts: &[&[u8]]| {
+        std::fs::write(case.file("a.gz"), parts.concat()).unwrap();
+        let output = case.run(&["--log", "a.gz", "--config", "new.toml", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (code(&output), report["requests"].as_u64().unwrap())
+    };
+    let packed = gzip(text.as_bytes());
+    // More than is read at a time, too.
+    for zeros in [1, 511, 600_000] {
+        let padding = vec![0; zeros];
+        assert_eq!(run(&[&packed, &padding]), (0, 1), "{zeros}");
+        assert_eq!(run(&[&packed, &padding, &packed]), (0, 2), "{zeros}");
+        assert_eq!(run(&[&packed, &padding, b"x"]), (1, 1), "{zeros}");
+    }
+    assert_eq!(run(&[&packed, b"x"]), (1, 1));
+    assert_eq!(run(&[&packed, &packed[..5]]), (1, 1));
+}
+
 #[test]
 fn a_log_that_breaks_off_counts_up_to_there() {
     let lines: String = (0..5000)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{line, replay};
+use super::{Case, line, replay, stdout};
 use crate::policy::country_database;
 
 /// Why the line is undecided under the policy, or what becomes of it.
@@ -268,6 +268,153 @@ fn what_a_line_does_not_tell_is_undecided() {
     ] {
         assert_eq!(fate(policy, &changes), expected, "{policy}{changes}");
     }
+}
+
+/// What a rule in shadow would have done to a request that is decided all the
+/// same: sure, undecided.
+fn watched(policy: &str, rule: &str, changes: &Value) -> (u64, u64) {
+    let report = replay(policy, None, &line(changes));
+    assert!(report.undecided.is_empty(), "{policy}{changes}: {report:?}");
+    let rule = report.rules.iter().find(|report| report.rule == rule);
+    let rule = rule.unwrap();
+    (rule.would_deny_after, rule.would_deny_undecided_after)
+}
+
+#[test]
+fn what_a_rule_in_shadow_would_have_done_may_be_undecided() {
+    let agents = |word: &str| {
+        format!(
+            "[access.user_agent]\nblock = [\"{word}\"]\nshadow = true\n[access.ip]\nexempt = [\"192.0.2.0/24\"]\n"
+        )
+    };
+    let (bot, raw) = (&agents("bot"), &agents("\\\\xff"));
+    let pages = "[access.referrer]\nmode = \"allow\"\nurls = [\"https://good.example\"]\nmissing = \"allow\"\nshadow = true\n";
+    let infer = &pages.replace("missing = \"allow\"", "missing = \"infer\"");
+    let uploads = "[access.origins.upload]\npatterns = [\"good.example\"]\nmissing = \"block\"\nshadow = true\n";
+    for (policy, rule, changes, expected) in [
+        (
+            bot,
+            "user_agent.block",
+            json!({ "user_agent": "a bot" }),
+            (1, 0),
+        ),
+        (
+            bot,
+            "user_agent.block",
+            json!({ "user_agent": cut("Firefox") }),
+            (0, 1),
+        ),
+        (
+            bot,
+            "user_agent.block",
+            json!({ "user_agent": cut("a bot") }),
+            (1, 0),
+        ),
+        (
+            bot,
+            "user_agent.block",
+            json!({ "user_agent": "absent" }),
+            (0, 1),
+        ),
+        (
+            bot,
+            "user_agent.block",
+            json!({ "user_agent": "absent", "peer": "192.0.2.1" }),
+            (0, 0),
+        ),
+        (
+            raw,
+            "user_agent.block",
+            json!({ "user_agent": "\\xFF" }),
+            (0, 1),
+        ),
+        (
+            bot,
+            "user_agent.block",
+            json!({ "user_agent": "\\xFFbot" }),
+            (1, 0),
+        ),
+        (
+            &pages.to_owned(),
+            "referrer.allow",
+            json!({ "referer": cut("https://good.example/") }),
+            (0, 1),
+        ),
+        (
+            &pages.to_owned(),
+            "referrer.allow",
+            json!({ "referer": cut("https://bad.example/") }),
+            (1, 0),
+        ),
+        (
+            &pages.to_owned(),
+            "referrer.allow",
+            json!({ "referer": "absent" }),
+            (0, 1),
+        ),
+        (
+            infer,
+            "referrer.allow",
+            json!({ "sec_fetch": "none/a/b/c" }),
+            (0, 1),
+        ),
+        (
+            &uploads.to_owned(),
+            "origins.upload",
+            json!({ "method": "OPTIONS", "request_method": "absent" }),
+            (0, 1),
+        ),
+    ] {
+        let found = watched(policy, rule, &changes);
+        assert_eq!(found, expected, "{policy}{changes}");
+    }
+}
+
+/// The sentence says so, and so does the JSON, of both sides.
+#[test]
+fn what_the_log_cannot_tell_of_a_rule_in_shadow_is_said() {
+    let policy = "[access.user_agent]\nblock = [\"bot\"]\nshadow = true\n";
+    let agents = [
+        json!("a bot"),
+        json!(cut("Firefox")),
+        json!("absent"),
+        json!("Firefox"),
+    ];
+    let lines = agents.map(|agent| line(&json!({ "user_agent": agent })));
+    let case = Case::new(lines.join("\n").as_bytes(), policy, policy);
+    let arguments = ["--log", "access.ndjson", "--config", "new.toml"];
+    for (against, before) in [
+        (&[][..], "before 0;"),
+        (
+            &["--against", "old.toml"],
+            "before 1 (2 more cannot be told);",
+        ),
+    ] {
+        let output = case.run(&[&arguments[..], against].concat());
+        let expected = format!(
+            "  user_agent.block  would have denied 1 of 4 (25.0 %) if not in shadow, \
+             mostly user agent a bot (1), {before} 2 more cannot be told by the log\n"
+        );
+        let shown = stdout(&output);
+        assert!(format!("{shown}\n").contains(&expected), "{shown}");
+    }
+    let rule = &case.json(&["--against", "old.toml"])["rules"][1];
+    for (name, expected) in [
+        ("would_deny_before", 1),
+        ("would_deny_after", 1),
+        ("would_deny_undecided_before", 2),
+        ("would_deny_undecided_after", 2),
+    ] {
+        assert_eq!(rule[name], expected, "{rule}");
+    }
+    // A line that does not say who watched.
+    let silent = replay("", None, &line(&json!({ "would_deny": "absent" })));
+    assert_eq!(silent.rules[1].would_deny_undecided_before, 1);
+    let alone = replay(policy, None, &lines[1]);
+    assert_eq!(
+        (alone.rules[1].percent, alone.rules[1].mostly.is_none()),
+        (0.0, true)
+    );
 }
 
 #[test]
