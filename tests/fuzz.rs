@@ -5,6 +5,7 @@
 #[expect(unreachable_pub, reason = "it is a crate of its own, too")]
 mod targets;
 #[path = "integration/support/tried.rs"]
+#[expect(dead_code, reason = "nothing here needs another program")]
 mod tried;
 
 use std::fs;

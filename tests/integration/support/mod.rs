@@ -17,5 +17,5 @@ pub(crate) use peers::{Haproxy, Nginx, curl, is_installed};
 pub(crate) use program::{Program, portcullis};
 pub(crate) use proxy::{Portcullis, eventually};
 pub(crate) use tls::{Authority, Issued, TlsOrigin, private};
-pub(crate) use tried::tried;
+pub(crate) use tried::{tried, untried};
 pub(crate) use wire::{Frame, Wire, integer, kind};

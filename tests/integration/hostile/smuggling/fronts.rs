@@ -10,7 +10,7 @@ use super::KIND;
 use super::grammar::attack;
 use super::origin::Recorder;
 use super::requests::agree;
-use crate::support::{Haproxy, Nginx, Portcullis, is_installed, tried};
+use crate::support::{Haproxy, Nginx, Portcullis, is_installed, tried, untried};
 
 const COUNT: usize = 400;
 
@@ -77,7 +77,7 @@ fn all(front: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn behind_nginx() {
     if !is_installed("nginx") {
-        return;
+        return untried(KIND, "nginx");
     }
     let recorder = Recorder::start();
     let portcullis = Portcullis::start(&recorder.origin, "");
@@ -95,7 +95,7 @@ fn behind_nginx() {
 #[test]
 fn behind_haproxy() {
     if !is_installed("haproxy") {
-        return;
+        return untried(KIND, "haproxy");
     }
     let recorder = Recorder::start();
     let portcullis = Portcullis::start(&recorder.origin, "");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::KIND;
 use super::requests::streams;
 use super::strict::{self, Message, Side};
-use crate::support::{Nginx, eventually, is_installed, tried};
+use crate::support::{Nginx, eventually, is_installed, tried, untried};
 
 /// The attacks whose streams they get.
 const ATTACKS: std::ops::Range<usize> = 300_000..300_300;
@@ -136,6 +136,7 @@ fn node_and_python_read_the_same_requests() {
     let streams = whole();
     for (program, ways) in [("node", &["strict", "lenient"][..]), ("python3", &["-"])] {
         if !is_installed(program) {
+            untried(KIND, program);
             continue;
         }
         for way in ways {
@@ -152,7 +153,7 @@ fn node_and_python_read_the_same_requests() {
 #[test]
 fn nginx_reads_the_same_requests() {
     if !is_installed("nginx") {
-        return;
+        return untried(KIND, "nginx");
     }
     let streams = whole();
     let folder = tempfile::tempdir().unwrap();
