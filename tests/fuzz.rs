@@ -19,10 +19,43 @@ use self::targets::{TARGETS, Target};
 use self::tried::tried;
 
 /// Bytes that mean something to one target or another.
-const TOKENS: [&str; 32] = [
-    "%2F", "%252e", "%5C", "%3B", "..", ";", "\\", "//", "premium", ".jpg", "*", "**", "{", ",",
-    "}", "[a-", "]", ":", "@", "?", "#", "\"", "\\\"", "=", "for=", "no-store", "max-age=",
-    "bytes=", "-", "10.0.0.1", "\r\n", "::ffff:",
+const TOKENS: [&str; 36] = [
+    "%c0%ae",
+    "%c0%af",
+    "%ef%bc%8e",
+    "%2500",
+    "%2F",
+    "%252e",
+    "%5C",
+    "%3B",
+    "..",
+    ";",
+    "\\",
+    "//",
+    "premium",
+    ".jpg",
+    "*",
+    "**",
+    "{",
+    ",",
+    "}",
+    "[a-",
+    "]",
+    ":",
+    "@",
+    "?",
+    "#",
+    "\"",
+    "\\\"",
+    "=",
+    "for=",
+    "no-store",
+    "max-age=",
+    "bytes=",
+    "-",
+    "10.0.0.1",
+    "\r\n",
+    "::ffff:",
 ];
 
 /// A change of some bytes.

@@ -1,7 +1,7 @@
 //! Paths: no spelling of one meets another rule than the path that an origin
 //! takes it for, whatever that origin does to paths.
 //!
-//! The first three bytes choose what the origin does, in steps of two bits; the
+//! The first three bytes choose what the origin does, in steps of four bits; the
 //! rest is the path.
 
 use std::sync::LazyLock;
@@ -74,15 +74,12 @@ fn route_of(path: &[u8]) -> Option<usize> {
     (file.ends_with(b".jpg") && !file.contains(&b'/')).then_some(1)
 }
 
-/// What an origin makes of a path by up to twelve steps, two of which decode.
-/// In the end its file system goes by the dots.
+/// What an origin makes of a path by six steps, two of which decode. In the
+/// end its file system goes by the dots.
 fn read_by_origin(path: &[u8], steps: &[u8]) -> Vec<u8> {
     let mut path = path.to_vec();
     let mut decoded = 0;
-    let steps = steps
-        .iter()
-        .flat_map(|s| [s & 3, s >> 2 & 3, s >> 4 & 3, s >> 6]);
-    for step in steps {
+    for step in steps.iter().flat_map(|byte| [byte & 15, byte >> 4]) {
         path = match step {
             0 if decoded < 2 => {
                 decoded += 1;
@@ -94,10 +91,41 @@ fn read_by_origin(path: &[u8], steps: &[u8]) -> Vec<u8> {
                 .collect(),
             2 => cut(&path),
             3 => walk(&path),
+            4 => replace(&path, &[0xc0, 0xae], b'.'),
+            5 => replace(&path, &[0xc0, 0xaf], b'/'),
+            6 => replace(&path, "\u{ff0e}".as_bytes(), b'.'),
+            7 => replace(&path, "\u{ff0f}".as_bytes(), b'/'),
+            8 => up_to(&path, 0),
+            9 => up_to(&path, b'?'),
             _ => path,
         };
     }
     walk(&path)
+}
+
+fn replace(path: &[u8], form: &[u8], with: u8) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = path;
+    while let Some((first, tail)) = rest.split_first() {
+        match rest.strip_prefix(form) {
+            Some(tail) => {
+                out.push(with);
+                rest = tail;
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+fn up_to(path: &[u8], end: u8) -> Vec<u8> {
+    path.split(|b| *b == end)
+        .next()
+        .unwrap_or_default()
+        .to_vec()
 }
 
 fn decode(path: &[u8]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{ConfigErrors, Snapshot, SourceFile, Warnings, load};
+use crate::config::{ConfigErrors, Snapshot, SourceFile, Warnings, load, load_again};
 use crate::log::access::AccessLogError;
 use crate::plan::{TestFailure, run_tests};
 use crate::reload::Refusal;
@@ -34,7 +34,19 @@ pub(super) enum Refused {
 ///
 /// Everything that is wrong with it.
 pub(super) fn load_tested(file: &Path) -> Result<(Snapshot, Warnings), Refused> {
-    let (snapshot, warnings) = load(file)?;
+    tested(load(file)?)
+}
+
+/// The same of one that is in force already.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub(super) fn load_tested_again(file: &Path) -> Result<(Snapshot, Warnings), Refused> {
+    tested(load_again(file)?)
+}
+
+fn tested((snapshot, warnings): (Snapshot, Warnings)) -> Result<(Snapshot, Warnings), Refused> {
     let failures = run_tests(&snapshot);
     if failures.is_empty() {
         return Ok((snapshot, warnings));

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::complain::complain;
 use super::hand_over::{Elder, Heir, Retire};
-use super::load::{Refused, load_tested};
+use super::load::{Refused, load_tested, load_tested_again};
 use super::manager::Manager;
 use super::signals::{Obeyed, Signals};
 use super::{CliError, Exit};
@@ -276,7 +276,7 @@ fn reloader(
     let warned = Arc::new(Mutex::new(Warnings::default()));
     let loaded = Arc::clone(&warned);
     let load = move || {
-        let (snapshot, warnings) = load_tested(&file)?;
+        let (snapshot, warnings) = load_tested_again(&file)?;
         *locked(&loaded) = warnings;
         Ok(snapshot)
     };

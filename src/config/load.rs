@@ -1,5 +1,6 @@
 //! From a path to a snapshot.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,17 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Every error in it, in order of position; or that its files do not come to
 /// rest.
 pub fn load(path: &Path) -> Result<(Snapshot, Warnings), ConfigErrors> {
-    load_steady(|| load_once(path))
+    load_steady(|| load_once(path, SourceFile::read))
+}
+
+/// The same of a file that is in force already. It may not be a pipe: nobody
+/// may be there to write to it, and no reload would come after this one.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_again(path: &Path) -> Result<(Snapshot, Warnings), ConfigErrors> {
+    load_steady(|| load_once(path, SourceFile::read_regular))
 }
 
 fn load_steady(
@@ -61,8 +72,11 @@ fn restless(path: &Path) -> Finding {
     finding.help("try again once nobody writes to it")
 }
 
-fn load_once(path: &Path) -> Result<(Snapshot, Warnings), ConfigErrors> {
-    let (file, bytes) = SourceFile::read(path);
+fn load_once(
+    path: &Path,
+    read: fn(&Path) -> (SourceFile, io::Result<Vec<u8>>),
+) -> Result<(Snapshot, Warnings), ConfigErrors> {
+    let (file, bytes) = read(path);
     let mut sources = vec![file];
     let loaded = Source::of_bytes(path, bytes)
         .map_err(|finding| vec![*finding])
@@ -150,7 +164,7 @@ mod tests {
         fs::write(&path, policy("0")).unwrap();
         let count = Cell::new(0);
         let loaded = load_steady(|| {
-            let loaded = load_once(&path);
+            let loaded = load_once(&path, SourceFile::read);
             count.set(count.get() + 1);
             if count.get() <= times {
                 fs::write(&path, policy(&count.get().to_string())).unwrap();

@@ -31,7 +31,7 @@ mod tests;
 
 pub use error::{ConfigErrors, Finding, Level, Warnings};
 pub use json_schema::json_schema;
-pub use load::{load, load_embedded};
+pub use load::{load, load_again, load_embedded};
 pub use policy_test::{Expect, PolicyTest, TestRequest};
 pub use snapshot::{
     AdminSettings, ResponseFields, Route, ServerSettings, ShownCertificate, Snapshot, TlsSettings,

@@ -80,7 +80,26 @@ fn filter(level: Level) -> Targets {
     // It warns of each folder that was removed with a watch on it, as every
     // swap of a ConfigMap does.
     let watches = level.min(LevelFilter::ERROR);
+    // It tells of what it refuses as it came, with all that is secret in it.
+    let http2 = level.min(LevelFilter::INFO);
     Targets::new()
         .with_default(level)
+        .with_target("h2", http2)
         .with_target("notify", watches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It tells of a request that it cannot read with all that stands in it.
+    #[test]
+    fn no_level_has_what_the_http_2_library_says_of_requests() {
+        for level in [Level::Debug, Level::Trace] {
+            let filter = filter(level);
+            let enabled = |target| filter.would_enable(target, &tracing::Level::DEBUG);
+            assert!(enabled("portcullis::proxy"));
+            assert!(!enabled("h2::server") && !enabled("h2::frame::headers"));
+        }
+    }
 }

@@ -2,27 +2,39 @@
 
 use memchr::{memchr2, memchr3};
 
+/// A way to write an ASCII character longer: what stands at the start of a
+/// text, and how long that is there.
+type Form = fn(&[u8]) -> Option<(u8, usize)>;
+
+/// Sequences of two, three and four bytes that are longer than UTF-8 allows
+/// (`C0 AF` is `/`), and the characters of full width that fold into ASCII
+/// (NFKC, best fit of Windows). Who knows one of them need not know the others.
+const FORMS: [Form; 4] = [two_bytes, three_bytes, four_bytes, full_width];
+
 /// With the longer forms of an ASCII character replaced by it, as lenient
-/// decoders do: sequences longer than UTF-8 allows (`C0 AF` is `/`), and the
-/// characters of full width that fold into ASCII (NFKC, best fit of Windows).
-/// `None`: there are none.
-pub(super) fn folded(path: &[u8]) -> Option<Vec<u8>> {
-    memchr3(0xc0, 0xc1, 0xe0, path).or_else(|| memchr2(0xef, 0xf0, path))?;
-    replaced(path, longer_form)
+/// decoders do: those of each kind alone. `None`: there are none.
+pub(super) fn folded(path: &[u8]) -> [Option<Vec<u8>>; FORMS.len()] {
+    let is_there = memchr3(0xc0, 0xc1, 0xe0, path).or_else(|| memchr2(0xef, 0xf0, path));
+    FORMS.map(|form| is_there.and_then(|_| replaced(path, form)))
 }
 
-/// With `%u002F` replaced by `/`, and the like up to `%u00FF`. `None`: there
-/// are none.
+/// With `%u002F` replaced by `/`, and the like up to `%u00FF`, and `%uFF0F`,
+/// which is that in full width. `None`: there are none.
 pub(super) fn unicode_decoded(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memmem::find(path, b"%u").or_else(|| memchr::memmem::find(path, b"%U"))?;
     replaced(path, |rest| {
-        let digits = match rest {
-            [b'%', b'u' | b'U', b'0', b'0', digits @ ..] => digits.get(..2)?,
-            _ => return None,
+        let (b"%u" | b"%U", digits) = rest.split_at_checked(2)? else {
+            return None;
         };
-        let digit = |at: usize| char::from(digits[at]).to_digit(16);
-        let value = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
-        Some((value, 6))
+        let mut digits = digits.get(..4)?.iter();
+        let value = digits.try_fold(0, |value, digit| {
+            Some(value * 16 + char::from(*digit).to_digit(16)?)
+        })?;
+        let folded = match value {
+            0xff01..=0xff5e => value - 0xfee0,
+            value => value,
+        };
+        Some((u8::try_from(folded).ok()?, 6))
     })
 }
 
@@ -73,19 +85,39 @@ fn replaced(path: &[u8], find: impl Fn(&[u8]) -> Option<(u8, usize)>) -> Option<
     (out.len() < path.len()).then_some(out)
 }
 
-/// The ASCII character that `rest` begins with in a longer form, and how long
-/// that is.
-fn longer_form(rest: &[u8]) -> Option<(u8, usize)> {
-    let join = |high: u8, low: u8| (low & 0xc0 == 0x80).then_some((high & 1) << 6 | low & 0x3f);
+fn two_bytes(rest: &[u8]) -> Option<(u8, usize)> {
     match *rest {
-        [high @ (0xc0 | 0xc1), low, ..] => Some((join(high, low)?, 2)),
-        [0xe0, high @ (0x80 | 0x81), low, ..] => Some((join(high, low)?, 3)),
-        [0xf0, 0x80, high @ (0x80 | 0x81), low, ..] => Some((join(high, low)?, 4)),
-        // U+FF01 to U+FF5E stand for `!` to `~`.
+        [high @ (0xc0 | 0xc1), low, ..] => Some((joined(high, low)?, 2)),
+        _ => None,
+    }
+}
+
+fn three_bytes(rest: &[u8]) -> Option<(u8, usize)> {
+    match *rest {
+        [0xe0, high @ (0x80 | 0x81), low, ..] => Some((joined(high, low)?, 3)),
+        _ => None,
+    }
+}
+
+fn four_bytes(rest: &[u8]) -> Option<(u8, usize)> {
+    match *rest {
+        [0xf0, 0x80, high @ (0x80 | 0x81), low, ..] => Some((joined(high, low)?, 4)),
+        _ => None,
+    }
+}
+
+/// U+FF01 to U+FF5E stand for `!` to `~`.
+fn full_width(rest: &[u8]) -> Option<(u8, usize)> {
+    match *rest {
         [0xef, 0xbc, low @ 0x81..=0xbf, ..] => Some((low - 0x60, 3)),
         [0xef, 0xbd, low @ 0x80..=0x9e, ..] => Some((low - 0x20, 3)),
         _ => None,
     }
+}
+
+/// The seven bits of the last two bytes of a sequence.
+fn joined(high: u8, low: u8) -> Option<u8> {
+    (low & 0xc0 == 0x80).then_some((high & 1) << 6 | low & 0x3f)
 }
 
 #[cfg(test)]
@@ -98,7 +130,7 @@ mod tests {
 
     #[test]
     fn longer_forms() {
-        for (path, expected) in [
+        for (given, expected) in [
             (&b"/a"[..], None),
             (b"/\xc0\xaf\xc0\xae", Some("//.")),
             (b"\xe0\x80\xaf\xf0\x80\x80\xaf\xe0\x81\x9c", Some("//\\")),
@@ -113,7 +145,12 @@ mod tests {
             (b"\xe0\x80", None),
             ("/\u{10348}\u{e9}".as_bytes(), None),
         ] {
-            assert_eq!(text(folded(path)).as_deref(), expected, "{path:x?}");
+            let all = FORMS.into_iter().fold(None, |path: Option<Vec<u8>>, form| {
+                replaced(path.as_deref().unwrap_or(given), form).or(path)
+            });
+            assert_eq!(text(all).as_deref(), expected, "{given:x?}");
+            let any = folded(given).iter().any(Option::is_some);
+            assert_eq!(any, expected.is_some(), "{given:x?}");
         }
     }
 
@@ -121,7 +158,8 @@ mod tests {
     fn unicode_escapes() {
         for (path, expected) in [
             ("/%u002f%U002E%u0070", Some("//.p")),
-            ("/%u2215%u00g0%u00", None),
+            ("/%uFF0E%uff0f", Some("/./")),
+            ("/%u2215%u00g0%u00%uff5f", None),
             ("/a", None),
         ] {
             assert_eq!(

@@ -43,10 +43,8 @@ impl Reading {
     fn next(&self) -> Result<impl Iterator<Item = Self> + use<>, PathError> {
         let path = &*self.path;
         let has = |byte| memchr::memchr(byte, path).is_some();
-        let same = |path| Self {
-            decoded: self.decoded,
-            path,
-        };
+        let decoded = self.decoded;
+        let same = move |path| Self { decoded, path };
         let decoded = (self.decoded < DECODED && has(b'%')).then(|| Self {
             decoded: self.decoded + 1,
             path: decode_all(path),
@@ -58,11 +56,10 @@ impl Reading {
         let is_end = |byte| matches!(byte, b'?' | b'#');
         let without_query = (has(b'?') || has(b'#')).then(|| same(up_to(path, is_end)));
         let tidy = self.tidied()?.map(same);
-        let others = [unicode_decoded(path), folded(path), windows_names(path)];
-        Ok([decoded, slashes, cut, ended, without_query, tidy]
-            .into_iter()
-            .chain(others.map(|other| other.map(same)))
-            .flatten())
+        let others = [unicode_decoded(path), windows_names(path)];
+        let others = others.into_iter().chain(folded(path)).flatten().map(same);
+        let steps = [decoded, slashes, cut, ended, without_query, tidy];
+        Ok(steps.into_iter().flatten().chain(others))
     }
 
     /// Without empty and dot segments; `None`: it has none.
@@ -163,6 +160,10 @@ mod tests {
     #[case::backslashes_once_decoded("/x%5C..%5Cpremium%5C..%255Cx", "/premium/..%5Cx")]
     #[case::tidied_between("/x/a%252Fb%2F..%2F..%2Fpremium", "/premium")]
     #[case::tidied_at_the_end("/x/a%252Fb%2F..%2F..%2Fpremium", "/x/premium")]
+    #[case::overlong_alone(
+        "/x/%c0%ae%c0%ae/premium/f/%ef%bc%8e%ef%bc%8e/%ef%bc%8e%ef%bc%8e/x/f",
+        "/premium/f/\u{ff0e}\u{ff0e}/\u{ff0e}\u{ff0e}/x/f"
+    )]
     #[case::ended("/premium%2500/x", "/premium")]
     #[case::without_query("/own/a.jpg%3Fx", "/own/a.jpg")]
     #[case::without_fragment("/own/a.jpg%2523x", "/own/a.jpg")]

@@ -245,3 +245,31 @@ fn wrong_usage() {
     fails(portcullis(&["run"]), 64, &["--config"]);
     fails(portcullis(&["run", "--confg", "x"]), 64, &["--confg"]);
 }
+
+/// Whoever opened the pipe would wait for somebody to write to it, and no
+/// reload would come after that one.
+#[test]
+fn a_policy_that_becomes_a_pipe_ends_no_reloads() {
+    let folder = folder(POLICY);
+    let at = |name: &str| folder.path().join(name);
+    let errors = std::fs::File::create(at("said")).unwrap();
+    let mut child = run(&folder).stderr(errors).spawn().unwrap();
+    let says = |words: &str| {
+        eventually(words, || {
+            let said = std::fs::read_to_string(at("said")).unwrap();
+            said.contains(words)
+        });
+    };
+    says("started");
+    let made = Command::new("mkfifo").arg(at("pipe")).status();
+    assert!(made.unwrap().success());
+    std::fs::rename(at("pipe"), at("portcullis.toml")).unwrap();
+    signal(&child, "HUP");
+    says("this is a pipe, a socket or a device, not a file");
+    std::fs::write(at("next"), format!("{POLICY}# again\n")).unwrap();
+    std::fs::rename(at("next"), at("portcullis.toml")).unwrap();
+    signal(&child, "HUP");
+    says("generation=2");
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

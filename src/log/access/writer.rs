@@ -3,12 +3,15 @@
 use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::text::Text;
 use crate::log::AccessTarget;
@@ -304,11 +307,22 @@ impl Output {
 }
 
 fn open(path: &Path) -> Result<File, AccessLogError> {
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map_err(|why| AccessLogError::Open {
+    open_now(path).map_err(|why| AccessLogError::Open {
         path: path.to_owned(),
         why,
     })
+}
+
+/// Without waiting for somebody who reads, where it is a pipe: nobody may ever
+/// come. What is written later waits for who has come.
+fn open_now(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    let options = options.create(true).append(true).custom_flags(flags);
+    let file = options.open(path)?;
+    let flags = fcntl_getfl(&file)?;
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -319,6 +333,20 @@ mod tests {
         let mut text = Text::default();
         text.push(bytes);
         text
+    }
+
+    #[test]
+    fn nobody_waits_for_who_reads_from_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        assert!(open(&path).is_err(), "nobody reads");
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let mut options = OpenOptions::new();
+        let _reader = options.read(true).custom_flags(flags).open(&path).unwrap();
+        let written = open(&path).unwrap();
+        assert!(!fcntl_getfl(&written).unwrap().contains(OFlags::NONBLOCK));
     }
 
     #[test]
