@@ -3,9 +3,9 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::denials::{denials, recall, reference, rules};
+use super::denials::{command, denials, only, recall, reference, rules};
 use super::get;
-use crate::support::{Client, Origin, Program, Reply};
+use crate::support::{Client, Origin, Program, Reply, eventually};
 
 /// What `/-/policy` says of a rule in shadow.
 fn watched(program: &Program, rule: &str) -> Value {
@@ -237,4 +237,90 @@ fn a_route_that_is_not_counted_is_not_told_as_quiet() {
         "user_agent.block would have denied 2 or more of a number that is not known, as over 200 routes were \
          there to count, mostly user agent BadBot (2)"
     );
+}
+
+#[test]
+fn a_rule_in_shadow_says_whom_it_would_have_denied() {
+    for log in ["access = \"off\"", "access = \"/dev/null\""] {
+        let program = Program::start(&Origin::ok(), &rules(log));
+        let mut client = program.client();
+        let mut send = |referer: &str, agent: &str| {
+            let fields = format!("Referer: https://{referer}/\r\nUser-Agent: {agent}\r\n");
+            client.get("/a.jpg", &fields).status
+        };
+        for referer in [
+            "leech.example",
+            "leech.example",
+            "www.example.com",
+            "b.example",
+        ] {
+            assert_eq!(send(referer, "x"), 200);
+        }
+        // Denied by another rule, and by this one too if it were not watching.
+        assert_eq!(send("leech.example", "badbot"), 403);
+        let shadow = || {
+            let policy: Value = serde_json::from_slice(&get(&program, "/-/policy").body).unwrap();
+            let rules = policy["routes"][0]["rules"].as_array().unwrap().clone();
+            let rule = rules
+                .into_iter()
+                .find(|rule| rule["rule"] == "referrer.allow");
+            rule.unwrap()
+        };
+        eventually("all are kept", || shadow()["mostly"]["of"] == 4);
+        let told = shadow();
+        assert_eq!(
+            (&told["would_deny"], &told["percent"]),
+            (&json!(4), &json!(80.0))
+        );
+        assert_eq!(
+            told["mostly"],
+            json!({ "what": "referrer", "value": "leech.example", "requests": 3, "of": 4 })
+        );
+        assert_eq!(
+            told["says"],
+            "referrer.allow would have denied 4 of 5 (80.0 %), mostly referrer leech.example (3)"
+        );
+        let samples = told["samples"].as_array().unwrap();
+        assert_eq!(samples.len(), 3);
+        let other = samples.iter().find(|sample| sample["value"] == "b.example");
+        let id = other.unwrap()["ref"].as_str().unwrap();
+        assert_eq!(denials(&program, "")["found"], 1);
+        assert_eq!(denials(&program, "shadow=true")["found"], 4);
+        assert_eq!(denials(&program, "shadow=true&rule=geo.block")["found"], 0);
+        let told = denials(&program, &format!("shadow=true&ref={id}"));
+        let entry = only(&told);
+        assert_eq!(
+            (&entry["verdict"], &entry["rule"]),
+            (&json!("forward"), &json!(null))
+        );
+        assert_eq!(entry["variant"], "original");
+        let (code, text, _) = command(&program, &["--ref", id]);
+        assert!(
+            code == Some(0) && text.contains("let through; in shadow referrer.allow would have"),
+            "{text}"
+        );
+
+        // It goes on counting over a reload that leaves it there.
+        program.edit("[images]\nformats = [\"webp\"]", "");
+        let reloaded = || {
+            let policy: Value = serde_json::from_slice(&get(&program, "/-/policy").body).unwrap();
+            policy["generation"].clone()
+        };
+        program.signal("HUP");
+        eventually("it is in force", || reloaded() == 2);
+        assert_eq!(shadow()["would_deny"], 4);
+        program.edit("shadow = true", "shadow = false");
+        program.signal("HUP");
+        eventually("it denies", || reloaded() == 3);
+        assert!(shadow().get("would_deny").is_none());
+        assert_eq!(send("leech.example", "x"), 403);
+        program.edit("shadow = false", "shadow = true");
+        program.signal("HUP");
+        eventually("it watches again", || reloaded() == 4);
+        // It is told so right after it is in force.
+        eventually("it counts anew", || {
+            shadow()["says"] == "referrer.allow would have denied 0 of 0"
+        });
+        assert!(shadow()["mostly"].is_null());
+    }
 }
