@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use self::requests::{Case, Random, case};
+use self::requests::{Case, case};
 use self::ways::Way;
 use crate::policy::country_database;
-use crate::support::{Asked, Origin, Reply};
+use crate::support::{Asked, Origin, Random, Reply};
 use crate::tls_clients::Edge;
 
 const REQUESTS: usize = 2_000;

@@ -127,6 +127,13 @@ pub(super) fn value(section: &str, key: &str) -> Value {
             json!({ "pattern": format!(r"^\s*{host}(?::(?:{PORT})?)?\s*$") })
         }
         ("origin", "methods") => at_least_one(methods()),
+        _ => value_of_policy(section, key),
+    }
+}
+
+/// The same of what says who may ask for what.
+fn value_of_policy(section: &str, key: &str) -> Value {
+    match (section, key) {
         ("server" | "admin", "hosts") => entries(&format!(r"(?:\*\.)?{}", host(LABEL))),
         ("route", "hosts") => at_least_one(entries(&format!(r"(?:\*\.)?{}", host(LABEL)))),
         ("route", "paths") => at_least_one(entries("/.*")),

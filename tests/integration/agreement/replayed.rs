@@ -7,11 +7,11 @@ use portcullis::config::Snapshot;
 use portcullis::replay::{Replay, Report};
 use serde_json::Value;
 
-use super::requests::{Case, Random, case};
+use super::requests::{Case, case};
 use super::ways::by_http1;
 use super::{HOSTS, POLICY, explain};
 use crate::policy::country_database;
-use crate::support::{Origin, Portcullis};
+use crate::support::{Origin, Portcullis, Random};
 
 const REQUESTS: usize = 600;
 

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::Random;
+
 /// One request.
 pub(super) struct Case {
     pub(super) method: String,
@@ -10,27 +12,6 @@ pub(super) struct Case {
     /// Scheme and host of a target in absolute form.
     pub(super) absolute: Option<(String, String)>,
     pub(super) fields: Vec<(String, String)>,
-}
-
-/// xorshift64*: the same requests in every run.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        usize::try_from(high).unwrap() % bound
-    }
-
-    fn one<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        list[self.below(list.len())]
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
 }
 
 /// How many of each list are nothing out of the ordinary.
